@@ -1,0 +1,233 @@
+"""`python -m bench [--rounds N] [--seconds S] [--json FILE]`: prints a table of ratios, each with its goal.
+
+All candidates are started once, then loaded in turn in shuffled order, round by round; a ratio is taken within its round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgpack
+from nacl import bindings
+
+from bench.processes import Running, answered, compile_yardstick, invocation, load, start_provider, yardstick
+from provider_sdk.errors import ProviderError
+from provider_sdk.lattice.nats_server import NatsServer
+from provider_sdk.transport.base import Credentials, Transport
+from provider_sdk.transport.nats import connect
+
+ARGUMENT: bytes = msgpack.packb("x" * 240)
+
+
+@dataclass
+class Figure:
+    """One row: what was measured, against what, and the goal."""
+
+    id: str
+    what: str
+    unit: str
+    goal: float
+    at_most: bool
+    values: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        """The figure to quote."""
+        return statistics.median(self.values)
+
+    @property
+    def met(self) -> bool:
+        """Whether the goal is met."""
+        return self.median <= self.goal if self.at_most else self.median >= self.goal
+
+    def row(self) -> str:
+        """The printed line."""
+        sign = "≤" if self.at_most else "≥"
+        spread = f"{min(self.values):.3g}–{max(self.values):.3g}"
+        return f"{self.id:4} {self.what:52} {self.median:8.3g} {self.unit:4} {spread:>15}   {sign} {self.goal:<5g} {'met' if self.met else 'MISSED'}"
+
+
+def figures() -> dict[str, Figure]:
+    """All rows with the goals of the first stage."""
+    rows = [
+        Figure("R1", "RPC round trip p50, 1 in flight / C echo", "×", 1.6, True),
+        Figure("R2", "RPC round trip p99, 1 in flight / C echo", "×", 1.5, True),
+        Figure("R4", "RPC throughput, unsigned, 64 in flight / C echo", "×", 0.28, False),
+        Figure("R5", "CPU of one unsigned RPC in the provider", "µs", 22, True),
+        Figure("R6", "RPC throughput, signed × libsodium verify time", "×", 0.65, False),
+        Figure("R7", "CPU of one outgoing request", "µs", 32, True),
+        Figure("S1", "start to first health answer, numbergen, over python", "ms", 350, True),
+        Figure("S1s", "start to subscribed, numbergen, over python", "ms", 350, True),
+        Figure("M1", "memory at rest, numbergen", "MB", 50, True),
+        Figure("M1h", "memory at rest, httpserver", "MB", 70, True),
+    ]
+    return {row.id: row for row in rows}
+
+
+@dataclass
+class Bench:
+    """One run."""
+
+    program: Path
+    port: int
+    url: str
+    transport: Transport
+    folder: Path
+    seconds: float
+    rows: dict[str, Figure]
+
+    async def rpc(self, rounds: int) -> None:
+        """R1, R2, R4, R5, R6: three responders under the same load."""
+        async with yardstick(self.program, self.port) as echo:
+            unsigned = await start_provider(self.url, "bench.echo_provider", "bench:echo", BENCH_UNSIGNED="1")
+            signed = await start_provider(self.url, "bench.echo_provider", "bench:echo")
+            try:
+                payloads = {}
+                for name, running in (("unsigned", unsigned), ("signed", signed)):
+                    payloads[name] = self.folder / name
+                    payloads[name].write_bytes(invocation(running.key, ARGUMENT))
+                    await answered(self.transport, running.subject, payloads[name].read_bytes())
+                payloads["echo"] = payloads["unsigned"]
+                candidates = {"echo": echo, "unsigned": unsigned, "signed": signed}
+                for _ in range(rounds):
+                    await self._rpc_round(candidates, payloads)
+            finally:
+                await unsigned.stop()
+                await signed.stop()
+
+    async def _rpc_round(self, candidates: dict[str, Running], payloads: dict[str, Path]) -> None:
+        single, many = {}, {}
+        for name in random.sample(["echo", "unsigned"], 2):
+            single[name] = await load(self.program, self.port, candidates[name], 1, self.seconds, payloads[name])
+        for name in random.sample(sorted(candidates), 3):
+            many[name] = await load(self.program, self.port, candidates[name], 64, self.seconds, payloads[name])
+        self.rows["R1"].values.append(single["unsigned"]["p50"] / single["echo"]["p50"])
+        self.rows["R2"].values.append(single["unsigned"]["p99"] / single["echo"]["p99"])
+        self.rows["R4"].values.append(many["unsigned"]["rate"] / many["echo"]["rate"])
+        self.rows["R5"].values.append(many["unsigned"]["responder_cpu_us"])
+        self.rows["R6"].values.append(many["signed"]["rate"] * verify_seconds())
+
+    async def requests(self, rounds: int) -> None:
+        """R7: this process asks the C responder, 32 at a time."""
+        async with yardstick(self.program, self.port) as echo:
+            payload = b"x" * 1400
+            for _ in range(rounds):
+                count, cpu, until = 0, time.process_time(), time.perf_counter() + self.seconds
+
+                async def ask() -> None:
+                    nonlocal count
+                    while time.perf_counter() < until:
+                        await self.transport.request(echo.subject, payload, timeout=2.0)
+                        count += 1
+
+                await asyncio.gather(*(ask() for _ in range(32)))
+                self.rows["R7"].values.append((time.process_time() - cpu) / count * 1e6)
+
+    async def starts(self, rounds: int) -> None:
+        """S1: from spawn to the first health answer and to the subscription, over a bare interpreter, warm."""
+        for number in range(rounds + 1):
+            bare = await timed(bare_python)
+            health = await self._start("providers.numbergen", ".health", b"")
+            subscribed = await self._start("providers.numbergen", "", b"\xc0")
+            if number:
+                self.rows["S1"].values.append((health - bare) * 1e3)
+                self.rows["S1s"].values.append((subscribed - bare) * 1e3)
+
+    async def _start(self, module: str, suffix: str, payload: bytes) -> float:
+        started = time.perf_counter()
+        running = await start_provider(self.url, module, "wasmcloud:numbergen")
+        try:
+            return await answered(self.transport, running.subject + suffix, payload) - started
+        finally:
+            await running.stop()
+
+    async def memory(self) -> None:
+        """M1: resident memory a second after the first health answer."""
+        for row, module, contract in (("M1", "providers.numbergen", "wasmcloud:numbergen"), ("M1h", "providers.httpserver", "wasmcloud:httpserver")):
+            running = await start_provider(self.url, module, contract)
+            try:
+                await answered(self.transport, running.subject + ".health")
+                await asyncio.sleep(1.0)
+                self.rows[row].values.append(running.rss_mb())
+            finally:
+                await running.stop()
+
+
+async def timed(work: Callable[[], Awaitable[None]]) -> float:
+    """Wall seconds of `work`."""
+    started = time.perf_counter()
+    await work()
+    return time.perf_counter() - started
+
+
+async def bare_python() -> None:
+    """`python -c pass`."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "pass", stdin=subprocess.DEVNULL)
+    await process.wait()
+
+
+def verify_seconds() -> float:
+    """libsodium's time for one Ed25519 verification of a message of the usual size, now on this machine."""
+    message = b"x" * 700
+    public, secret = bindings.crypto_sign_seed_keypair(b"\1" * 32)
+    signed = bindings.crypto_sign(message, secret)
+    started = time.process_time()
+    for _ in range(1000):
+        bindings.crypto_sign_open(signed, public)
+    return (time.process_time() - started) / 1000
+
+
+async def run(options: argparse.Namespace) -> dict[str, Figure]:
+    """The whole bench."""
+    rows = figures()
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        program = compile_yardstick(folder)
+        async with NatsServer.start() as server:
+            transport = await connect(Credentials(server.url, name="bench"))
+            try:
+                bench = Bench(program, server.port, server.url, transport, folder, options.seconds, rows)
+                await bench.rpc(options.rounds)
+                await bench.requests(options.rounds)
+                await bench.starts(options.rounds)
+                await bench.memory()
+            finally:
+                await transport.close()
+    return rows
+
+
+def main() -> int:
+    """Parse, run, print; 1 where a goal is missed."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
+    options = parser.parse_args()
+    try:
+        rows = asyncio.run(run(options))
+    except ProviderError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    print(f"{'':4} {'':52} {'median':>8} {'':4} {'range':>15}   goal")
+    for row in rows.values():
+        print(row.row())
+    result: dict[str, Any] = {row.id: {"what": row.what, "unit": row.unit, "median": row.median, "values": row.values, "met": row.met} for row in rows.values()}
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    return 0 if all(row.met for row in rows.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

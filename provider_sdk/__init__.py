@@ -1,0 +1,53 @@
+"""Write wasmCloud capability providers in Python. This is the public surface; what is not named here may change."""
+
+from provider_sdk.config import Config, Layer, Secret, setting
+from provider_sdk.context import Context
+from provider_sdk.errors import (
+    AlreadyExists,
+    Code,
+    DeadlineExceeded,
+    Internal,
+    InvalidArgument,
+    NotFound,
+    OutOfRange,
+    PermissionDenied,
+    PreconditionFailed,
+    ProviderError,
+    ResourceExhausted,
+    Unauthenticated,
+    Unavailable,
+    Unsupported,
+)
+from provider_sdk.interface import Interface, Target, operation
+from provider_sdk.link import Link, LinkKey
+from provider_sdk.main import main
+from provider_sdk.provider import Provider
+
+__all__ = [
+    "AlreadyExists",
+    "Code",
+    "Config",
+    "Context",
+    "DeadlineExceeded",
+    "Interface",
+    "Internal",
+    "InvalidArgument",
+    "Layer",
+    "Link",
+    "LinkKey",
+    "NotFound",
+    "OutOfRange",
+    "PermissionDenied",
+    "PreconditionFailed",
+    "Provider",
+    "ProviderError",
+    "ResourceExhausted",
+    "Secret",
+    "Target",
+    "Unauthenticated",
+    "Unavailable",
+    "Unsupported",
+    "main",
+    "operation",
+    "setting",
+]

@@ -1,0 +1,70 @@
+"""Context of the current call: who asks, over which link, until when, in which trace.
+
+A handler reads it with `Context.current()`; the SDK sets it for the task that serves the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from provider_sdk.link import LinkKey
+
+_current: ContextVar[Context] = ContextVar("provider_sdk.context")
+_log = logging.getLogger("provider")
+
+
+@dataclass(frozen=True, slots=True)
+class TraceContext:
+    """A W3C trace context: `traceparent` as in its header, `tracestate` possibly empty."""
+
+    traceparent: str
+    tracestate: str = ""
+
+
+@dataclass(slots=True)
+class Context:
+    """One call in. `deadline` is in the event loop's time, seconds; `call_id` is the host's id of the invocation."""
+
+    operation: str
+    caller: str
+    link: LinkKey
+    call_id: str
+    deadline: float
+    trace: TraceContext | None = None
+
+    @staticmethod
+    def current() -> Context:
+        """The context of the call that this task serves; LookupError outside of a call."""
+        try:
+            return _current.get()
+        except LookupError:
+            raise LookupError("no call is being served here: Context.current() works inside an operation") from None
+
+    @staticmethod
+    def or_none() -> Context | None:
+        """The context of the current call, None outside of a call."""
+        return _current.get(None)
+
+    def remaining(self) -> float:
+        """Seconds until the deadline, never negative."""
+        return max(0.0, self.deadline - asyncio.get_running_loop().time())
+
+    @property
+    def log(self) -> logging.LoggerAdapter[Any]:
+        """A logger that adds link, caller and call id to each line."""
+        return logging.LoggerAdapter(_log, self.fields())
+
+    def fields(self) -> dict[str, str]:
+        """What a log line of this call carries."""
+        fields = {"operation": self.operation, "caller": self.caller, "link": str(self.link), "call_id": self.call_id}
+        if self.trace is not None:
+            fields["traceparent"] = self.trace.traceparent
+        return fields
+
+    def enter(self) -> None:
+        """Make this the context of the running task. For the SDK: a task serves one call and ends with it."""
+        _current.set(self)

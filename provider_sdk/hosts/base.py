@@ -1,0 +1,119 @@
+"""What the runtime asks of a host generation, and what a generation asks of the runtime. Knows no wire format."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from provider_sdk.context import TraceContext
+from provider_sdk.interface import Interface, Operation, Target
+from provider_sdk.link import LinkKey
+from provider_sdk.metrics import Metrics
+from provider_sdk.transport.base import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this process is on its lattice."""
+
+    lattice: str
+    host_id: str
+    provider_key: str
+    link_name: str
+    instance_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSpec:
+    """A link as the host wants it. Equal specs are the same link: putting it again changes nothing."""
+
+    key: LinkKey
+    values: Mapping[str, str]
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A verified call in, decoded. `received` is in the event loop's time."""
+
+    operation: Operation
+    arguments: tuple[Any, ...]
+    caller: str
+    contract: str
+    call_id: str
+    received: float
+    trace: TraceContext | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a health request is answered with; `message` may say something although all is well."""
+
+    healthy: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """What the host itself prescribes. `shutdown_budget`: seconds from its shutdown request until it kills.
+    `log_level` and `trace_endpoint` are empty where the host says nothing."""
+
+    call_timeout: float
+    shutdown_budget: float
+    log_level: str = ""
+    structured_logging: bool = False
+    trace_endpoint: str = ""
+
+
+class Control(Protocol):
+    """The runtime's side, called by a generation's subscriptions. None of the synchronous ones waits."""
+
+    def put_link(self, spec: LinkSpec) -> None:
+        """A link was put or changed."""
+
+    def delete_link(self, key: LinkKey) -> None:
+        """A link was deleted."""
+
+    async def health(self) -> Health:
+        """The state of the provider and its links, within a second."""
+
+    def shut_down(self) -> None:
+        """The host wants this process to end; its request is answered by `HostProtocol.close`."""
+
+    def fault(self, task: asyncio.Task[None]) -> None:
+        """A done callback for a generation's own tasks: an exception in one ends the process."""
+
+    def start_call(self, serve: Callable[[], Awaitable[None]]) -> bool:
+        """Serve a call in a task of its own; False when the total of concurrent calls is reached."""
+
+    async def run_call(self, call: Call) -> Any:
+        """Carry out a call on its link: the result, or ProviderError."""
+
+
+class HostProtocol(Protocol):
+    """One host generation, made from the host data that it recognised."""
+
+    identity: Identity
+    settings: HostSettings
+    links: tuple[LinkSpec, ...]
+    provider_values: Mapping[str, object]
+
+    async def connect(self) -> Transport:
+        """Reach the lattice's bus, bounded in time. Unavailable or Unauthenticated with one line."""
+
+    async def subscribe(self, control: Control, serves: tuple[type[Interface], ...], metrics: Metrics) -> None:
+        """Subscribe to control messages and calls; active at the server when this returns."""
+
+    async def known_links(self) -> tuple[LinkSpec, ...] | None:
+        """The links of this provider as the lattice's control interface has them; None where it does not answer."""
+
+    def target(self, key: LinkKey) -> Target:
+        """The far side of a link."""
+
+    async def stop_calls(self) -> None:
+        """Take no more calls: other instances of the queue group get them."""
+
+    async def close(self) -> None:
+        """Answer a waiting shutdown request, if there is one, and end the connection."""

@@ -1,0 +1,121 @@
+"""Calls out: signed invocations to actors and providers of a 0.x lattice (wasmbus-0x.md §4).
+
+Used by providers, by any Python program that holds lattice credentials, and by the lattice in a box.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from provider_sdk.context import Context
+from provider_sdk.errors import Code, DeadlineExceeded, Internal, ProviderError
+from provider_sdk.hosts.wasmbus.claims import sign_invocation_claims
+from provider_sdk.hosts.wasmbus.envelope import Entity, Invocation, InvocationResponse, decode_response, encode_invocation
+from provider_sdk.hosts.wasmbus.values import operation_codec
+from provider_sdk.interface import Operation, Target
+from provider_sdk.nkeys import KeyPair
+from provider_sdk.transport.base import Transport
+
+CHUNK_OVER = 921_600
+LARGEST_REPLY = 1 << 30
+_CODE = re.compile(rf"^(.*) \[({'|'.join(Code)})\]$", re.DOTALL)
+
+
+class Client:
+    """Sends invocations signed with the cluster's seed and reads their answers."""
+
+    def __init__(
+        self, transport: Transport, *, lattice: str, key: KeyPair, host_id: str, timeout: float = 2.0, chunk_over: int = CHUNK_OVER
+    ) -> None:
+        self.transport = transport
+        self.lattice = lattice
+        self.key = key
+        self.host_id = host_id
+        self.timeout = timeout
+        self.chunk_over = chunk_over
+
+    async def invoke(
+        self,
+        origin: Entity,
+        target: Entity,
+        operation: str,
+        payload: bytes,
+        *,
+        timeout: float | None = None,
+        trace: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Ask `target` and return the result's bytes, raising ProviderError; the other side's code is restored from its text."""
+        limit = self.timeout if timeout is None else timeout
+        response = await self.send(origin, target, operation, payload, timeout=limit, trace=trace)
+        if response.error is not None:
+            raise remote_error(response.error)
+        if response.content_length > len(response.msg):
+            return await self.transport.objects(self.lattice).take(f"{response.invocation_id}-r", LARGEST_REPLY)
+        return response.msg
+
+    async def send(
+        self, origin: Entity, target: Entity, operation: str, payload: bytes, *, timeout: float, trace: Mapping[str, str] | None = None
+    ) -> InvocationResponse:
+        """The raw exchange: the response as it came, an error in it not yet raised."""
+        identifier = uuid.uuid4().hex
+        claims = sign_invocation_claims(self.key, identifier, origin, target, operation, payload)
+        inline = payload
+        if len(payload) > self.chunk_over:
+            await self.transport.objects(self.lattice).put(identifier, payload)
+            inline = b""
+        invocation = Invocation(origin, target, operation, inline, identifier, claims, self.host_id, len(payload), trace)
+        try:
+            message = await self.transport.request(self.subject(target), encode_invocation(invocation), timeout=timeout, headers=trace)
+        except ProviderError as error:
+            raise ProviderError.of(error.code, f"{operation} to {target.public_key}: {error.message}", detail=error.detail) from error
+        return decode_response(message.data)
+
+    def subject(self, target: Entity) -> str:
+        """Where `target` listens (§3.1, §3.2)."""
+        base = f"wasmbus.rpc.{self.lattice}.{target.public_key}"
+        return f"{base}.{target.link_name}" if target.link_name else base
+
+
+@dataclass(frozen=True, slots=True)
+class LatticeTarget(Target):
+    """An actor or a provider of a lattice, asked in the name of `origin`."""
+
+    client: Client
+    origin: Entity
+    entity: Entity
+
+    async def call(self, operation: Operation, arguments: tuple[Any, ...], timeout: float | None) -> Any:
+        """Carry out `operation` there, within the deadline of the call being served, if one is."""
+        codec = operation_codec(operation)
+        context = Context.or_none()
+        limit = self.client.timeout if timeout is None else timeout
+        trace = None
+        if context is not None:
+            limit = min(limit, context.remaining())
+            if limit <= 0:
+                raise DeadlineExceeded(f"{operation.name} to {self.entity.public_key}: no time is left of the call that asked for it")
+            if context.trace is not None:
+                trace = {"traceparent": context.trace.traceparent, "tracestate": context.trace.tracestate}
+        payload = codec.encode_arguments(arguments)
+        result = await self.client.invoke(self.origin, self.entity, operation.name, payload, timeout=limit, trace=trace)
+        return codec.decode_result(result)
+
+    def __repr__(self) -> str:
+        return self.entity.public_key
+
+
+def remote_error(text: str) -> ProviderError:
+    """The error that the other side's text stands for: its code where the text ends in ` [code]`, else internal."""
+    found = _CODE.match(text)
+    if found:
+        return ProviderError.of(found[2], found[1])
+    return Internal(text)
+
+
+def error_text(error: ProviderError) -> str:
+    """What is sent for an error: the message and ` [code]`, from which a caller of ours restores it."""
+    return f"{error.message} [{error.code.value}]"

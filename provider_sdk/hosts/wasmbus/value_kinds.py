@@ -1,0 +1,514 @@
+"""Kinds of values, derived from type annotations: how each goes to and comes from plain msgpack data (wasmbus-0x.md §5.2).
+
+A Kind checks while it converts. A fault is raised as `Fault` and gathers its path on the way out, so that the good case pays nothing for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from enum import Enum
+from functools import cache
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from provider_sdk.hosts.wasmbus.envelope import kind as words
+from provider_sdk.interface import camel_case
+from provider_sdk.types import Case, Float, Integer
+
+DEEPEST = 64
+
+
+class Fault(Exception):
+    """A value that does not fit; `path` grows from the inside out."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.path: list[str] = []
+
+    def within(self, step: str) -> Fault:
+        """The same fault, one step further out."""
+        self.path.append(step)
+        return self
+
+    def describe(self, root: str) -> str:
+        """`header.accept[2]: expected a string, got an integer`."""
+        path = "".join(reversed(self.path)).lstrip(".")
+        return f"{path or root}: {self.problem}"
+
+
+class Single(float):
+    """A float that is packed in 32 bits."""
+
+
+class Kind:
+    """One kind of value. `zero` is what a missing required member reads as (`MISSING`: it is a fault)."""
+
+    MISSING: typing.ClassVar[object] = object()
+    name = "a value"
+    zero: Any = MISSING
+
+    def read(self, value: Any) -> Any:
+        """From plain data, checked."""
+        raise Fault(f"expected {self.name}, got {words(value)}")
+
+    def write(self, value: Any) -> Any:
+        """To plain data, checked: by default the same rule as reading."""
+        return self.read(value)
+
+    def write_member(self, value: Any) -> Any:
+        """To plain data as a structure's member."""
+        return self.write(value)
+
+    def wrong(self, value: Any) -> Fault:
+        """The fault of another type."""
+        return Fault(f"expected {self.name}, got {words(value)}")
+
+
+class Text(Kind):
+    """str."""
+
+    name = "a string"
+    zero = ""
+
+    def read(self, value: Any) -> Any:
+        if type(value) is not str:
+            if isinstance(value, str):
+                return str(value)
+            raise self.wrong(value)
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise Fault("expected a string, got one that is not UTF-8") from None
+        return value
+
+
+class Flag(Kind):
+    """bool."""
+
+    name = "a boolean"
+    zero = False
+
+    def read(self, value: Any) -> Any:
+        if value is True or value is False:
+            return value
+        raise self.wrong(value)
+
+
+class Whole(Kind):
+    """int of a size."""
+
+    name = "an integer"
+    zero = 0
+
+    def __init__(self, size: Integer) -> None:
+        self.lowest, self.highest = size.lowest, size.highest
+        self.label = f"{'S' if size.signed else 'U'}{size.bits}"
+
+    def read(self, value: Any) -> Any:
+        if type(value) is not int:
+            raise self.wrong(value)
+        if not self.lowest <= value <= self.highest:
+            raise Fault(f"{value} is out of range for {self.label} ({self.lowest} to {self.highest})")
+        return value
+
+
+class Real(Kind):
+    """float; whole numbers are taken."""
+
+    name = "a number"
+    zero = 0.0
+
+    def __init__(self, single: bool) -> None:
+        self.single = single
+
+    def read(self, value: Any) -> Any:
+        if type(value) is not float and type(value) is not int:
+            raise self.wrong(value)
+        return float(value)
+
+    def write(self, value: Any) -> Any:
+        return Single(self.read(value)) if self.single else self.read(value)
+
+
+class Blob(Kind):
+    """bytes: bin as a structure's member, elsewhere an array of small integers; every form is read."""
+
+    name = "bytes"
+    zero = b""
+
+    def read(self, value: Any) -> Any:
+        if type(value) is bytes:
+            return value
+        if isinstance(value, str):
+            return value.encode("utf-8", "surrogateescape")
+        if isinstance(value, list):
+            try:
+                return bytes(value)
+            except (ValueError, TypeError):
+                raise Fault("expected bytes, got an array of something else than integers from 0 to 255") from None
+        raise self.wrong(value)
+
+    def write(self, value: Any) -> Any:
+        return list(self.write_member(value))
+
+    def write_member(self, value: Any) -> Any:
+        if isinstance(value, bytes):
+            return value
+        if isinstance(value, bytearray | memoryview):
+            return bytes(value)
+        raise self.wrong(value)
+
+
+class Nothing(Kind):
+    """None."""
+
+    name = "nil"
+    zero = None
+
+    def read(self, value: Any) -> Any:
+        if value is not None:
+            raise self.wrong(value)
+
+
+class Document(Kind):
+    """Any: a plain value as msgpack has it."""
+
+    zero = None
+
+    def read(self, value: Any) -> Any:
+        return value
+
+
+class Maybe(Kind):
+    """`T | None`: nil is read as None; a member that is None is left out."""
+
+    zero = None
+
+    def __init__(self, inner: Kind) -> None:
+        self.inner = inner
+        self.name = f"{inner.name} or nil"
+
+    def read(self, value: Any) -> Any:
+        return None if value is None else self.inner.read(value)
+
+    def write(self, value: Any) -> Any:
+        return None if value is None else self.inner.write(value)
+
+    def write_member(self, value: Any) -> Any:
+        return None if value is None else self.inner.write_member(value)
+
+
+class Sequence(Kind):
+    """list, tuple[T, ...], set, frozenset."""
+
+    name = "an array"
+
+    def __init__(self, item: Kind, make: Callable[[list[Any]], Any]) -> None:
+        self.item, self.make = item, make
+
+    def read(self, value: Any) -> Any:
+        if not isinstance(value, list):
+            raise self.wrong(value)
+        return self.make(_each(self.item.read, value))
+
+    def write(self, value: Any) -> Any:
+        if not isinstance(value, list | tuple | AbstractSet):
+            raise self.wrong(value)
+        return _each(self.item.write, value)
+
+
+def _each(convert: Callable[[Any], Any], items: Any) -> list[Any]:
+    out: list[Any] = []
+    try:
+        for item in items:
+            out.append(convert(item))
+    except Fault as fault:
+        raise fault.within(f"[{len(out)}]") from None
+    return out
+
+
+class Row(Kind):
+    """tuple[A, B]: an array of just so many."""
+
+    def __init__(self, items: list[Kind]) -> None:
+        self.items = items
+        self.name = f"an array of {len(items)}"
+
+    def read(self, value: Any) -> Any:
+        return tuple(self._convert(value, [item.read for item in self.items]))
+
+    def write(self, value: Any) -> Any:
+        return self._convert(value, [item.write for item in self.items])
+
+    def _convert(self, value: Any, converters: list[Callable[[Any], Any]]) -> list[Any]:
+        if not isinstance(value, list | tuple) or len(value) != len(converters):
+            raise self.wrong(value)
+        pairs = iter(zip(converters, value, strict=True))
+        return _each(lambda pair: pair[0](pair[1]), pairs)
+
+
+class Table(Kind):
+    """dict."""
+
+    name = "a map"
+
+    def __init__(self, key: Kind, item: Kind) -> None:
+        self.key, self.item = key, item
+
+    def read(self, value: Any) -> Any:
+        return self._convert(value, self.key.read, self.item.read)
+
+    def write(self, value: Any) -> Any:
+        return self._convert(value, self.key.write, self.item.write)
+
+    def _convert(self, value: Any, key_of: Callable[[Any], Any], item_of: Callable[[Any], Any]) -> dict[Any, Any]:
+        if not isinstance(value, Mapping):
+            raise self.wrong(value)
+        out = {}
+        for key, item in value.items():
+            try:
+                out[key_of(key)] = item_of(item)
+            except Fault as fault:
+                raise fault.within(f".{key}"[:80]) from None
+            except TypeError:
+                raise Fault(f"{words(key)} cannot be a key") from None
+        return out
+
+
+class Choice(Kind):
+    """Enum with string values."""
+
+    def __init__(self, enum: type[Enum]) -> None:
+        self.enum = enum
+        self.name = f"one of {', '.join(str(item.value) for item in enum)}"
+
+    def read(self, value: Any) -> Any:
+        try:
+            return self.enum(value)
+        except ValueError:
+            raise Fault(f"expected {self.name}, got {str(value)[:64]!r}") from None
+
+    def write(self, value: Any) -> Any:
+        if not isinstance(value, self.enum):
+            raise self.wrong(value)
+        return value.value
+
+
+@dataclasses.dataclass(slots=True)
+class Member:
+    """One member of a structure or one of several parameters; `default` is a factory or None."""
+
+    name: str
+    wire: str
+    kind: Kind
+    default: Callable[[], Any] | None
+
+    def missing(self) -> Any:
+        """What it reads as when it is not there."""
+        if self.default is not None:
+            return self.default()
+        if self.kind.zero is Kind.MISSING:
+            raise Fault("missing").within(f".{self.wire}")
+        return self.kind.zero
+
+
+class Structure(Kind):
+    """A dataclass, or the parameters of an operation: a map by member name, read from an array in declared order as well."""
+
+    name = "a map"
+
+    def __init__(self, members: list[Member], make: Callable[..., Any], type_: type | None = None) -> None:
+        self.members, self.make, self.type = members, make, type_
+
+    def read(self, value: Any) -> Any:
+        if isinstance(value, list):
+            if len(value) > len(self.members):
+                raise Fault(f"expected at most {len(self.members)} members, got {len(value)}")
+            value = {member.wire: item for member, item in zip(self.members, value, strict=False)}
+        elif not isinstance(value, dict):
+            raise self.wrong(value)
+        out = []
+        for member in self.members:
+            item = value.get(member.wire)
+            if item is None and (member.wire not in value or member.default is not None):
+                out.append(member.missing())
+                continue
+            try:
+                out.append(member.kind.read(item))
+            except Fault as fault:
+                raise fault.within(f".{member.wire}") from None
+        return self.make(*out)
+
+    def write(self, value: Any) -> Any:
+        if self.type is not None and not isinstance(value, self.type):
+            raise Fault(f"expected {self.type.__name__}, got {type(value).__name__}")
+        out = {}
+        for index, member in enumerate(self.members):
+            item = getattr(value, member.name) if self.type is not None else value[index]
+            if item is None and isinstance(member.kind, Maybe):
+                continue
+            try:
+                out[member.wire] = member.kind.write_member(item)
+            except Fault as fault:
+                raise fault.within(f".{member.wire}") from None
+        return out
+
+
+class Variants(Kind):
+    """A union of dataclasses: `{"Variant": value}`; one without members is its bare name."""
+
+    def __init__(self, cases: dict[str, tuple[type, Kind | None]]) -> None:
+        self.cases = cases
+        self.by_type = {type_: (name, kind) for name, (type_, kind) in cases.items()}
+        self.name = f"one of {', '.join(cases)}"
+
+    def read(self, value: Any) -> Any:
+        if isinstance(value, str) and value in self.cases and self.cases[value][1] is None:
+            return self.cases[value][0]()
+        if not isinstance(value, dict) or len(value) != 1:
+            raise self.wrong(value)
+        ((name, content),) = value.items()
+        if name not in self.cases:
+            raise Fault(f"expected {self.name}, got {str(name)[:64]!r}")
+        type_, kind = self.cases[name]
+        if kind is None:
+            return type_()
+        try:
+            read = kind.read(content)
+        except Fault as fault:
+            raise fault.within(f".{name}") from None
+        return type_(read) if issubclass(type_, Case) else read
+
+    def write(self, value: Any) -> Any:
+        found = self.by_type.get(type(value))
+        if found is None:
+            raise Fault(f"expected {self.name}, got {type(value).__name__}")
+        name, kind = found
+        if kind is None:
+            return name
+        return {name: kind.write_member(value.value if isinstance(value, Case) else value)}
+
+
+class Later(Kind):
+    """A dataclass that contains itself, looked up when first used."""
+
+    def __init__(self, annotation: Any) -> None:
+        self.annotation = annotation
+
+    @property
+    def kind(self) -> Kind:
+        """What it stands for."""
+        return kind_of(self.annotation)
+
+    def read(self, value: Any) -> Any:
+        return self.kind.read(value)
+
+    def write(self, value: Any) -> Any:
+        return self.kind.write(value)
+
+
+_PLAIN: dict[Any, Callable[[], Kind]] = {
+    str: Text,
+    bool: Flag,
+    int: lambda: Whole(Integer(64, signed=True)),
+    float: lambda: Real(single=False),
+    bytes: Blob,
+    None: Nothing,
+    type(None): Nothing,
+    Any: Document,
+}
+_SEQUENCES: dict[Any, Callable[[list[Any]], Any]] = {list: list, set: set, frozenset: frozenset}
+_deriving: set[Any] = set()
+
+
+@cache
+def kind_of(annotation: Any) -> Kind:
+    """The kind of an annotation; TypeError names what cannot go over the wire."""
+    if annotation in _PLAIN:
+        return _PLAIN[annotation]()
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _annotated(annotation, arguments)
+    if origin in (Union, types.UnionType):
+        return _union(annotation, arguments)
+    if origin in _SEQUENCES:
+        return Sequence(kind_of(arguments[0]), _SEQUENCES[origin])
+    if origin is tuple:
+        if len(arguments) == 2 and arguments[1] is ...:
+            return Sequence(kind_of(arguments[0]), tuple)
+        return Row([kind_of(item) for item in arguments])
+    if origin is dict:
+        return Table(kind_of(arguments[0]), kind_of(arguments[1]))
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        if not all(isinstance(item.value, str) for item in annotation):
+            raise TypeError(f"{annotation.__name__}: an enum on the wire has string values")
+        return Choice(annotation)
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+        return _structure(annotation)
+    raise TypeError(f"{annotation!r} cannot go over the wire: use sized integers, str, bytes, bool, float, dataclasses, enums, lists, dicts and unions of dataclasses")
+
+
+def _annotated(annotation: Any, arguments: tuple[Any, ...]) -> Kind:
+    for note in arguments[1:]:
+        if isinstance(note, Integer):
+            return Whole(note)
+        if isinstance(note, Float):
+            return Real(single=note.bits == 32)
+    return kind_of(arguments[0])
+
+
+def _union(annotation: Any, arguments: tuple[Any, ...]) -> Kind:
+    others = [item for item in arguments if item is not type(None)]
+    if len(others) == 1:
+        return Maybe(kind_of(others[0]))
+    cases: dict[str, tuple[type, Kind | None]] = {}
+    for item in others:
+        if not isinstance(item, type) or not dataclasses.is_dataclass(item):
+            raise TypeError(f"{annotation!r}: a union on the wire is made of dataclasses")
+        cases[item.__name__] = (item, _variant(item))
+    variants = Variants(cases)
+    return Maybe(variants) if len(others) < len(arguments) else variants
+
+
+def _variant(item: Any) -> Kind | None:
+    if issubclass(item, Case):
+        for base in getattr(item, "__orig_bases__", ()):
+            if get_origin(base) is Case:
+                return kind_of(get_args(base)[0])
+        raise TypeError(f"{item.__name__}: say what the case carries: class {item.__name__}(Case[U32])")
+    return kind_of(item) if dataclasses.fields(item) else None
+
+
+def _structure(type_: type) -> Kind:
+    if type_ in _deriving:
+        return Later(type_)
+    _deriving.add(type_)
+    try:
+        hints = typing.get_type_hints(type_, include_extras=True)
+        members = [_member(type_, item, hints[item.name]) for item in dataclasses.fields(type_)]
+    finally:
+        _deriving.discard(type_)
+    return Structure(members, type_, type_)
+
+
+def _member(type_: type, item: dataclasses.Field[Any], annotation: Any) -> Member:
+    try:
+        kind = kind_of(annotation)
+    except TypeError as error:
+        raise TypeError(f"{type_.__name__}.{item.name}: {error}") from None
+    default: Callable[[], Any] | None = None
+    if item.default is not dataclasses.MISSING:
+        default = _constant(item.default)
+    elif item.default_factory is not dataclasses.MISSING:
+        default = item.default_factory
+    return Member(item.name, item.metadata.get("name") or camel_case(item.name), kind, default)
+
+
+def _constant(value: Any) -> Callable[[], Any]:
+    return lambda: value
+

@@ -1,0 +1,81 @@
+"""Signed invocations out of an emulated host, and its judgement of the answers (wasmbus-0x.md §4.2, §4.6-§4.8)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from provider_sdk.errors import Code, ProviderError
+from provider_sdk.hosts.wasmbus.claims import sign_invocation_claims
+from provider_sdk.hosts.wasmbus.envelope import Entity, Invocation
+from provider_sdk.lattice.core import HostCore
+from provider_sdk.lattice.manner import Manner, new_id
+from provider_sdk.lattice.wire import Unreadable, pack_invocation, read_reply
+
+LARGEST_RESULT = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended: `result`; or `refusal`, the error text in the answer; or `problem`, why there is no usable answer."""
+
+    result: bytes = b""
+    refusal: str | None = None
+    problem: str | None = None
+
+    @property
+    def error(self) -> str:
+        """What went wrong, empty for success."""
+        return self.refusal or self.problem or ("" if self.refusal is None and self.problem is None else "error")
+
+
+class Outbound:
+    """Calls that the host makes, for its actors or in its own name. `ours` holds the ids of those under way."""
+
+    def __init__(self, core: HostCore) -> None:
+        self._core = core
+        self.ours: set[str] = set()
+
+    async def call(self, origin: Entity, target: Entity, operation: str, payload: bytes, *, parent: str = "") -> Outcome:
+        """Send one invocation and await its outcome; `parent` is the id of the call it is made within."""
+        loop = asyncio.get_running_loop()
+        identifier, since = new_id(self._core.manner), loop.time()
+        self.ours.add(identifier)
+        try:
+            outcome = await self._exchange(origin, target, operation, payload, identifier)
+        except Unreadable as error:
+            outcome = Outcome(problem=str(error))
+        except ProviderError as error:
+            outcome = Outcome(problem=self._transport_problem(error))
+        finally:
+            self.ours.discard(identifier)
+        caller, called = self._core.party(origin.public_key), self._core.party(target.public_key)
+        self._core.record(
+            identifier, caller, called, operation, payload, outcome.result, loop.time() - since, outcome.error, parent
+        )
+        return outcome
+
+    async def _exchange(self, origin: Entity, target: Entity, operation: str, payload: bytes, identifier: str) -> Outcome:
+        core, habits = self._core, self._core.manner.habits
+        claims = sign_invocation_claims(core.cluster, identifier, origin, target, operation, payload)
+        inline, timeout = payload, habits.call_timeout or core.rpc_timeout
+        if len(payload) > habits.chunks_requests_over:
+            await core.transport.objects(core.lattice).put(identifier, payload)
+            inline, timeout = b"", habits.chunked_call_timeout
+        host_id = core.cluster.public if core.manner is Manner.OTP else core.host_id
+        invocation = Invocation(origin, target, operation, inline, identifier, claims, host_id, len(payload), None)
+        subject = f"wasmbus.rpc.{core.lattice}.{target.public_key}" + (f".{target.link_name}" if target.link_name else "")
+        answer = await core.transport.request(subject, pack_invocation(core.manner, invocation), timeout=timeout)
+        reply = read_reply(core.manner, answer.data, identifier)
+        if reply.error is not None:
+            return Outcome(refusal=reply.error)
+        if reply.chunked:
+            return Outcome(await core.transport.objects(core.lattice).take(f"{reply.invocation_id}-r", LARGEST_RESULT))
+        return Outcome(reply.msg)
+
+    def _transport_problem(self, error: ProviderError) -> str:
+        if self._core.manner is Manner.OTP:
+            return "request timeout" if error.code in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED) else error.message
+        if error.code is Code.UNAVAILABLE:
+            return "failed to publish on NATS topic: no responders: no responders"
+        return error.message

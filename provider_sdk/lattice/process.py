@@ -1,0 +1,136 @@
+"""One provider's process, spawned as a 0.x host does it (wasmbus-0x.md §1.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from asyncio.subprocess import Process
+from collections.abc import Callable
+
+from provider_sdk.errors import NotFound, PermissionDenied
+from provider_sdk.lattice.handshake import ProviderProgram, environment
+from provider_sdk.lattice.manner import Manner
+
+Output = Callable[[str, str], None]
+"""Called with "stdout" or "stderr" and one line, without its end."""
+
+LONGEST_LINE = 1 << 16
+_LAST_WORDS = 0.5
+
+
+class ProviderProcess:
+    """A running or ended provider. Only the pid that was spawned is ever signalled, as on real hosts."""
+
+    def __init__(self, process: Process, stdin: asyncio.WriteTransport, outputs: list[_Lines]) -> None:
+        self._process = process
+        self._stdin = stdin
+        self._outputs = outputs
+
+    @classmethod
+    async def spawn(cls, manner: Manner, program: ProviderProgram, line: bytes, output: Output | None) -> ProviderProcess:
+        """Start `program` and write `line` to it. Without `output` its streams are the caller's own, as where they are inherited.
+
+        Raises NotFound or PermissionDenied where the program cannot be executed.
+        """
+        loop = asyncio.get_running_loop()
+        outputs: list[_Lines] = []
+        with contextlib.ExitStack() as childs_ends:
+            streams: dict[str, int | None] = {"stdout": None, "stderr": None}
+            for name in streams if output is not None else ():
+                lines, streams[name] = await _Lines.open(name, output)
+                outputs.append(lines)
+                childs_ends.callback(os.close, streams[name])
+            reading, writing = os.pipe()
+            childs_ends.callback(os.close, reading)
+            stdin, _ = await loop.connect_write_pipe(asyncio.Protocol, os.fdopen(writing, "wb", 0))
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *program.command,
+                    stdin=reading,
+                    stdout=streams["stdout"],
+                    stderr=streams["stderr"],
+                    env=environment(manner),
+                    cwd=program.cwd,
+                    start_new_session=manner is Manner.OTP,
+                )
+            except BaseException as error:
+                for opened in (stdin, *outputs):
+                    opened.close()
+                if not isinstance(error, OSError):
+                    raise
+                kind = PermissionDenied if isinstance(error, PermissionError) else NotFound
+                raise kind(f"provider {program.name}: cannot start {error.filename or program.command[0]}: {error.strerror}") from error
+        stdin.write(line)
+        if manner.habits.closes_stdin:
+            stdin.close()
+        return cls(process, stdin, outputs)
+
+    @property
+    def pid(self) -> int:
+        """The process id that was spawned."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not been seen to end."""
+        return self._process.returncode is None
+
+    async def ended(self) -> int:
+        """Await the end and the last lines of output; the exit status, negative for a signal."""
+        status = await self._process.wait()
+        await asyncio.wait([lines.closed for lines in self._outputs] or [_done()], timeout=_LAST_WORDS)
+        for opened in (self._stdin, *self._outputs):
+            opened.close()
+        return status
+
+    def kill(self) -> None:
+        """SIGKILL at once; nothing where it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+
+class _Lines(asyncio.Protocol):
+    def __init__(self, name: str, output: Output) -> None:
+        self.name = name
+        self.output = output
+        self.closed = asyncio.get_running_loop().create_future()
+        self._rest = b""
+        self._transport: asyncio.BaseTransport | None = None
+
+    @classmethod
+    async def open(cls, name: str, output: Output) -> tuple[_Lines, int]:
+        reading, writing = os.pipe()
+        lines = cls(name, output)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: lines, os.fdopen(reading, "rb", 0))
+        return lines, writing
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        for line in whole:
+            self._emit(line)
+        if len(self._rest) > LONGEST_LINE:
+            self._emit(self._rest)
+            self._rest = b""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._rest:
+            self._emit(self._rest)
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _emit(self, line: bytes) -> None:
+        self.output(self.name, line.strip(b"\r").decode(errors="replace"))
+
+
+def _done() -> asyncio.Future[None]:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.set_result(None)
+    return future

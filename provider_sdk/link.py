@@ -1,0 +1,60 @@
+"""Links as a provider's author sees them: the key, the configuration, the far side, and a say in health."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from provider_sdk.config import Config
+from provider_sdk.interface import Target
+
+C = TypeVar("C", bound=Config)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkKey:
+    """What tells one link of a provider from another: the far side's id, the contract (0.x) or interface, the link name."""
+
+    peer: str
+    contract: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.peer}/{self.contract}/{self.name}"
+
+
+class LinkState(StrEnum):
+    """pending: being entered for the first time; up: serving; failed: not serving, retried; closing: being left."""
+
+    PENDING = "pending"
+    UP = "up"
+    FAILED = "failed"
+    CLOSING = "closing"
+
+
+@dataclass(eq=False)
+class Link(Generic[C]):
+    """One link, alive from entering the provider's `link` context until leaving it.
+
+    `peer` is the far side as a Target: `HttpServer.at(link.peer)`.
+    """
+
+    key: LinkKey
+    config: C
+    peer: Target
+    trouble: str = field(default="", init=False)
+
+    @property
+    def log(self) -> logging.LoggerAdapter[Any]:
+        """A logger that adds the link to each line."""
+        return logging.LoggerAdapter(logging.getLogger("provider"), {"link": str(self.key)})
+
+    def unhealthy(self, reason: str) -> None:
+        """Have health report this link with one line until `healthy` is called; calls go on."""
+        self.trouble = reason
+
+    def healthy(self) -> None:
+        """Take back what `unhealthy` said."""
+        self.trouble = ""

@@ -1,0 +1,68 @@
+"""The entry point of a provider: reads the host data, picks the host generation, imports it and only it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, NoReturn
+
+from provider_sdk.errors import InvalidArgument, ProviderError
+from provider_sdk.provider import Provider
+
+LONGEST_LINE = 64 << 20
+USAGE = 2
+
+
+def main(provider_class: type[Provider[Any]]) -> NoReturn:
+    """Run `provider_class` as a host would have it: host data on stdin, logs on stderr. Ends the process.
+
+    Exit codes: 0 stopped by the host, a signal or the parent's end; 1 could not start (one line on stderr says why); 2 run by hand
+    or a wrong option; 70 a fault of the SDK; 74 the NATS connection ended for good.
+    """
+    if len(sys.argv) > 1 or sys.stdin is None or sys.stdin.isatty():
+        sys.exit(_by_hand(provider_class, sys.argv[1:]))
+    try:
+        host = _host(sys.stdin.buffer.readline(LONGEST_LINE + 1))
+        from provider_sdk.runtime.lifecycle import serve
+
+        code = serve(provider_class, host)
+    except ProviderError as error:
+        print(f"error loading host data: {error}", file=sys.stderr)
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def _host(line: bytes) -> Any:
+    if len(line) > LONGEST_LINE:
+        raise InvalidArgument(f"host data: longer than {LONGEST_LINE} bytes")
+    from provider_sdk.hosts.wasmbus.host import WasmbusHost
+    from provider_sdk.hosts.wasmbus.hostdata import decode_line, parse_host_data
+
+    members = decode_line(line)
+    if "invocation_seed" not in members and "provider_key" in members:
+        raise InvalidArgument("host data: invocation_seed: missing: only 0.x hosts are served, and this looks like a 1.x host's data")
+    return WasmbusHost(parse_host_data(members))
+
+
+def _by_hand(provider_class: type[Provider[Any]], options: list[str]) -> int:
+    if options == ["--schema"]:
+        print(json.dumps(provider_class.config_class.json_schema(), indent=2))
+        return 0
+    if options and options != ["--help"]:
+        print(f"unknown option {options[0]!r}: this program takes --help or --schema, and is otherwise started by a host", file=sys.stderr)
+        return USAGE
+    name = provider_class.__name__
+    summary = (provider_class.__doc__ or "").strip().partition("\n")[0]
+    contracts = ", ".join(sorted({interface.__identity__.contract for interface in provider_class.serves})) or "none: it only calls"
+    print(
+        f"{name} is a wasmCloud capability provider. {summary}\n"
+        f"It serves: {contracts}\n\n"
+        "A wasmCloud host starts it and writes one line of host data to its standard input; it is not meant to be started by hand.\n"
+        "To try it on this machine, with no host installed:\n\n"
+        "    provider dev up MANIFEST      a lattice in a box, from a wadm manifest\n"
+        "    provider dev run ACTOR.wasm   the same without a manifest\n\n"
+        "--schema prints the JSON Schema of its settings."
+    )
+    return 0 if options else USAGE

@@ -1,0 +1,1 @@
+"""What every host generation shares; knows no wire format."""

@@ -1,0 +1,25 @@
+"""Settings that every provider has: read from the provider's own configuration, beside the provider's settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from provider_sdk.config import Config, setting
+
+
+class RuntimeSettings(Config):
+    """Limits and addresses of the process; the same for every provider."""
+
+    call_timeout: float | None = setting(
+        None, unit="seconds", minimum=0.001, doc="Longest time a call may take; by default what the host says that its callers wait."
+    )
+    max_calls: int = setting(1024, minimum=1, doc="Calls served at once in all; more are answered resource_exhausted at once.")
+    max_calls_per_link: int = setting(256, minimum=1, doc="Calls served at once for one link.")
+    link_wait: float = setting(1.0, unit="seconds", minimum=0.0, doc="How long a call waits for a link that it has overtaken.")
+    link_timeout: float = setting(30.0, unit="seconds", minimum=0.1, doc="How long setting up a link may take before it counts as failed.")
+    drain_timeout: float = setting(5.0, unit="seconds", minimum=0.0, doc="How long SIGTERM and SIGINT wait for calls in flight.")
+    metrics_address: str | None = setting(None, doc="host:port on which Prometheus text is served at /metrics; none by default.")
+    data_dir: Path | None = setting(None, doc="Folder for the data of embedded backends; default: the user's state folder.")
+    log_level: str | None = setting(
+        None, choices=("trace", "debug", "info", "warn", "error"), doc="Least level that is logged; the host's word comes first."
+    )

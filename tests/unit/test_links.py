@@ -1,0 +1,265 @@
+"""The link table: whatever comes in whatever order, what serves in the end is what was last asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from provider_sdk import Config, Interface, Link, LinkKey, PermissionDenied, Provider, Target, Unavailable, setting
+from provider_sdk.config import Layer
+from provider_sdk.hosts.base import LinkSpec
+from provider_sdk.interface import Operation
+from provider_sdk.link import LinkState
+from provider_sdk.runtime.health import health
+from provider_sdk.runtime.links import LinkTable
+from provider_sdk.runtime.settings import RuntimeSettings
+
+
+class Words(Interface, contract="acme:words"):
+    @abstractmethod
+    async def word(self) -> str: ...
+
+
+class WordsConfig(Config):
+    word: str = setting("hello", doc="What is said.")
+    count: int = setting(1, doc="How often.")
+
+
+class Saying(Words):
+    def __init__(self, word: str) -> None:
+        self.said = word
+
+    async def word(self) -> str:
+        return self.said
+
+
+class Speaker(Provider[WordsConfig], serves=(Words,)):
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.serving: set[str] = set()
+        self.broken: dict[str, Exception] = {}
+        self.gate: asyncio.Event | None = None
+
+    @asynccontextmanager
+    async def link(self, link: Link[WordsConfig]) -> AsyncIterator[Words]:
+        word = link.config.word
+        if self.gate is not None:
+            await self.gate.wait()
+        if word in self.broken:
+            raise self.broken[word]
+        self.events.append(f"enter {word}")
+        self.serving.add(word)
+        try:
+            yield Saying(word)
+        finally:
+            self.serving.discard(word)
+            self.events.append(f"leave {word}")
+
+
+class Nobody(Target):
+    async def call(self, operation: Operation, arguments: tuple[Any, ...], timeout: float | None) -> Any:
+        raise Unavailable("nobody")
+
+
+KEY = LinkKey("MA", "acme:words", "default")
+
+
+def spec(word: str, key: LinkKey = KEY, **more: str) -> LinkSpec:
+    return LinkSpec(key, {"word": word, **more})
+
+
+@contextlib.asynccontextmanager
+async def a_table(**values: object) -> AsyncIterator[tuple[LinkTable, Speaker]]:
+    provider = Speaker()
+    provider.layer = Layer("provider configuration", {})
+    faults: list[BaseException] = []
+
+    def fault(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            faults.append(error)
+
+    settings = RuntimeSettings.load(Layer("test", {"drain_timeout": 1, **values})).config
+    table = LinkTable(provider, settings, lambda key: Nobody(), fault)
+    table.open()
+    try:
+        yield table, provider
+    finally:
+        await table.close(2.0)
+        assert not faults
+        assert not provider.serving
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def state(table: LinkTable) -> LinkState:
+    return next(iter(table)).state
+
+
+async def test_a_link_that_is_put_serves_and_one_that_is_deleted_is_left() -> None:
+    async with a_table() as (table, provider):
+        table.put(spec("a"))
+        serving = await table.find("MA", "acme:words", 1.0)
+        assert await serving.method(Words.operations()[0])() == "a"
+        table.delete(KEY)
+        await until(lambda: not list(table))
+        assert provider.events == ["enter a", "leave a"]
+
+
+async def test_putting_the_same_link_again_changes_nothing() -> None:
+    async with a_table() as (table, provider):
+        for _ in range(10):
+            table.put(spec("a"))
+            await table.find("MA", "acme:words", 1.0)
+        assert provider.events == ["enter a"]
+
+
+async def test_a_changed_link_is_entered_anew_before_the_old_one_is_left() -> None:
+    async with a_table() as (table, provider):
+        table.put(spec("a"))
+        await table.find("MA", "acme:words", 1.0)
+        table.put(spec("b"))
+        await until(lambda: len(provider.events) == 3)
+        assert provider.events == ["enter a", "enter b", "leave a"]
+
+
+async def test_a_call_in_flight_ends_on_the_link_where_it_began() -> None:
+    async with a_table() as (table, provider):
+        table.put(spec("a"))
+        old = await table.find("MA", "acme:words", 1.0)
+        with old.lease():
+            table.put(spec("b"))
+            await until(lambda: "enter b" in provider.events)
+            assert (await table.find("MA", "acme:words", 1.0)).spec == spec("b")
+            assert "leave a" not in provider.events
+        await until(lambda: "leave a" in provider.events)
+
+
+async def test_a_change_that_fails_leaves_the_link_serving_as_before_and_says_so() -> None:
+    async with a_table() as (table, provider):
+        provider.metrics = None  # type: ignore[assignment]
+        table.put(spec("a"))
+        await table.find("MA", "acme:words", 1.0)
+        table.put(spec("a", count="many"))
+        await until(lambda: bool(next(iter(table)).reason))
+        assert state(table) is LinkState.UP
+        assert (await table.find("MA", "acme:words", 0.1)).spec == spec("a")
+        report = await health(provider, table)
+        assert report.healthy
+        assert "count" in report.message
+
+
+async def test_a_link_that_fails_is_retried_and_others_go_on() -> None:
+    other = LinkKey("MB", "acme:words", "default")
+    async with a_table() as (table, provider):
+        provider.broken["a"] = Unavailable("the backend is away")
+        table.put(spec("a"))
+        table.put(spec("b", other))
+        await table.find("MB", "acme:words", 1.0)
+        await until(lambda: next(iter(table)).state is LinkState.FAILED)
+        with pytest.raises(Unavailable, match="the backend is away"):
+            await table.find("MA", "acme:words", 0.5)
+        report = await health(provider, table)
+        assert not report.healthy
+        assert "the backend is away" in report.message
+        del provider.broken["a"]
+        await until(lambda: all(entry.state is LinkState.UP for entry in table))
+        assert (await health(provider, table)).message == ""
+
+
+async def test_a_link_whose_context_ends_by_itself_is_failed_and_entered_again() -> None:
+    class Crumbling(Speaker):
+        @asynccontextmanager
+        async def link(self, link: Link[WordsConfig]) -> AsyncIterator[Words]:
+            async with asyncio.TaskGroup() as group:
+                if not self.events:
+                    group.create_task(self.crumble())
+                self.events.append("enter")
+                yield Saying("x")
+
+        async def crumble(self) -> None:
+            await asyncio.sleep(0.01)
+            raise OSError("the ground gave way")
+
+    provider = Crumbling()
+    provider.layer = Layer("provider configuration", {})
+    table = LinkTable(provider, RuntimeSettings.load().config, lambda key: Nobody(), lambda task: None)
+    table.open()
+    table.put(spec("x"))
+    await until(lambda: provider.events == ["enter", "enter"])
+    await until(lambda: state(table) is LinkState.UP)
+    await table.close(2.0)
+
+
+async def test_an_unlinked_caller_is_refused_after_waiting_a_moment() -> None:
+    async with a_table() as (table, _):
+        with pytest.raises(PermissionDenied, match=r"^unlinked actor: 'MX'"):
+            await table.find("MX", "acme:words", 0.05)
+
+
+async def test_a_call_that_overtakes_its_link_waits_for_it() -> None:
+    async with a_table() as (table, _):
+        waiting = asyncio.create_task(table.find("MA", "acme:words", 2.0))
+        await asyncio.sleep(0.02)
+        table.put(spec("late"))
+        assert (await waiting).spec == spec("late")
+
+
+async def test_deleting_a_link_that_is_still_being_entered_gives_it_up() -> None:
+    async with a_table() as (table, provider):
+        provider.gate = asyncio.Event()
+        table.put(spec("slow"))
+        await asyncio.sleep(0.02)
+        table.delete(KEY)
+        await until(lambda: not list(table))
+        assert provider.events == []
+
+
+async def test_setting_up_a_link_is_bounded_in_time() -> None:
+    async with a_table(link_timeout=0.1) as (table, provider):
+        provider.gate = asyncio.Event()
+        table.put(spec("slow"))
+        await until(lambda: state(table) is LinkState.FAILED)
+        assert "took more than" in next(iter(table)).reason
+
+
+WORDS = st.sampled_from(["a", "b", "c"])
+PEERS = st.sampled_from(["MA", "MB"])
+STEPS = st.lists(st.tuples(PEERS, st.one_of(st.none(), WORDS), st.sampled_from([0.0, 0.002])), max_size=25)
+
+
+@given(STEPS)
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_after_any_sequence_of_puts_and_deletes_what_was_last_asked_for_serves(steps: list[tuple[str, str | None, float]]) -> None:
+    async def scenario() -> None:
+        last: dict[str, str | None] = {}
+        async with a_table() as (table, _):
+            for peer, word, pause in steps:
+                key = LinkKey(peer, "acme:words", "default")
+                last[peer] = word
+                if word is None:
+                    table.delete(key)
+                else:
+                    table.put(spec(word, key))
+                await asyncio.sleep(pause)
+            wanted = {peer: word for peer, word in last.items() if word is not None}
+
+            def settled() -> bool:
+                serving = {entry.key.peer: entry.serving.spec.values["word"] for entry in table if entry.serving is not None}
+                return serving == wanted and len(list(table)) == len(wanted)
+
+            await until(settled)
+
+    asyncio.run(scenario())
