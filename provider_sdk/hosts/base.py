@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -34,7 +34,7 @@ class LinkSpec:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """A verified call in, decoded. `received` is in the event loop's time."""
 
@@ -85,8 +85,12 @@ class Control(Protocol):
     def fault(self, task: asyncio.Task[None]) -> None:
         """A done callback for a generation's own tasks: an exception in one ends the process."""
 
-    def start_call(self, serve: Callable[[], Awaitable[None]]) -> bool:
-        """Serve a call in a task of its own; False when the total of concurrent calls is reached."""
+    @property
+    def full(self) -> bool:
+        """Whether as many calls are being served as may be: the next is to be refused."""
+
+    def start_call(self, serve: Coroutine[Any, Any, None]) -> None:
+        """Serve a call in a task of its own."""
 
     async def run_call(self, call: Call) -> Any:
         """Carry out a call on its link: the result, or ProviderError."""

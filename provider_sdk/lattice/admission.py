@@ -78,6 +78,7 @@ def _rights(core: HostCore, invocation: Invocation, actor: ActorClaims) -> str:
     contract = invocation.origin.contract_id
     if core.checks_capabilities and contract and invocation.origin.link_name and contract not in actor.capabilities:
         return f"Invocation source does not have the required capability claim {contract}"
-    if core.manner is Manner.RUST and invocation.origin.public_key not in core.claims:
+    origin = invocation.origin.public_key
+    if core.manner is Manner.RUST and origin != core.host_id and origin not in core.claims:
         return "Failed to look up claims for origin"
     return ""

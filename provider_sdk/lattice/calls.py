@@ -17,11 +17,12 @@ LARGEST_RESULT = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a call ended: `result`; or `refusal`, the error text in the answer; or `problem`, why there is no usable answer."""
+    """How a call ended: `result`; or `refusal`, the error text in the answer; or `problem` with `code`, why there is no usable answer."""
 
     result: bytes = b""
     refusal: str | None = None
     problem: str | None = None
+    code: Code = Code.INTERNAL
 
     @property
     def error(self) -> str:
@@ -36,32 +37,34 @@ class Outbound:
         self._core = core
         self.ours: set[str] = set()
 
-    async def call(self, origin: Entity, target: Entity, operation: str, payload: bytes, *, parent: str = "") -> Outcome:
-        """Send one invocation and await its outcome; `parent` is the id of the call it is made within."""
+    async def call(
+        self, origin: Entity, target: Entity, operation: str, payload: bytes, *, parent: str = "", timeout: float | None = None
+    ) -> Outcome:
+        """Send one invocation and await its outcome; `parent` is the id of the call it is made within, `timeout` None the manner's."""
         loop = asyncio.get_running_loop()
         identifier, since = new_id(self._core.manner), loop.time()
         self.ours.add(identifier)
         try:
-            outcome = await self._exchange(origin, target, operation, payload, identifier)
+            outcome = await self._exchange(origin, target, operation, payload, identifier, timeout)
         except Unreadable as error:
             outcome = Outcome(problem=str(error))
         except ProviderError as error:
-            outcome = Outcome(problem=self._transport_problem(error))
+            outcome = Outcome(problem=self._transport_problem(error), code=error.code)
         finally:
             self.ours.discard(identifier)
         caller, called = self._core.party(origin.public_key), self._core.party(target.public_key)
-        self._core.record(
-            identifier, caller, called, operation, payload, outcome.result, loop.time() - since, outcome.error, parent
-        )
+        self._core.record(identifier, caller, called, operation, payload, outcome.result, loop.time() - since, outcome.error, parent)
         return outcome
 
-    async def _exchange(self, origin: Entity, target: Entity, operation: str, payload: bytes, identifier: str) -> Outcome:
+    async def _exchange(
+        self, origin: Entity, target: Entity, operation: str, payload: bytes, identifier: str, limit: float | None
+    ) -> Outcome:
         core, habits = self._core, self._core.manner.habits
         claims = sign_invocation_claims(core.cluster, identifier, origin, target, operation, payload)
-        inline, timeout = payload, habits.call_timeout or core.rpc_timeout
+        inline, timeout = payload, limit or habits.call_timeout or core.rpc_timeout
         if len(payload) > habits.chunks_requests_over:
             await core.transport.objects(core.lattice).put(identifier, payload)
-            inline, timeout = b"", habits.chunked_call_timeout
+            inline, timeout = b"", limit or habits.chunked_call_timeout
         host_id = core.cluster.public if core.manner is Manner.OTP else core.host_id
         invocation = Invocation(origin, target, operation, inline, identifier, claims, host_id, len(payload), None)
         subject = f"wasmbus.rpc.{core.lattice}.{target.public_key}" + (f".{target.link_name}" if target.link_name else "")

@@ -1,8 +1,8 @@
 """One wasmCloud 0.x host, emulated over a real NATS server: providers as processes, wasm actors, links, control interface.
 
-    async with Host.start("nats://127.0.0.1:4222", HostOptions(manner=Manner.OTP)) as host:
-        provider = await host.start_provider(ProviderProgram((sys.executable, "-m", "numbergen"), key, "numbergen", contract))
-        await host.ready(provider)
+async with Host.start("nats://127.0.0.1:4222", HostOptions(manner=Manner.OTP)) as host:
+    provider = await host.start_provider(ProviderProgram((sys.executable, "-m", "numbergen"), key, "numbergen", contract))
+    await host.ready(provider)
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.transport.base import Credentials, Transport
 
 PROBE_EVERY = 0.05
+CALL_TIMEOUT = 15.0
 
 T = TypeVar("T")
 
@@ -78,7 +79,6 @@ class Host:
         self.core = HostCore(transport, options.manner, options.lattice, cluster, key, options.rpc_timeout, options.checks_capabilities)
         self.core.on_call = options.on_call
         self.core.labels.update(options.labels)
-        self.core.claims[key.public] = {}
         facts = HostFacts(
             options.manner,
             options.lattice,
@@ -232,17 +232,19 @@ class Host:
             await self.core.transport.publish(subject, link.packed(self.core.manner))
         await self.core.announce(event, link.document(self.core.manner, with_id=True))
 
-    async def call_actor(self, actor_id: str, operation: str, payload: bytes, *, origin: Entity | None = None) -> bytes:
-        """Ask an actor over the lattice, by default in the host's own name; ProviderError with the actor's text."""
-        return await self.call(Entity(actor_id, "", ""), operation, payload, origin=origin)
+    async def call_actor(self, actor_id: str, operation: str, payload: bytes, *, timeout: float = CALL_TIMEOUT) -> bytes:
+        """Ask an actor over the lattice in the host's own name; ProviderError with the actor's text."""
+        return await self.call(Entity(actor_id, "", ""), operation, payload, timeout=timeout)
 
-    async def call(self, target: Entity, operation: str, payload: bytes, *, origin: Entity | None = None) -> bytes:
+    async def call(
+        self, target: Entity, operation: str, payload: bytes, *, origin: Entity | None = None, timeout: float = CALL_TIMEOUT
+    ) -> bytes:
         """Ask any actor or provider; a provider answers linked actors only, so name one as `origin`. ProviderError."""
-        outcome = await self._outbound.call(origin or Entity(self.host_id, "", ""), target, operation, payload)
+        outcome = await self._outbound.call(origin or Entity(self.host_id, "", ""), target, operation, payload, timeout=timeout)
         if outcome.refusal is not None:
             raise remote_error(outcome.refusal)
         if outcome.problem is not None:
-            raise Unavailable(f"{operation} to {target.public_key}: {outcome.problem}")
+            raise ProviderError.of(outcome.code, f"{operation} to {target.public_key}: {outcome.problem}")
         return outcome.result
 
     def trust_origin(self, public_key: str, name: str) -> None:

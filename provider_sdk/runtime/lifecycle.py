@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,9 +167,14 @@ class Runtime:
         """See Control."""
         self._stop(End("the host asked for it", OK, self._host.settings.shutdown_budget))
 
-    def start_call(self, serve: Callable[[], Awaitable[None]]) -> bool:
+    @property
+    def full(self) -> bool:
         """See Control."""
-        return self._dispatcher.start(serve)
+        return self._dispatcher.full
+
+    def start_call(self, serve: Coroutine[Any, Any, None]) -> None:
+        """See Control."""
+        self._dispatcher.start(serve)
 
     async def run_call(self, call: Call) -> Any:
         """See Control."""

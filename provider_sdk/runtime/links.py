@@ -59,16 +59,11 @@ class Serving:
                 raise Unsupported(f"{operation.name}: this link does not offer {operation.interface.__name__}")
         return found
 
-    @contextlib.contextmanager
-    def lease(self) -> Iterator[None]:
-        """Count a call as in flight: the context is not left before it ends."""
-        self.in_flight += 1
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
-            if not self.in_flight:
-                self._idle.set()
+    def end_call(self) -> None:
+        """A call that was counted in `in_flight` has ended: the context is not left before all have."""
+        self.in_flight -= 1
+        if not self.in_flight:
+            self._idle.set()
 
     async def leave(self, drain: float, limit: float) -> None:
         """Let calls in flight finish for `drain` seconds, then leave the context, cancelled after `limit` more."""
@@ -149,14 +144,19 @@ class LinkTable:
         """The links that are wanted now."""
         return {entry.key: entry.wanted for entry in self._entries.values() if entry.wanted is not None}
 
+    def serving(self, peer: str, contract: str) -> Serving | None:
+        """The link over which `peer` calls, if it serves now."""
+        entry = self._lookup(peer, contract)
+        return entry.serving if entry is not None and entry.wanted is not None else None
+
     async def find(self, peer: str, contract: str, wait: float) -> Serving:
         """The link over which `peer` calls, waiting up to `wait` seconds for one that is late or being set up.
 
         PermissionDenied `unlinked actor: '…'` where there is none (§4.5 #11), Unavailable where it is failed.
         """
-        entry = self._lookup(peer, contract)
-        if entry is not None and entry.serving is not None and entry.wanted is not None:
-            return entry.serving
+        found = self.serving(peer, contract)
+        if found is not None:
+            return found
         if self._waiting >= self._settings.max_calls // 4:
             raise ResourceExhausted("too many calls wait for their links")
         self._waiting += 1

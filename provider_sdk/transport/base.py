@@ -8,14 +8,24 @@ from pathlib import Path
 from typing import Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A received message; `reply` is the subject to answer on, empty for none."""
+class Message(Protocol):
+    """A received message; `reply` is the subject to answer on, empty for none. A protocol, so that the bus's own object serves without a copy."""
 
-    subject: str
-    reply: str
-    data: bytes
-    headers: Mapping[str, str] | None = None
+    @property
+    def subject(self) -> str:
+        """Where it was sent."""
+
+    @property
+    def reply(self) -> str:
+        """Where an answer is awaited."""
+
+    @property
+    def data(self) -> bytes:
+        """The payload."""
+
+    @property
+    def headers(self) -> Mapping[str, str] | None:
+        """NATS headers."""
 
 
 Handler = Callable[[Message], Awaitable[None]]

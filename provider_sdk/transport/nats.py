@@ -80,7 +80,7 @@ class _Subscription:
 
     async def deliver(self, message: Msg) -> None:
         try:
-            await self.handler(Message(message.subject, message.reply, message.data, message.headers))
+            await self.handler(message)
         except Exception as error:
             self.transport.fail(f"the handler of {self.subject} failed: {type(error).__name__}: {error}", error)
 
@@ -255,8 +255,10 @@ class NatsTransport:
         if not self._up.is_set():
             await self._connection(WAIT_FOR_CONNECTION)
         self._subscriptions.append(subscription)
-        with _translated():
+        try:
             await self._start(subscription)
+        except (NatsError, OSError) as error:
+            raise Unavailable(f"NATS: {_words(error)}") from error
         return subscription
 
     async def publish(self, subject: str, data: bytes, *, reply: str = "", headers: Mapping[str, str] | None = None) -> None:
@@ -268,8 +270,10 @@ class NatsTransport:
             size += HEADER_OVERHEAD + sum(len(key.encode()) + len(value.encode()) + 4 for key, value in headers.items())
         if size > self._client.max_payload:
             raise ResourceExhausted(f"a message of {size} bytes is over the NATS server's limit of {self._client.max_payload}")
-        with _translated():
+        try:
             await self._client.publish(subject, data, reply, dict(headers) if headers else None)
+        except (NatsError, OSError) as error:
+            raise Unavailable(f"NATS: {_words(error)}") from error
 
     async def request(self, subject: str, data: bytes, *, timeout: float, headers: Mapping[str, str] | None = None) -> Message:
         """See Transport."""
@@ -290,7 +294,7 @@ class NatsTransport:
             del self._waiting[token]
         if message.headers and message.headers.get("Status") == "503" and not message.data:
             raise Unavailable("nobody listens there (no responders)")
-        return Message(message.subject, message.reply, message.data, message.headers)
+        return message
 
     async def _answered(self, message: Msg) -> None:
         waiting = self._waiting.get(message.subject)
@@ -342,14 +346,6 @@ class NatsTransport:
 def _expire(answer: asyncio.Future[Msg], timeout: float) -> None:
     if not answer.done():
         answer.set_exception(DeadlineExceeded(f"no answer within {timeout:g} s"))
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (NatsError, OSError) as error:
-        raise Unavailable(f"NATS: {_words(error)}") from error
 
 
 def _words(error: BaseException | None) -> str:

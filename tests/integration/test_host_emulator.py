@@ -15,6 +15,7 @@ from typing import Any
 import msgpack
 import nats
 import pytest
+import pytest_asyncio
 from nats.aio.client import Client as Nats
 from wasmtime import wat2wasm
 
@@ -27,12 +28,14 @@ from provider_sdk.lattice.handshake import ProviderProgram
 from provider_sdk.lattice.health import HealthTimes
 from provider_sdk.lattice.host import Host, HostOptions
 from provider_sdk.lattice.manner import Manner
+from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.lattice.providers import RunningProvider
 from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.transport.base import Credentials
 from provider_sdk.transport.nats import connect
 
 SCRIPT = Path(__file__).with_name("fake_provider.py")
+EXAMPLES = Path(__file__).parents[2] / "examples"
 BOTH = pytest.mark.parametrize("manner", list(Manner))
 CONTRACT = "acme:fake"
 RUST_PREFIX = "failed to call `wasmcloud:bus/host.call`: "
@@ -76,8 +79,12 @@ def echo(*, caps: tuple[str, ...] = (CONTRACT,), alias: str = "") -> bytes:
 
 
 def signed(text: str, caps: tuple[str, ...], alias: str, name: str) -> bytes:
+    return signed_module(bytes(wat2wasm(text)), caps, alias, name)
+
+
+def signed_module(module: bytes, caps: tuple[str, ...], alias: str, name: str) -> bytes:
     actor, account = KeyPair.generate(Prefix.MODULE), KeyPair.generate(Prefix.ACCOUNT)
-    return embed(bytes(wat2wasm(text)), ActorClaims(actor.public, account.public, name, caps, alias), account)
+    return embed(module, ActorClaims(actor.public, account.public, name, caps, alias), account)
 
 
 def program(**changes: Any) -> ProviderProgram:
@@ -124,6 +131,12 @@ class Lattice:
 
 
 Make = Callable[..., Any]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def nats_url() -> AsyncIterator[str]:
+    async with NatsServer.start(url="") as server:
+        yield server.url
 
 
 @pytest.fixture
@@ -209,9 +222,7 @@ async def test_a_rust_host_starts_a_provider_in_an_empty_environment_and_closes_
         assert seen["host_data"]["provider_key"] == provider.program.key
 
 
-async def test_an_otp_host_starts_a_provider_in_its_own_environment_with_stdin_open(
-    lattice: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_otp_host_starts_a_provider_in_its_own_environment_with_stdin_open(lattice: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FROM_THE_HOST", "yes")
     async with lattice(Manner.OTP) as it:
         _, actor = await it.linked()
@@ -250,7 +261,13 @@ async def test_a_link_put_before_the_start_comes_in_the_host_data_only(lattice: 
         link = await it.host.put_link(actor.id, chosen.key, CONTRACT, values={"URL": "early"})
         await it.host.ready(await it.host.start_provider(chosen))
         seen = await it.report(actor.id)
-        expected = {"actor_id": actor.id, "provider_id": chosen.key, "contract_id": CONTRACT, "link_name": "default", "values": {"URL": "early"}}
+        expected = {
+            "actor_id": actor.id,
+            "provider_id": chosen.key,
+            "contract_id": CONTRACT,
+            "link_name": "default",
+            "values": {"URL": "early"},
+        }
         assert seen["host_data"]["link_definitions"] == [expected | ({"id": link.id} if manner is Manner.OTP else {})]
         assert [what for what, _ in seen["links"] if what != "health"] == []
 
@@ -462,6 +479,18 @@ async def test_without_a_link_the_actor_of_that_call_alias_answers(lattice: Make
 
 
 @BOTH
+async def test_an_actor_that_implements_a_contract_stands_in_for_its_provider(lattice: Make, manner: Manner) -> None:
+    contract = "wasmcloud:numbergen"
+    async with lattice(manner) as it:
+        asker = signed_module((EXAMPLES / "primes/asker.wasm").read_bytes(), (contract,), "asker", "asker")
+        primes = signed_module((EXAMPLES / "primes/primes.wasm").read_bytes(), (), contract, "primes")
+        asking = await it.host.start_actor(asker, "asker:1")
+        await it.host.start_actor(primes, "primes:1")
+        answer = await it.host.call_actor(asking.id, "Asker.Ask", msgpack.packb({"min": 14, "max": 18}))
+        assert "17" in str(msgpack.unpackb(answer))
+
+
+@BOTH
 async def test_the_host_answers_numbergen_itself_until_a_link_takes_it_over(lattice: Make, manner: Manner) -> None:
     contract = "wasmcloud:builtin:numbergen"
     async with lattice(manner) as it:
@@ -508,7 +537,12 @@ async def test_a_providers_call_to_an_actor_is_answered_and_recorded(lattice: Ma
     ("manner", "origin_known", "settings", "text"),
     [
         (Manner.RUST, True, {"key": KeyPair.generate(Prefix.CLUSTER)}, "issuer of this invocation is not among the list of valid issuers"),
-        (Manner.OTP, True, {"key": KeyPair.generate(Prefix.CLUSTER)}, "Anti-forgery check failed: Issuer of this invocation is not in list of cluster issuers"),
+        (
+            Manner.OTP,
+            True,
+            {"key": KeyPair.generate(Prefix.CLUSTER)},
+            "Anti-forgery check failed: Issuer of this invocation is not in list of cluster issuers",
+        ),
         (Manner.RUST, True, {"host_id": "C" * 56}, f"invalid host ID on invocation: '{'C' * 56}'"),
         (Manner.OTP, True, {"host_id": "C" * 56}, ""),
         (Manner.OTP, True, {"host_id": "short"}, "Anti-forgery check failed: Invalid host ID on invocation: 'short'"),
@@ -557,7 +591,11 @@ async def test_a_forged_argument_and_a_missing_capability_are_refused(lattice: M
 
 async def test_replies_of_actors_have_the_shape_of_the_host(lattice: Make) -> None:
     for manner, good, bad in (
-        (Manner.RUST, ["msg", "invocation_id", "content_length", "traceContext"], ["msg", "invocation_id", "error", "content_length", "traceContext"]),
+        (
+            Manner.RUST,
+            ["msg", "invocation_id", "content_length", "traceContext"],
+            ["msg", "invocation_id", "error", "content_length", "traceContext"],
+        ),
         (Manner.OTP, ["content_length", "instance_id", "invocation_id", "msg"], ["error", "instance_id", "invocation_id", "msg"]),
     ):
         async with lattice(manner) as it:
@@ -670,7 +708,9 @@ async def test_auctions_are_answered_only_where_the_constraints_fit(lattice: Mak
         body = {"provider_ref": "fake:1", "link_name": "default", "constraints": {"zone": "a"}}
         assert await it.control("auction.provider", body) == body | {"host_id": it.host.host_id}
         with pytest.raises(nats.errors.TimeoutError):
-            await it.nats.request("wasmbus.ctl.default.auction.provider", json.dumps(body | {"constraints": {"zone": "b"}}).encode(), timeout=0.2)
+            await it.nats.request(
+                "wasmbus.ctl.default.auction.provider", json.dumps(body | {"constraints": {"zone": "b"}}).encode(), timeout=0.2
+            )
 
 
 async def test_rust_publishes_each_event_on_two_subjects_and_otp_on_one(lattice: Make) -> None:

@@ -41,7 +41,7 @@ RUST_JSON = (
     '33K7HYRZQ","provider_id":"VDWUSKGGFDI4FRXK5EBTRECZSVQSSWJHHJOGH6JWG3AUMFFMQ435CDVS","link_name":"default","contract_id":"wasmcloud'
     ':keyvalue","values":{"URL":"redis://127.0.0.1:6379/"}}],"cluster_issuers":["CCFIRY65OQE7DFP5KLNS2PF2LVZMUZYJX4OZIEQ36N2IQANUB5XVZK'
     'MI"],"default_rpc_timeout_ms":2000,"structured_logging":false,"otel_config":{"traces_exporter":null,"exporter_otlp_endpoint":null}'
-    '}'
+    "}"
 )
 OTP_INVOCATION = (
     "88a66f726967696e83aa7075626c69635f6b6579d9384d44464a484c415841554d4841344f57504f42345037594f373241515232484d495559464f584c58453244"
@@ -149,7 +149,7 @@ def test_an_invocation_is_the_hosts_own(manner: Manner, golden: str, host_id: st
 @pytest.mark.parametrize(("manner", "golden"), [(Manner.OTP, OTP_REPLY), (Manner.RUST, RUST_REPLY)])
 def test_an_actors_reply_is_the_hosts_own(manner: Manner, golden: str) -> None:
     msg = msgpack.packb({"statusCode": 200, "header": {"content-type": ["text/plain"]}, "body": b"\xffok"})
-    assert pack_result(manner, "9b2f3f0d4e8a4f53b1c7d2e3f4a5b6c7", "i-1", msg, len(msg)).hex() == golden
+    assert pack_result(manner, "9b2f6c0d4e8a4f53b1c7d2e3f4a5b6c7", "i-1", msg, len(msg)).hex() == golden
 
 
 def test_a_rust_host_needs_the_content_length_both_ways() -> None:

@@ -105,6 +105,8 @@ def blob(value: Any, what: str) -> bytes:
 
 def _entity(value: Any, what: str) -> Entity:
     members = as_map(value, _ENTITY, what)
+    if len(members) == 3 and all(type(item) is str and item.isascii() for item in members.values()):
+        return Entity(members.get("public_key", ""), members.get("link_name", ""), members.get("contract_id", ""))
     prefix = f"{what}."
     return Entity(text(members, "public_key", prefix), text(members, "link_name", prefix, ""), text(members, "contract_id", prefix, ""))
 
@@ -127,7 +129,9 @@ def _trace(value: Any) -> Mapping[str, str] | None:
 def decode_invocation(data: bytes) -> Invocation:
     """An invocation as any sender of §4.1 writes it; InvalidArgument `deser error: …`."""
     members = as_map(unpack(data), _INVOCATION, "invocation")
-    msg = blob(members.get("msg"), "msg")
+    msg = members.get("msg")
+    if type(msg) is not bytes:
+        msg = blob(msg, "msg")
     return Invocation(
         _entity(members.get("origin"), "origin"),
         _entity(members.get("target"), "target"),

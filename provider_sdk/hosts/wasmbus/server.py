@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from provider_sdk.context import TraceContext
 from provider_sdk.errors import Internal, ProviderError, ResourceExhausted, Unsupported
 from provider_sdk.hosts.base import Call, Control
-from provider_sdk.hosts.wasmbus.claims import Verifier, verify, verify_signature
+from provider_sdk.hosts.wasmbus.claims import verify
 from provider_sdk.hosts.wasmbus.client import CHUNK_OVER, error_text
 from provider_sdk.hosts.wasmbus.envelope import Invocation, InvocationResponse, decode_invocation, encode_response
 from provider_sdk.hosts.wasmbus.values import OperationCodec, operation_codec
@@ -44,7 +44,7 @@ def served(interfaces: tuple[type[Interface], ...]) -> dict[str, Served]:
 class Server:
     """Answers invocations. `receive` is the subscription's handler; the work is done in a task a call."""
 
-    verifier: Verifier = staticmethod(verify_signature)
+    verify = staticmethod(verify)
 
     def __init__(
         self, transport: Transport, control: Control, operations: Mapping[str, Served], *, lattice: str, key: str, issuers: frozenset[str]
@@ -56,10 +56,13 @@ class Server:
         self._lattice = lattice
         self._key = key
         self._issuers = issuers
+        self._loop = asyncio.get_running_loop()
 
     async def receive(self, message: Message) -> None:
         """Start serving one message, or refuse it at once where too many are being served."""
-        if not self._control.start_call(lambda: self._serve(message)):
+        if not self._control.full:
+            self._control.start_call(self._serve(message))
+        else:
             try:
                 identifier = decode_invocation(message.data).id
             except ProviderError:
@@ -67,7 +70,7 @@ class Server:
             await self._refuse(message, identifier, ResourceExhausted("the provider serves as many calls as max_calls allows"))
 
     async def _serve(self, message: Message) -> None:
-        received = asyncio.get_running_loop().time()
+        received = self._loop.time()
         identifier = ""
         try:
             invocation = decode_invocation(message.data)
@@ -87,14 +90,13 @@ class Server:
         payload = invocation.msg
         if invocation.content_length > len(payload):
             payload = await self._transport.objects(self._lattice).take(invocation.id, LARGEST_ARGUMENT)
-        verify(invocation, payload, own_key=self._key, issuers=self._issuers, now=time.time(), verifier=self.verifier)
+        self.verify(invocation, payload, own_key=self._key, issuers=self._issuers, now=time.time())
         found = self._operations.get(invocation.operation)
         if found is None:
             raise self._unknown(invocation.operation)
         arguments, form = found.codec.decode_arguments(payload)
-        trace = _trace(message.headers) or _trace(invocation.trace)
-        origin, target = invocation.origin, invocation.target
-        call = Call(found.operation, arguments, origin.public_key, target.contract_id, invocation.id, received, trace)
+        trace = _trace(message.headers or invocation.trace)
+        call = Call(found.operation, arguments, invocation.origin.public_key, invocation.target.contract_id, invocation.id, received, trace)
         result = found.codec.encode_result(await self._control.run_call(call), form)
         if len(result) > CHUNK_OVER:
             await self._transport.objects(self._lattice).put(f"{invocation.id}-r", result)

@@ -1,0 +1,1 @@
+"""What the author of a provider imports in tests: fixtures, fault injection, conformance suites."""

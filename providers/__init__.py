@@ -1,0 +1,1 @@
+"""The standard pack: providers that replace the official ones."""

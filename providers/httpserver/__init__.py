@@ -1,0 +1,1 @@
+"""Httpserver: hands HTTP requests to actors."""

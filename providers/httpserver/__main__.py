@@ -1,0 +1,4 @@
+from provider_sdk import main
+from providers.httpserver.provider import HttpServerProvider
+
+main(HttpServerProvider)

@@ -1,0 +1,1 @@
+"""Numbergen: random numbers from the operating system's secure randomness."""

@@ -1,0 +1,4 @@
+from provider_sdk import main
+from providers.numbergen.provider import NumberGenProvider
+
+main(NumberGenProvider)

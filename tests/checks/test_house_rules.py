@@ -1,0 +1,150 @@
+"""Rules of the repository that no other tool checks."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import provider_sdk
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("provider_sdk", "providers")
+CHECKED = (*PACKAGES, "examples", "tests", "bench")
+NOT_OURS = {".git", ".venv", "node_modules", "__pycache__", "build", "dist"}
+LONGEST_MODULE = 500
+LONGEST_FUNCTION = 80
+
+# Spelt in parts, because this file is checked too.
+WAYS_AROUND_A_TEST = re.compile("pytest" + r"\.skip|importor" + r"skip|mark\.skip|x" + "fail" + r"\(|mark\.x" + "fail")
+UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
+BARE_IGNORE = re.compile(r"#\s*type:\s*ignore" + r"(?!\[)|#\s*noqa" + r"(?!:)", re.IGNORECASE)
+MACHINE_PATH = re.compile(r"(?<![\w.])/(work|root|home/\w+|Users)" + r"/")
+
+SLOW = ("aiohttp", "nats", "opentelemetry", "prometheus_client", "typer", "wasmtime", "watchfiles", "yaml")
+
+
+def sources(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from (path for path in sorted((ROOT / folder).rglob("*.py")) if not NOT_OURS & set(path.parts))
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    """Every text file of the repository."""
+    for path in sorted(ROOT.rglob("*")):
+        parts = path.relative_to(ROOT).parts
+        if (
+            path.is_file()
+            and not NOT_OURS & set(parts)
+            and not any(part.endswith((".egg-info", "_cache")) or part == ".hypothesis" for part in parts)
+        ):
+            try:
+                yield path, path.read_text("utf-8")
+            except UnicodeDecodeError:
+                continue
+
+
+def places(files: Iterator[tuple[Path, str]], pattern: re.Pattern[str]) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path, text in files
+        for number, line in enumerate(text.splitlines(), 1)
+        if pattern.search(line)
+    ]
+
+
+def python_texts() -> Iterator[tuple[Path, str]]:
+    return ((path, path.read_text("utf-8")) for path in sources(*CHECKED))
+
+
+def modules(package: ModuleType) -> Iterator[ModuleType]:
+    yield package
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if not found.name.rpartition(".")[2].startswith("_"):
+            yield importlib.import_module(found.name)
+
+
+def public(owner: object, module: str) -> Iterator[tuple[str, object]]:
+    for name, value in vars(owner).items():
+        named = (
+            inspect.unwrap(value.__func__ if isinstance(value, classmethod | staticmethod) else value)
+            if not isinstance(value, property)
+            else value
+        )
+        home = getattr(value.fget if isinstance(value, property) else named, "__module__", None)
+        if (
+            not name.startswith("_")
+            and home == module
+            and (inspect.isclass(named) or inspect.isfunction(named) or isinstance(named, property))
+        ):
+            yield name, value
+
+
+def undocumented(module: ModuleType) -> Iterator[str]:
+    if not module.__doc__:
+        yield module.__name__
+    for name, value in public(module, module.__name__):
+        if not inspect.getdoc(value):
+            yield f"{module.__name__}.{name}"
+        if inspect.isclass(value):
+            for member, _ in public(value, module.__name__):
+                if not inspect.getdoc(getattr(value, member)):
+                    yield f"{module.__name__}.{name}.{member}"
+
+
+def test_modules_stay_short() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in sources(*PACKAGES)}
+    assert {path: lines for path, lines in lengths.items() if lines > LONGEST_MODULE} == {}
+
+
+def test_functions_stay_short() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for path in sources(*PACKAGES)
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno
+        and node.end_lineno - node.lineno >= LONGEST_FUNCTION
+    ]
+    assert long == []
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    assert [name for module in modules(provider_sdk) for name in undocumented(module)] == []
+
+
+def test_no_test_is_skipped_or_expected_to_fail() -> None:
+    assert places(python_texts(), WAYS_AROUND_A_TEST) == []
+
+
+def test_nothing_is_left_unfinished() -> None:
+    assert places(python_texts(), UNFINISHED) == []
+
+
+def test_a_check_is_only_switched_off_by_name() -> None:
+    assert places(python_texts(), BARE_IGNORE) == []
+
+
+def test_no_file_names_a_path_of_somebodys_machine() -> None:
+    assert places(texts(), MACHINE_PATH) == []
+
+
+def test_importing_the_sdk_imports_nothing_slow() -> None:
+    program = f"import sys, provider_sdk; print(*sorted(set({SLOW!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_make_help_has_a_line_for_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    inner = {"venv", "venv-dev"}
+    targets = set(re.findall(r"^([a-z-]+):(?!=)", makefile, re.MULTILINE)) - inner
+    listed = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"^  make ([a-z-]+) +\S", listed, re.MULTILINE)) == targets
