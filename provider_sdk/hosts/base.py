@@ -67,8 +67,22 @@ class HostSettings:
     trace_endpoint: str = ""
 
 
-class Control(Protocol):
-    """The runtime's side, called by a generation's subscriptions. None of the synchronous ones waits."""
+class Calls(Protocol):
+    """What carries out calls. Nothing here waits but `run_call`."""
+
+    @property
+    def full(self) -> bool:
+        """Whether as many calls are being served as may be: the next is to be refused."""
+
+    def start_call(self, serve: Coroutine[Any, Any, None]) -> None:
+        """Serve a call in a task of its own."""
+
+    async def run_call(self, call: Call) -> Any:
+        """Carry out a call on its link: the result, or ProviderError."""
+
+
+class Control(Calls, Protocol):
+    """The runtime's side, called by a generation's subscriptions."""
 
     def put_link(self, spec: LinkSpec) -> None:
         """A link was put or changed."""
@@ -84,16 +98,6 @@ class Control(Protocol):
 
     def fault(self, task: asyncio.Task[None]) -> None:
         """A done callback for a generation's own tasks: an exception in one ends the process."""
-
-    @property
-    def full(self) -> bool:
-        """Whether as many calls are being served as may be: the next is to be refused."""
-
-    def start_call(self, serve: Coroutine[Any, Any, None]) -> None:
-        """Serve a call in a task of its own."""
-
-    async def run_call(self, call: Call) -> Any:
-        """Carry out a call on its link: the result, or ProviderError."""
 
 
 class HostProtocol(Protocol):

@@ -54,8 +54,7 @@ class ActorTable:
         self._core = core
         self._outbound = outbound
         self._actors: dict[str, RunningActor] = {}
-        self._aliases: dict[str, str] = {}
-        self._routes = Routes(core, outbound, self._aliases)
+        self._routes = Routes(core, outbound, self._find_alias)
 
     def all(self) -> list[RunningActor]:
         """The running actors."""
@@ -74,9 +73,6 @@ class ActorTable:
             return await self._routes.host_call(Caller(*caller, _serving.get()), binding, namespace, operation, payload)
 
         guest = await Actor.load(module, host_call, name=caller[1], limits=Limits(instances=instances, seconds=time_limit))
-        before = self._actors.get(claims.subject)
-        if before is not None:
-            await self._leave(before)
         subject = f"wasmbus.rpc.{self._core.lattice}.{claims.subject}"
         actor: RunningActor
 
@@ -86,10 +82,11 @@ class ActorTable:
         subscription = await self._core.transport.subscribe(subject, receive, queue=subject)
         actor = RunningActor(claims, image_ref, instances, new_id(self._core.manner), guest, subscription)
         await self._core.transport.flush()
+        before = self._actors.get(actor.id)
         self._actors[actor.id] = actor
+        if before is not None:
+            await self._leave(before)
         self._core.claims[actor.id] = actor_claims(claims)
-        if claims.call_alias:
-            self._aliases.setdefault(claims.call_alias, actor.id)
         await self._announce("started", actor, instances)
         return actor
 
@@ -98,8 +95,6 @@ class ActorTable:
         actor = self._actors.pop(actor_id, None)
         if actor is None:
             raise NotFound(f"actor {actor_id} is not running on this host")
-        if self._aliases.get(actor.claims.call_alias or "") == actor_id:
-            del self._aliases[actor.claims.call_alias or ""]
         await self._leave(actor)
         await self._announce("stopped", actor, actor.instances)
 
@@ -108,6 +103,10 @@ class ActorTable:
         actors, self._actors = self.all(), {}
         for actor in actors:
             await self._leave(actor)
+
+    def _find_alias(self, alias: str) -> str | None:
+        """The actor that was started first where several have the alias."""
+        return next((actor.id for actor in self._actors.values() if alias and actor.claims.call_alias == alias), None)
 
     async def _leave(self, actor: RunningActor) -> None:
         await actor.subscription.unsubscribe()
@@ -183,18 +182,18 @@ class ActorTable:
 
 def actor_claims(claims: ActorClaims) -> dict[str, str]:
     """What `get.claims` tells of an actor: flat strings under the old names and the new."""
-    capabilities, revision = ",".join(claims.capabilities), str(claims.revision or 0)
+    capabilities, revision = ",".join(claims.capabilities), str(claims.revision)
     return {
         "sub": claims.subject,
         "subject": claims.subject,
         "iss": claims.issuer,
         "issuer": claims.issuer,
-        "name": claims.name or "",
+        "name": claims.name,
         "caps": capabilities,
         "capabilities": capabilities,
         "rev": revision,
         "revision": revision,
-        "version": claims.version or "",
-        "call_alias": claims.call_alias or "",
+        "version": claims.version,
+        "call_alias": claims.call_alias,
         "tags": ",".join(claims.tags),
     }

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from provider_sdk.errors import ProviderError
 from provider_sdk.lattice.events import KEPT_BYTES, CallRecord, EventPublisher, OnCall, Party
 from provider_sdk.lattice.links import LinkTable
 from provider_sdk.lattice.manner import Manner
@@ -43,8 +44,11 @@ class HostCore:
         return self.key.public
 
     async def announce(self, name: str, data: Mapping[str, Any]) -> None:
-        """Publish a lattice event."""
-        await self.events.publish(name, data)
+        """Publish a lattice event; nobody's work fails for want of one."""
+        try:
+            await self.events.publish(name, data)
+        except ProviderError as error:
+            log.warning("event %s cannot be sent: %s", name, error)
 
     def party(self, key: str) -> Party:
         """`key` with the name that its claims give."""

@@ -186,7 +186,6 @@ class Host:
                 await asyncio.sleep(PROBE_EVERY)
                 continue
             provider.health = read_health(answer.data)
-            provider.answered.set()
             return
 
     async def stop_provider(self, key: str, link_name: str = "default") -> None:
@@ -268,10 +267,7 @@ class Host:
         await self._providers.close()
         await self._actors.close()
         await self.core.cancel_tasks()
-        try:
-            await self.core.announce("host_stopped", {"labels": self.core.labels})
-        except ProviderError:
-            return
+        await self.core.announce("host_stopped", {"labels": self.core.labels})
 
 
 async def _resolved(resolve: Callable[[str], T | Awaitable[T]] | None, reference: str) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from asyncio.subprocess import Process
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from collections.abc import Callable
 from provider_sdk.errors import NotFound, PermissionDenied
 from provider_sdk.lattice.handshake import ProviderProgram, environment
 from provider_sdk.lattice.manner import Manner
+
+log = logging.getLogger("lattice.host")
 
 Output = Callable[[str, str], None]
 """Called with "stdout" or "stderr" and one line, without its end."""
@@ -22,10 +25,9 @@ _LAST_WORDS = 0.5
 class ProviderProcess:
     """A running or ended provider. Only the pid that was spawned is ever signalled, as on real hosts."""
 
-    def __init__(self, process: Process, stdin: asyncio.WriteTransport, outputs: list[_Lines]) -> None:
+    def __init__(self, process: Process, opened: list[_Lines | asyncio.WriteTransport]) -> None:
         self._process = process
-        self._stdin = stdin
-        self._outputs = outputs
+        self._opened = opened
 
     @classmethod
     async def spawn(cls, manner: Manner, program: ProviderProgram, line: bytes, output: Output | None) -> ProviderProcess:
@@ -33,30 +35,32 @@ class ProviderProcess:
 
         Raises NotFound or PermissionDenied where the program cannot be executed.
         """
-        loop = asyncio.get_running_loop()
-        outputs: list[_Lines] = []
+        opened: list[_Lines | asyncio.WriteTransport] = []
         with contextlib.ExitStack() as childs_ends:
-            streams: dict[str, int | None] = {"stdout": None, "stderr": None}
-            for name in streams if output is not None else ():
-                lines, streams[name] = await _Lines.open(name, output)
-                outputs.append(lines)
-                childs_ends.callback(os.close, streams[name])
+            streams: list[int | None] = [None, None]
+            if output is not None:
+                for number, name in enumerate(("stdout", "stderr")):
+                    lines, end = await _Lines.open(name, output)
+                    childs_ends.callback(os.close, end)
+                    opened.append(lines)
+                    streams[number] = end
             reading, writing = os.pipe()
             childs_ends.callback(os.close, reading)
-            stdin, _ = await loop.connect_write_pipe(asyncio.Protocol, os.fdopen(writing, "wb", 0))
+            stdin, _ = await asyncio.get_running_loop().connect_write_pipe(asyncio.Protocol, os.fdopen(writing, "wb", 0))
+            opened.append(stdin)
             try:
                 process = await asyncio.create_subprocess_exec(
                     *program.command,
                     stdin=reading,
-                    stdout=streams["stdout"],
-                    stderr=streams["stderr"],
+                    stdout=streams[0],
+                    stderr=streams[1],
                     env=environment(manner),
                     cwd=program.cwd,
                     start_new_session=manner is Manner.OTP,
                 )
             except BaseException as error:
-                for opened in (stdin, *outputs):
-                    opened.close()
+                for ours in opened:
+                    ours.close()
                 if not isinstance(error, OSError):
                     raise
                 kind = PermissionDenied if isinstance(error, PermissionError) else NotFound
@@ -64,7 +68,7 @@ class ProviderProcess:
         stdin.write(line)
         if manner.habits.closes_stdin:
             stdin.close()
-        return cls(process, stdin, outputs)
+        return cls(process, opened)
 
     @property
     def pid(self) -> int:
@@ -79,9 +83,11 @@ class ProviderProcess:
     async def ended(self) -> int:
         """Await the end and the last lines of output; the exit status, negative for a signal."""
         status = await self._process.wait()
-        await asyncio.wait([lines.closed for lines in self._outputs] or [_done()], timeout=_LAST_WORDS)
-        for opened in (self._stdin, *self._outputs):
-            opened.close()
+        outputs = [ours.closed for ours in self._opened if isinstance(ours, _Lines)]
+        if outputs:
+            await asyncio.wait(outputs, timeout=_LAST_WORDS)
+        for ours in self._opened:
+            ours.close()
         return status
 
     def kill(self) -> None:
@@ -127,10 +133,7 @@ class _Lines(asyncio.Protocol):
             self._transport.close()
 
     def _emit(self, line: bytes) -> None:
-        self.output(self.name, line.strip(b"\r").decode(errors="replace"))
-
-
-def _done() -> asyncio.Future[None]:
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    future.set_result(None)
-    return future
+        try:
+            self.output(self.name, line.strip(b"\r").decode(errors="replace"))
+        except Exception:
+            log.exception("a watcher of output failed")

@@ -29,7 +29,7 @@ STEADY_AFTER = 30.0
 
 @dataclass(eq=False)
 class RunningProvider:
-    """A provider that this host started; `process` is replaced when it is restarted."""
+    """A provider that this host started; `process` is replaced when it is restarted. `judged`: what the last health event went by."""
 
     program: ProviderProgram
     instance_id: str
@@ -38,7 +38,7 @@ class RunningProvider:
     health: Health = field(default_factory=Health)
     stopping: bool = False
     restart_count: int = 0
-    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    judged: bool | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
@@ -113,10 +113,12 @@ class ProviderTable:
         providers, self._running = self.all(), {}
         for provider in providers:
             provider.stopping = True
-        if self._core.manner.habits.asks_before_host_stop:
-            await asyncio.gather(*(self._request_shutdown(provider) for provider in providers if provider.running))
-        for provider in providers:
-            provider.process.kill()
+        try:
+            if self._core.manner.habits.asks_before_host_stop:
+                await asyncio.gather(*(self._request_shutdown(provider) for provider in providers if provider.running))
+        finally:
+            for provider in providers:
+                provider.process.kill()
         for provider in providers:
             await self._end(provider)
 
@@ -234,10 +236,9 @@ class ProviderTable:
                 return
             health = Health(False, str(error))
         else:
-            provider.answered.set()
             if not rust:
                 health = Health(True, health.message)
-        before, provider.health = provider.health.healthy, health
+        provider.health, before, provider.judged = health, provider.judged, health.healthy
         document = provider.document
         if not rust:
             del document["contract_id"]

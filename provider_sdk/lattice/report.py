@@ -53,7 +53,7 @@ def _actor(actor: RunningActor, manner: Manner) -> dict[str, Any]:
         "annotations": {},
         "image_ref": actor.image_ref,
         "instance_id": actor.instance_id,
-        "revision": actor.claims.revision or 0,
+        "revision": actor.claims.revision,
         limit: actor.instances,
     }
     return {"id": actor.id, "image_ref": actor.image_ref, "name": actor.name, "instances": [instance]}

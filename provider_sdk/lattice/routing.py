@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from provider_sdk.errors import Internal, ProviderError
@@ -28,12 +28,12 @@ class Caller:
 
 
 class Routes:
-    """Resolves and carries out host calls. `aliases` maps call aliases to the keys of running actors, first come first kept."""
+    """Resolves and carries out host calls. `find_alias` gives the key of the running actor of a call alias."""
 
-    def __init__(self, core: HostCore, outbound: Outbound, aliases: Mapping[str, str]) -> None:
+    def __init__(self, core: HostCore, outbound: Outbound, find_alias: Callable[[str], str | None]) -> None:
         self._core = core
         self._outbound = outbound
-        self._aliases = aliases
+        self._find_alias = find_alias
 
     async def host_call(self, caller: Caller, binding: str, namespace: str, operation: str, payload: bytes) -> bytes:
         """Carry out the call; ProviderError with the very text that an actor sees on the emulated host (§4.2)."""
@@ -51,7 +51,7 @@ class Routes:
     def _actor(self, namespace: str) -> str:
         if len(namespace) == 56 and namespace.startswith("M"):
             return namespace
-        key = self._aliases.get(namespace)
+        key = self._find_alias(namespace)
         if key is not None:
             return key
         if self._core.manner is Manner.OTP and ":" in namespace:

@@ -49,7 +49,8 @@ class End:
 class Runtime:
     """Runs one provider on one host; the Control that the generation's subscriptions call."""
 
-    def __init__(self, provider_class: type[Provider[Any]], host: HostProtocol, settings: RuntimeSettings) -> None:
+    def __init__(self, provider_class: type[Provider[Any]], host: HostProtocol, settings: RuntimeSettings, *, own_process: bool = True) -> None:
+        self._own_process = own_process
         self._host = host
         self._settings = settings
         self._metrics = Metrics()
@@ -75,8 +76,9 @@ class Runtime:
     async def run(self) -> int:
         """Serve until something ends it; the exit code. ProviderError where it cannot start."""
         identity = self._host.identity
-        self._watch_signals()
-        self._spawn(self._watch_parent(), "parent watch")
+        if self._own_process:
+            self._watch_signals()
+            self._spawn(self._watch_parent(), "parent watch")
         transport = await self._host.connect()
         try:
             self._metrics.gauge("provider_reconnects", "Times the NATS connection was re-established.", lambda: {(): float(transport.reconnects)})

@@ -41,7 +41,7 @@ class ActorSite:
             return web.Response(status=405)
         try:
             body = await self._body(request)
-        except web.RequestPayloadError:
+        except (web.RequestPayloadError, ConnectionResetError):
             return web.Response(status=400)
         if body is None:
             return web.Response(status=413)

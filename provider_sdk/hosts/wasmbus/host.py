@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Mapping
 
 from provider_sdk.errors import InvalidArgument, ProviderError
 from provider_sdk.hosts.base import Control, HostSettings, Identity, LinkSpec
@@ -43,7 +44,7 @@ class WasmbusHost:
             trace_endpoint=data.trace_endpoint,
         )
         self.links = tuple(_spec(link) for link in data.link_definitions)
-        self.provider_values = _provider_values(data.config_json)
+        self.provider_values: Mapping[str, object] = _provider_values(data.config_json)
         # The test kit's providers sign with a user key of their own (§1.3).
         key = KeyPair.generate(Prefix.USER) if data.host_id == TEST_HOST else KeyPair.from_seed(data.invocation_seed)
         self._key = key

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from provider_sdk.context import TraceContext
 from provider_sdk.errors import Internal, ProviderError, ResourceExhausted, Unsupported
-from provider_sdk.hosts.base import Call, Control
+from provider_sdk.hosts.base import Call, Calls
 from provider_sdk.hosts.wasmbus.claims import verify
 from provider_sdk.hosts.wasmbus.client import CHUNK_OVER, error_text
 from provider_sdk.hosts.wasmbus.envelope import Invocation, InvocationResponse, decode_invocation, encode_response
@@ -47,7 +47,7 @@ class Server:
     verify = staticmethod(verify)
 
     def __init__(
-        self, transport: Transport, control: Control, operations: Mapping[str, Served], *, lattice: str, key: str, issuers: frozenset[str]
+        self, transport: Transport, control: Calls, operations: Mapping[str, Served], *, lattice: str, key: str, issuers: frozenset[str]
     ) -> None:
         self._transport = transport
         self._control = control
