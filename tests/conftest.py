@@ -52,7 +52,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     left_out = config.stash[LEFT_OUT]
     if left_out:
-        terminalreporter.write_line(f"left out: {'; '.join(f'{count} tests: {reason}' for reason, count in sorted(left_out.items()))}")
+        terminalreporter.write_line(f"left out: {'; '.join(f'{reason} ({count})' for reason, count in sorted(left_out.items()))}")
     for line in _broken_promises(config):
         terminalreporter.write_line(f"error: {line}", red=True)
 
@@ -61,9 +61,9 @@ def _reason_to_leave_out(item: pytest.Item) -> str:
     missing = sorted({name for marker in item.iter_markers("needs") for name in marker.args if not _found(name)})
     if missing:
         item.config.stash[MISSING].update(missing)
-        return f"needs {', '.join(missing)}, not found here"
+        return f"needs {', '.join(missing)}, not to be had here"
     if item.get_closest_marker("soak") and not item.config.getoption("--soak"):
-        return "only worth it at full size (make soak)"
+        return "worth its time only at full size, make soak"
     return ""
 
 

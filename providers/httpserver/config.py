@@ -30,7 +30,7 @@ class HttpServerConfig(Config):
         if self.port is not None:
             return "127.0.0.1", self.port
         host, colon, port = self.address.strip().rpartition(":")
-        host = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
+        host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
         if not (colon and _is_ip(host) and port.isdecimal() and port.isascii() and int(port) <= 65535):
             raise InvalidArgument(f"address: {self.address!r} is not ip:port, such as 127.0.0.1:8080")
         return host, int(port)

@@ -42,7 +42,6 @@ class Listener:
         try:
             await web.TCPSite(self._runner, *address).start()
         except OSError as error:
-            await self.close()
             raise Unavailable(_refusal(address, error)) from error
         log.info("listening on http://%s", text(self._runner.addresses[0][:2]), extra={"link": self.owner})
 
@@ -74,17 +73,23 @@ class Listeners:
         try:
             yield
         finally:
-            listener.serving.remove(respond)
-            if not listener.serving:
+            # The last one stays until the listener is closed, for the requests that are still to be answered.
+            if listener.serving == [respond]:
                 del self._open[key]
                 await listener.close()
+            else:
+                listener.serving.remove(respond)
 
     async def _listener(self, key: tuple[Address, str], owner: str, respond: Respond) -> Listener:
         async with self._opening:
             listener = self._open.get(key)
             if listener is None:
                 listener = Listener(owner)
-                await listener.open(key[0])
+                try:
+                    await listener.open(key[0])
+                except BaseException:
+                    await listener.close()
+                    raise
                 self._open[key] = listener
             elif listener.owner != owner:
                 raise AlreadyExists(f"address {text(key[0])} is taken by the link {listener.owner}: give this one another")

@@ -23,13 +23,21 @@ def test_nothing_given_listens_on_the_official_default() -> None:
 
 @pytest.mark.parametrize(
     ("address", "bind"),
-    [("0.0.0.0:80", ("0.0.0.0", 80)), ("127.0.0.1:0", ("127.0.0.1", 0)), ("[::1]:8080", ("::1", 8080)), (" 127.0.0.1:1 ", ("127.0.0.1", 1))],
+    [
+        ("0.0.0.0:80", ("0.0.0.0", 80)),
+        ("127.0.0.1:0", ("127.0.0.1", 0)),
+        ("[::1]:8080", ("::1", 8080)),
+        (" 127.0.0.1:1 ", ("127.0.0.1", 1)),
+    ],
 )
 def test_an_address_is_an_ip_and_a_port(address: str, bind: tuple[str, int]) -> None:
     assert load({"address": address}).bind == bind
 
 
-@pytest.mark.parametrize("address", ["", "8080", "127.0.0.1", ":8080", "example.com:80", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:١", "1:2:3"])
+@pytest.mark.parametrize(
+    "address",
+    ["", "8080", "127.0.0.1", ":8080", "example.com:80", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:\u0661", "1:2:3", "[127.0.0.1:1"],
+)
 def test_anything_else_is_refused_and_shown(address: str) -> None:
     with pytest.raises(InvalidArgument, match="is not ip:port, such as") as caught:
         load({"address": address})

@@ -1,0 +1,45 @@
+"""A provider to do harm to: answers with its link's word, and can be slow."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from provider_sdk import Config, Interface, Link, Provider, main, setting
+from provider_sdk.types import U32
+
+
+class Echo(Interface, contract="test:echo"):
+    @abstractmethod
+    async def echo(self, text: str) -> str: ...
+
+    @abstractmethod
+    async def sleep(self, milliseconds: U32) -> str: ...
+
+
+class EchoConfig(Config):
+    word: str = setting("", doc="What stands before the answer.")
+
+
+class Answering(Echo):
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    async def echo(self, text: str) -> str:
+        return self.word + text
+
+    async def sleep(self, milliseconds: U32) -> str:
+        await asyncio.sleep(milliseconds / 1000)
+        return self.word
+
+
+class EchoProvider(Provider[EchoConfig], serves=(Echo,)):
+    @asynccontextmanager
+    async def link(self, link: Link[EchoConfig]) -> AsyncIterator[Echo]:
+        yield Answering(link.config.word)
+
+
+if __name__ == "__main__":
+    main(EchoProvider)

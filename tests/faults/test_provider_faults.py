@@ -1,0 +1,285 @@
+"""Providers under faults: servers that go, hosts that die, processes that are killed, messages that come ten times."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provider_sdk import DeadlineExceeded, Internal, LinkKey, PermissionDenied, ProviderError, ResourceExhausted, Unavailable
+from provider_sdk.hosts.wasmbus.links_wire import LinkDefinition, encode_link
+from provider_sdk.testing import Manner, TestLattice, a_lattice
+from tests.faults.echo import Echo
+from tests.tiers import scale
+
+PROGRAM = Path(__file__).with_name("echo.py")
+
+
+async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+async def test_calls_go_on_after_the_server_was_killed_and_restarted_under_load() -> None:
+    async with a_lattice() as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo")
+        echo = Echo.at(await lattice.link(provider), timeout=1.0)
+        outcomes: list[tuple[float, bool]] = []
+        loop = asyncio.get_running_loop()
+        stop = loop.time() + scale(test=4, ci=8, soak=60)
+
+        async def caller() -> None:
+            while loop.time() < stop:
+                try:
+                    assert await echo.echo("x") == "x"
+                    outcomes.append((loop.time(), True))
+                except ProviderError:
+                    outcomes.append((loop.time(), False))
+                await asyncio.sleep(0.001)
+
+        callers = [asyncio.create_task(caller()) for _ in range(8)]
+        await asyncio.sleep(1.0)
+        await lattice.server.restart()
+        back = loop.time()
+        await asyncio.gather(*callers)
+        lost = sum(not good for _, good in outcomes)
+        recovered = min(moment for moment, good in outcomes if good and moment > back) - back
+        print(f"server restarted under load: {len(outcomes)} calls, {lost} lost, first good answer {recovered:.2f} s after its return")
+        assert all(good for moment, good in outcomes if moment > back + 4.0)
+
+
+async def test_a_paused_server_is_ridden_out() -> None:
+    async with a_lattice() as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo")
+        echo = Echo.at(await lattice.link(provider))
+        assert await echo.echo("before") == "before"
+        lattice.server.pause()
+        try:
+            await asyncio.sleep(5)
+        finally:
+            lattice.server.resume()
+        async with asyncio.timeout(10):
+            while True:
+                with contextlib.suppress(ProviderError):
+                    if await echo.echo("after") == "after":
+                        break
+        assert b"healthy" in await lattice.health(provider)
+
+
+async def test_providers_killed_at_random_moments_leave_no_process_and_no_stuck_caller() -> None:
+    times = scale(test=5, ci=15, soak=50)
+    async with a_lattice() as lattice:
+        for _ in range(times):
+            provider = await lattice.process(PROGRAM, contract="test:echo")
+            echo = Echo.at(await lattice.link(provider), timeout=1.0)
+            calls = [asyncio.create_task(echo.sleep(random.randrange(200))) for _ in range(20)]
+            await asyncio.sleep(random.random() * 0.15)
+            await lattice.kill(provider)
+            async with asyncio.timeout(5):
+                outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            assert all(outcome == "" or isinstance(outcome, Unavailable | DeadlineExceeded) for outcome in outcomes)
+            await until(lambda pid=provider.pid: not alive(pid))
+
+
+@pytest.mark.parametrize("manner", list(Manner))
+async def test_a_provider_ends_when_its_host_is_killed(manner: Manner, tmp_path: Path) -> None:
+    script = tmp_path / "host.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import asyncio
+            from provider_sdk.testing import Manner, a_lattice
+
+            async def main():
+                async with a_lattice(manner=Manner.{manner.name}) as lattice:
+                    provider = await lattice.process({str(PROGRAM)!r}, contract="test:echo")
+                    print(provider.pid, lattice.server.pid, lattice.server.folder, flush=True)
+                    await asyncio.sleep(60)
+
+            asyncio.run(main())
+            """
+        )
+    )
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as host:
+        assert host.stdout is not None
+        provider, server, folder = (await asyncio.to_thread(host.stdout.readline)).split()
+        assert alive(int(provider))
+        assert alive(int(server))
+        host.send_signal(signal.SIGKILL)
+        await until(lambda: not alive(int(provider)) and not alive(int(server)) and not Path(folder).exists())
+
+
+async def test_links_change_under_load_and_the_last_word_counts() -> None:
+    changes = scale(test=100, ci=500, soak=5000)
+    async with a_lattice() as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo")
+        targets = [await lattice.link(provider, {"word": "0"}) for _ in range(4)]
+        keys = [target.origin.public_key for target in targets]  # type: ignore[attr-defined]
+        words = dict.fromkeys(range(4), "0")
+        steady = Echo.at(await lattice.link(provider, {"word": "steady"}))
+        failures: list[ProviderError] = []
+        done = asyncio.Event()
+
+        async def load() -> None:
+            while not done.is_set():
+                try:
+                    assert await steady.echo("") == "steady"
+                except ProviderError as error:
+                    failures.append(error)
+
+        loads = [asyncio.create_task(load()) for _ in range(4)]
+        for number in range(changes):
+            index = random.randrange(4)
+            if random.random() < 0.3:
+                await lattice.host.delete_link(keys[index], "test:echo", "default")
+            words[index] = str(number)
+            await lattice.host.put_link(keys[index], provider.key, "test:echo", "default", {"word": words[index]})
+        done.set()
+        await asyncio.gather(*loads)
+        assert not failures
+        for index, target in enumerate(targets):
+            async with asyncio.timeout(10):
+                while await Echo.at(target).echo("") != words[index]:
+                    await asyncio.sleep(0.05)
+
+
+async def test_every_control_message_ten_times_and_shuffled_ends_as_the_lattice_says() -> None:
+    async with a_lattice() as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo", configuration={"link_wait": "20ms"})
+        kept, gone = await lattice.link(provider, {"word": "1"}), await lattice.link(provider, {"word": "1"})
+        await _repeat_shuffled(lattice, provider.key, kept.origin.public_key)  # type: ignore[attr-defined]
+        await _repeat_shuffled(lattice, provider.key, gone.origin.public_key)  # type: ignore[attr-defined]
+        await lattice.host.put_link(kept.origin.public_key, provider.key, "test:echo", "default", {"word": "final"})  # type: ignore[attr-defined]
+        await lattice.unlink(provider, gone)
+        await _repeat_shuffled(lattice, provider.key, kept.origin.public_key)  # type: ignore[attr-defined]
+        await _repeat_shuffled(lattice, provider.key, gone.origin.public_key)  # type: ignore[attr-defined]
+
+        async def as_the_lattice_says() -> bool:
+            with contextlib.suppress(ProviderError):
+                if await Echo.at(kept).echo("") != "final":
+                    return False
+                await Echo.at(gone).echo("")
+                return False
+            try:
+                await Echo.at(gone).echo("")
+            except PermissionDenied:
+                return True
+            return False
+
+        async with asyncio.timeout(15):
+            while not await as_the_lattice_says():
+                await asyncio.sleep(0.2)
+
+
+async def _repeat_shuffled(lattice: TestLattice, provider: str, actor: str) -> None:
+    base = f"wasmbus.rpc.{lattice.host.core.lattice}.{provider}.default.linkdefs"
+    messages = []
+    for word in ("1", "2", "final"):
+        link = encode_link(LinkDefinition(actor, provider, "default", "test:echo", {"word": word}))
+        messages += [(f"{base}.put", link), (f"{base}.del", link)] * 10
+    random.shuffle(messages)
+    for subject, payload in messages:
+        await lattice.transport.publish(subject, payload)
+    await lattice.transport.flush()
+
+
+async def test_a_slow_handler_delays_neither_health_nor_other_links_nor_shutdown() -> None:
+    async with a_lattice(manner=Manner.OTP) as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo", configuration={"max_calls_per_link": 50})
+        slow, quick = Echo.at(await lattice.link(provider)), Echo.at(await lattice.link(provider))
+        waiting = [asyncio.create_task(slow.sleep(1500)) for _ in range(50)]
+        await asyncio.sleep(0.2)
+        started = time.monotonic()
+        with pytest.raises(ResourceExhausted):
+            await slow.echo("one too many")
+        assert await quick.echo("x") == "x"
+        assert b"healthy" in await lattice.health(provider)
+        assert time.monotonic() - started < 1.0
+        assert set(await asyncio.gather(*waiting)) == {""}
+
+
+async def test_overload_is_answered_at_once() -> None:
+    async with a_lattice() as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo", configuration={"max_calls": 10})
+        echo = Echo.at(await lattice.link(provider))
+        await echo.echo("linked")
+        calls = [asyncio.create_task(echo.sleep(1000)) for _ in range(40)]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert sum(outcome == "" for outcome in outcomes) == 10
+        assert sum(isinstance(outcome, ResourceExhausted) for outcome in outcomes) == 30
+
+
+async def test_a_handler_that_never_answers_ends_at_its_deadline() -> None:
+    async with a_lattice() as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo", configuration={"call_timeout": "300ms"})
+        echo = Echo.at(await lattice.link(provider))
+        with pytest.raises(DeadlineExceeded, match=r"longer than 0\.3 s"):
+            await echo.sleep(60_000)
+        assert await echo.echo("goes on") == "goes on"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_lets_calls_in_flight_finish(number: signal.Signals) -> None:
+    async with a_lattice() as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo")
+        echo = Echo.at(await lattice.link(provider))
+        await echo.echo("linked")
+        call = asyncio.create_task(echo.sleep(400))
+        await asyncio.sleep(0.1)
+        os.kill(provider.pid, number)
+        assert await call == ""
+        await until(lambda: not alive(provider.pid))
+
+
+async def test_a_shutdown_request_for_another_host_is_not_answered() -> None:
+    async with a_lattice() as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo")
+        subject = f"wasmbus.rpc.{lattice.host.core.lattice}.{provider.key}.default.shutdown"
+        with pytest.raises(DeadlineExceeded):
+            await lattice.transport.request(subject, b'{"host_id":"NOTHER"}', timeout=0.5)
+        assert alive(provider.pid)
+        answer = await lattice.transport.request(subject, b"", timeout=2.0)
+        assert answer.data == b"shutting down"
+        await until(lambda: not alive(provider.pid))
+
+
+async def test_a_reply_that_no_message_can_carry_is_an_error_and_the_connection_stays() -> None:
+    async with a_lattice(url="") as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo")
+        echo = Echo.at(await lattice.link(provider, {"word": "w" * 500_000}))
+        assert len(await echo.echo("x" * 500_000)) == 1_000_000
+        assert await echo.echo("") == "w" * 500_000
+
+
+async def test_without_jetstream_only_the_large_call_fails() -> None:
+    from provider_sdk.lattice.nats_server import NatsServer
+
+    async with NatsServer.start(jetstream=False) as server, a_lattice(url=server.url) as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo")
+        echo = Echo.at(await lattice.link(provider, {"word": "w" * 600_000}))
+        with pytest.raises((Unavailable, Internal), match="JetStream"):
+            await echo.echo("x" * 600_000)
+        assert len(await echo.echo("x")) == 600_001
+
+
+def test_link_keys_read_well_in_logs() -> None:
+    assert str(LinkKey("MA", "test:echo", "default")) == "MA/test:echo/default"
