@@ -20,7 +20,7 @@ demo: venv ## a lattice on this machine: HTTP, a WebAssembly actor, random numbe
 	@$(if $(filter-out 0,$(CHECK)),$(DEMO_CHECK),$(DEMO))
 
 test: venv-dev ## the tests that this machine has the programs for, in minutes; ARGS="-k links" picks some
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST) --ignore tests/checks $(ARGS)
 
 check: venv-dev ## style, types, import rules, house rules, lock files
 	@$(BIN)/ruff check $(CHECKED)

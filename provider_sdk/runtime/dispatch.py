@@ -67,10 +67,10 @@ class Dispatcher:
             if serving.in_flight >= self._most_per_link:
                 raise ResourceExhausted(f"{serving.in_flight} calls of this link are being served, the most that max_calls_per_link allows")
             context = Context(name, call.caller, serving.spec.key, call.call_id, call.received + self._timeout, call.trace)
-            if not self._tracing.active:
-                return await self._under_deadline(call, serving, context)
-            with self._tracing.span(call) as context.trace:
-                return await self._under_deadline(call, serving, context)
+            if self._tracing.active:
+                with self._tracing.span(call) as context.trace:
+                    return await self._under_deadline(call, serving, context)
+            return await self._under_deadline(call, serving, context)
         except ProviderError as error:
             code = error.code.value
             if error.detail or error.__cause__ is not None:

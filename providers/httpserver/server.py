@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from provider_sdk import AlreadyExists, Unavailable
 
@@ -32,8 +33,8 @@ class Listener:
 
     async def open(self, address: Address) -> None:
         """Begin to listen; Unavailable with one line where that is not possible."""
-        application = web.Application()
-        application.router.add_route("*", "/{path:.*}", self._respond)
+        # A middleware, not a route: it gets every request, `OPTIONS *` too.
+        application = web.Application(middlewares=[self._respond])
         application.on_response_prepare.append(_leave_out_what_aiohttp_adds)
         self._runner = web.AppRunner(
             application, access_log=None, auto_decompress=False, keepalive_timeout=KEEP_ALIVE, shutdown_timeout=FINISH_WITHIN
@@ -50,7 +51,8 @@ class Listener:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _respond(self, request: web.Request) -> web.Response:
+    @web.middleware
+    async def _respond(self, request: web.Request, handler: object) -> web.Response:
         return await self.serving[-1](request)
 
 
@@ -107,6 +109,18 @@ def _refusal(address: Address, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"address {text(address)} is in use: another program listens there; end it or give this link another address"
     return f"cannot listen on {text(address)}: {error.strerror}"
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """What aiohttp logs as an error, unless a client sent what is not HTTP."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        log.debug("refused: %s", " ".join(str(error).split()))
+        return False
+    return True
+
+
+logging.getLogger("aiohttp.server").addFilter(_is_ours)
 
 
 async def _leave_out_what_aiohttp_adds(request: web.Request, response: web.StreamResponse) -> None:

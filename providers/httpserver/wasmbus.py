@@ -86,7 +86,7 @@ def http_request(request: web.Request, body: bytes) -> HttpRequest:
         if not _UNPRINTABLE.search(value):
             header.setdefault(name.lower(), []).append(value)
     url = request.rel_url
-    return HttpRequest(request.method.upper(), url.raw_path, url.raw_query_string, header, body)
+    return HttpRequest(request.method.upper(), url.raw_path or "/", url.raw_query_string, header, body)
 
 
 def response_header(given: dict[str, list[str]], cache_control: str | None) -> tuple[CIMultiDict[str], list[str]]:

@@ -256,6 +256,15 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_does_no_harm() -> 
         assert not [line for line in it.lines if "ERROR" in line]
 
 
+@pytest.mark.parametrize("head", ["garbage", "GET /\xe9 HTTP/1.1", f"GET / HTTP/1.1\nx-long: {'a' * 9000}", "GET / HTTP/1.1\nno colon"])
+async def test_what_is_not_http_is_400_and_no_error_in_the_log(head: str) -> None:
+    async with running() as it:
+        actor, port = await it.serve(greet)
+        assert (await ask(port, head)).status == 400
+        assert (await ask(port)).status == 200
+        assert (len(actor.asked), [line for line in it.lines if "ERROR" in line or "Traceback" in line]) == (1, [])
+
+
 # Settings
 
 

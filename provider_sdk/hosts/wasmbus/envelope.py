@@ -105,8 +105,6 @@ def blob(value: Any, what: str) -> bytes:
 
 def _entity(value: Any, what: str) -> Entity:
     members = as_map(value, _ENTITY, what)
-    if len(members) == 3 and all(type(item) is str and item.isascii() for item in members.values()):
-        return Entity(members.get("public_key", ""), members.get("link_name", ""), members.get("contract_id", ""))
     prefix = f"{what}."
     return Entity(text(members, "public_key", prefix), text(members, "link_name", prefix, ""), text(members, "contract_id", prefix, ""))
 
@@ -128,10 +126,28 @@ def _trace(value: Any) -> Mapping[str, str] | None:
 
 def decode_invocation(data: bytes) -> Invocation:
     """An invocation as any sender of §4.1 writes it; InvalidArgument `deser error: …`."""
-    members = as_map(unpack(data), _INVOCATION, "invocation")
-    msg = members.get("msg")
-    if type(msg) is not bytes:
-        msg = blob(msg, "msg")
+    members = unpack(data)
+    return _usual_invocation(members) or _any_invocation(members)
+
+
+def _usual_invocation(members: Any) -> Invocation | None:
+    """What Rust hosts and wasmbus-rpc send, with few checks because there is little to check; None for everything else."""
+    try:
+        origin, target = Entity(**members["origin"]), Entity(**members["target"])
+        operation, msg, identifier = members["operation"], members["msg"], members["id"]
+        claims, host_id, length = members["encoded_claims"], members["host_id"], members["content_length"]
+        # Joining fails where one is no string.
+        plain = "".join((*origin, *target, operation, identifier, claims, host_id)).isascii()
+    except (KeyError, TypeError):
+        return None
+    if not plain or type(msg) is not bytes or type(length) is not int or length < 0:
+        return None
+    return Invocation(origin, target, operation, msg, identifier, claims, host_id, length, _trace(members.get("traceContext")))
+
+
+def _any_invocation(decoded: Any) -> Invocation:
+    members = as_map(decoded, _INVOCATION, "invocation")
+    msg = blob(members.get("msg"), "msg")
     return Invocation(
         _entity(members.get("origin"), "origin"),
         _entity(members.get("target"), "target"),
