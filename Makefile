@@ -26,7 +26,7 @@ check: venv-dev ## style, types, import rules, house rules, lock files
 	@$(BIN)/ruff check $(CHECKED)
 	@$(BIN)/ruff format --check $(CHECKED)
 	@$(BIN)/mypy $(CHECKED)
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 	@$(PYTEST) -q tests/checks
 
 bench: venv-dev ## figures as ratios to yardsticks of the same run, with their goals; ARGS="--rounds 3" shortens
@@ -42,14 +42,14 @@ actors: venv-dev ## the example actors, rebuilt from their sources (needs node a
 	@$(BIN)/python examples/actors/build.py
 
 lock: ## the lock files, re-made from pyproject.toml (needs Python 3.11); UPGRADE=1 moves to the newest versions
-	@UPGRADE=$(UPGRADE) .ci/lock
+	@UPGRADE='$(UPGRADE)' PYTHON='$(PYTHON)' .ci/lock
 
 clean: ## everything that was made here is removed, .venv too
 	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache examples/actors/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv:
-	@PYTHON=$(PYTHON) .ci/venv requirements.txt
+	@PYTHON='$(PYTHON)' .ci/venv requirements.txt
 
 venv-dev:
-	@PYTHON=$(PYTHON) .ci/venv requirements-dev.txt
+	@PYTHON='$(PYTHON)' .ci/venv requirements-dev.txt

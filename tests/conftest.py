@@ -14,7 +14,7 @@ from hypothesis import settings
 
 from tests.tiers import scale
 
-settings.register_profile("tier", max_examples=scale(test=100, ci=300, soak=5000), deadline=None)
+settings.register_profile("tier", max_examples=scale(test=100, ci=300, soak=5000), deadline=None, print_blob=True)
 settings.load_profile("tier")
 
 LEFT_OUT = pytest.StashKey[Counter[str]]()

@@ -1,7 +1,7 @@
 """Asks the greeter for a greeting, from a Python program.
 
-    provider dev up examples/greeter/wadm.yaml       in one terminal
-    python examples/greeter/caller.py Ada            in another, in the same folder
+provider dev up examples/greeter/wadm.yaml       in one terminal
+python examples/greeter/caller.py Ada            in another, in the same folder
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ import asyncio
 import sys
 
 from greeter import Greeter
-
 from provider_sdk import ProviderError
-from provider_sdk.lattice.attach import attach
+from provider_sdk.lattice import attach
 
 
 async def greet(name: str) -> str:

@@ -1,10 +1,10 @@
 """Asks for random numbers, and does not care who answers: any target behind the numbergen interface.
 
-    provider dev up examples/primes/wadm-provider.yaml     in one terminal
-    python examples/primes/ask.py numbergen                in another: numbers from the provider
-    provider dev down                                      then the same with the actor:
-    provider dev up examples/primes/wadm-actor.yaml
-    python examples/primes/ask.py primes                   primes only
+provider dev up examples/primes/wadm-provider.yaml     in one terminal
+python examples/primes/ask.py numbergen                in another: numbers from the provider
+provider dev down                                      then the same with the actor:
+provider dev up examples/primes/wadm-actor.yaml
+python examples/primes/ask.py primes                   primes only
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 
 from provider_sdk import ProviderError, Target
 from provider_sdk.contracts.numbergen import NumberGen
-from provider_sdk.lattice.attach import attach
+from provider_sdk.lattice import attach
 
 
 async def numbers(target: Target, count: int, low: int, high: int) -> list[int]:

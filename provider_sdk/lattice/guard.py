@@ -7,6 +7,7 @@ The holder may be SIGKILLed: its pipe closes all the same, so that neither proce
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -35,7 +36,7 @@ def main() -> int:
 
 
 def _await_end_of_input(program: subprocess.Popen[bytes]) -> None:
-    while sys.stdin.buffer.read(4096):
+    while os.read(0, 4096):
         pass
     program.send_signal(signal.SIGCONT)
     program.terminate()

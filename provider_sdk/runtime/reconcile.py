@@ -14,12 +14,14 @@ import logging
 from provider_sdk.hosts.base import HostProtocol, LinkSpec
 from provider_sdk.link import LinkKey
 from provider_sdk.runtime.links import LinkTable
+from provider_sdk.runtime.retry import Backoff
 
 log = logging.getLogger("provider.links")
 
 QUIET = 0.5
 AT_THE_LATEST = 5.0
 CONFIRM_AFTER = 2.0
+GIVE_UP_AT = 30.0
 
 
 class Reconciler:
@@ -30,6 +32,7 @@ class Reconciler:
         self._links = links
         self._touched: dict[LinkKey, float] = {}
         self._wake = asyncio.Event()
+        self._patience = Backoff(1.0, GIVE_UP_AT * 2)
 
     def note(self, key: LinkKey) -> None:
         """A message about this link came."""
@@ -38,6 +41,7 @@ class Reconciler:
 
     def look_again(self) -> None:
         """Messages may have been missed."""
+        self._patience.reset()
         self._wake.set()
 
     async def run(self) -> None:
@@ -51,7 +55,12 @@ class Reconciler:
                 await self._until_quiet()
             first = False
             touched, self._touched = self._touched, {}
-            await self._reconcile(touched)
+            if await self._reconcile(touched):
+                self._patience.reset()
+            elif (pause := self._patience.next()) < GIVE_UP_AT:
+                # Nobody answered: after a reconnect the hosts may still be on their way back.
+                self._touched = touched | self._touched
+                asyncio.get_running_loop().call_later(pause, self._wake.set)
 
     async def _until_quiet(self) -> None:
         """Wait until no message has come for a moment, so that a burst costs one question."""
@@ -63,18 +72,20 @@ class Reconciler:
                         return
                     self._wake.clear()
 
-    async def _reconcile(self, touched: dict[LinkKey, float]) -> None:
+    async def _reconcile(self, touched: dict[LinkKey, float]) -> bool:
+        """Compare once; False where the control interface does not answer."""
         known = await self._known()
         if known is None:
-            return
+            return False
         doubtful = self._take_up(known, touched)
         if not doubtful:
-            return
+            return True
         await asyncio.sleep(CONFIRM_AFTER)
         again = await self._known()
         for key in doubtful:
             if again is not None and key not in self._touched and again.get(key) == known.get(key):
                 self._settle(key, again.get(key))
+        return True
 
     async def _known(self) -> dict[LinkKey, LinkSpec] | None:
         known = await self._host.known_links()

@@ -18,8 +18,13 @@ from typing import Any
 import pytest
 
 from provider_sdk import DeadlineExceeded, Internal, LinkKey, PermissionDenied, ProviderError, ResourceExhausted, Unavailable
+from provider_sdk.hosts.wasmbus.client import LatticeTarget
+from provider_sdk.hosts.wasmbus.envelope import Entity
 from provider_sdk.hosts.wasmbus.links_wire import LinkDefinition, encode_link
-from provider_sdk.testing import Manner, TestLattice, a_lattice
+from provider_sdk.lattice.handshake import ProviderProgram
+from provider_sdk.lattice.links import LinkDefinition as LatticeLink
+from provider_sdk.nkeys import KeyPair, Prefix
+from provider_sdk.testing import Manner, Provided, TestLattice, a_lattice
 from tests.faults.echo import Echo
 from tests.tiers import scale
 
@@ -160,6 +165,35 @@ async def test_links_change_under_load_and_the_last_word_counts() -> None:
             async with asyncio.timeout(10):
                 while await Echo.at(target).echo("") != words[index]:
                     await asyncio.sleep(0.05)
+
+
+async def test_a_link_put_between_spawn_and_subscription_is_taken_up_all_the_same() -> None:
+    async with a_lattice() as lattice:
+        program = ProviderProgram((sys.executable, str(PROGRAM)), KeyPair.generate(Prefix.PROVIDER).public, "echo", "test:echo")
+        await lattice.host.start_provider(program)
+        early = await lattice.link(Provided(program.key, "test:echo"), {"word": "early "})
+        async with asyncio.timeout(10):
+            while True:
+                with contextlib.suppress(Unavailable):
+                    assert await Echo.at(early).echo("bird") == "early bird"
+                    break
+                await asyncio.sleep(0.05)
+
+
+async def test_links_that_messages_did_not_tell_are_taken_up_after_a_reconnect() -> None:
+    async with a_lattice() as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo")
+        echo = Echo.at(await lattice.link(provider))
+        assert await echo.echo("x") == "x"
+        lattice.host.core.links.put(LatticeLink("MNEW", provider.key, "test:echo", "default", {"word": "missed "}))
+        await lattice.server.restart()
+        target = LatticeTarget(lattice.client, Entity("MNEW", "", ""), Entity(provider.key, "default", "test:echo"))
+        async with asyncio.timeout(20):
+            while True:
+                with contextlib.suppress(ProviderError):
+                    assert await Echo.at(target).echo("bus") == "missed bus"
+                    break
+                await asyncio.sleep(0.1)
 
 
 async def test_every_control_message_ten_times_and_shuffled_ends_as_the_lattice_says() -> None:
