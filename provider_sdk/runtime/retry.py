@@ -11,7 +11,7 @@ class Backoff:
     """Seconds to wait before the next attempt: doubling from `first` to `highest`, each shortened by up to half at random."""
 
     first: float = 0.25
-    highest: float = 30.0
+    highest: float = 5.0
     _next: float = field(default=0.0, init=False)
 
     def next(self) -> float:

@@ -38,7 +38,11 @@ class HttpServerConfig(Config):
     @classmethod
     def expand(cls, layer: Layer) -> list[Layer]:
         """`config_b64` and `config_json` unfolded; an address overrides a port that was given in an earlier place."""
-        return [_without_earlier_port(part) for part in unfold_json(layer)]
+        parts = unfold_json(layer)
+        for part in parts:
+            if any(name.lower() == "tls" and value for name, value in part.values.items()):
+                raise InvalidArgument(f"{part.source}: tls: HTTPS is not served by this version: remove it, and end TLS in front of the provider")
+        return [_without_earlier_port(part) for part in parts]
 
 
 def _without_earlier_port(layer: Layer) -> Layer:
