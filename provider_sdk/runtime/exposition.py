@@ -24,7 +24,7 @@ async def serve(address: str, metrics: Metrics) -> None:
     except ImportError as error:
         raise Unsupported("prometheus-client is not installed: install provider-sdk[metrics]") from error
     registry = prometheus_client.CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(metrics))  # type: ignore[arg-type]  # a collector is whatever has `collect`
+    registry.register(_Collector(metrics))
     await asyncio.to_thread(prometheus_client.start_http_server, int(port), host or "127.0.0.1", registry)
 
 

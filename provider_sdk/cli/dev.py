@@ -1,0 +1,269 @@
+"""`provider dev …`: the lattice in a box, and verbs that also serve any other lattice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from provider_sdk.errors import InvalidArgument, NotFound, Unavailable
+from provider_sdk.lattice.attached import Attached, attach
+from provider_sdk.lattice.manner import Manner
+from provider_sdk.lattice.state import FOLDER, State, read_state
+
+dev = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="A lattice in a box: NATS, a host, providers, actors, on this machine.")
+link = typer.Typer(no_args_is_help=True, help="Put and delete links.")
+dev.add_typer(link, name="link")
+
+REGISTRY = "registry.example/wasmcloud"
+DETACHED_WITHIN = 30.0
+SEED = "CLUSTER_SEED"
+
+ManifestArgument = Annotated[Path, typer.Argument(help="A wadm manifest of a 0.x lattice, or a folder that holds wadm.yaml.")]
+ActorArgument = Annotated[Path, typer.Argument(help="A signed WebAssembly actor.")]
+MannerOption = Annotated[Manner, typer.Option(help="Behave as a Rust host or as an OTP host.")]
+UrlOption = Annotated[str, typer.Option("--nats-url", help=f"Another lattice than the one of this folder; its cluster seed comes from the variable {SEED}.")]
+LatticeOption = Annotated[str, typer.Option("--lattice", help="The lattice's name, with --nats-url.")]
+
+
+@dev.command()
+def up(
+    manifest: ManifestArgument,
+    demo: Annotated[bool, typer.Option("--demo", help="Say what to try.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Ask the hello example over HTTP, check the answers, end.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Go on in the background; `provider dev down` ends it.")] = False,
+    manner: MannerOption = Manner.RUST,
+) -> None:
+    """Start a lattice with what a manifest says, and follow its changes."""
+    from provider_sdk.cli.serve import load, serve
+
+    path = manifest / "wadm.yaml" if manifest.is_dir() else manifest
+    read = load(path)
+    if detach:
+        _detached(["up", str(path), "--manner", manner.value])
+    else:
+        raise typer.Exit(serve(read, path, manner=manner, demo=demo, check=check))
+
+
+@dev.command()
+def run(
+    actor: ActorArgument,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port for HTTP; by default 8080 or a free one.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Go on in the background.")] = False,
+    manner: MannerOption = Manner.RUST,
+) -> None:
+    """Run an actor with the providers that its claims ask for: no manifest, no links, no settings."""
+    from provider_sdk.cli.serve import manifest_for, serve
+
+    manifest = manifest_for(actor, image=str(actor.resolve()), port=port, registry=REGISTRY)
+    if detach:
+        _detached(["run", str(actor), "--manner", manner.value, *(["--port", str(port)] if port else [])])
+    else:
+        raise typer.Exit(serve(manifest, None, manner=manner, demo=False, check=False))
+
+
+@dev.command()
+def manifest(
+    actor: ActorArgument,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; standard output by default.")] = None,
+    registry: Annotated[str, typer.Option(help="Where a real host finds the providers' archives.")] = REGISTRY,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port for HTTP.")] = 8080,
+) -> None:
+    """Write the wadm manifest of what `run` does, ready for a real host."""
+    from provider_sdk.cli.serve import manifest_for
+    from provider_sdk.lattice.wadm import write_manifest
+
+    text = write_manifest(manifest_for(actor, image=actor.resolve().as_uri(), port=port, registry=registry), f"written from the claims of {actor.name}")
+    if output is None:
+        print(text, end="")
+    else:
+        output.write_text(text, "utf-8")
+
+
+@dev.command()
+def down() -> None:
+    """End the lattice of this folder."""
+    state = read_state()
+    os.kill(state.pid, signal.SIGTERM)
+    until = time.monotonic() + 15
+    while time.monotonic() < until:
+        try:
+            os.kill(state.pid, 0)
+            read_state()
+        except (ProcessLookupError, NotFound):
+            return
+        time.sleep(0.05)
+    raise Unavailable(f"process {state.pid} has not ended yet")
+
+
+@dev.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False, nats_url: UrlOption = "", lattice: LatticeOption = "default"
+) -> None:
+    """What runs: hosts, providers with their health, actors, links."""
+    from provider_sdk.cli.report import gather, show
+
+    async def work(attached: Attached) -> None:
+        found = await gather(attached)
+        print(json.dumps(found, indent=2)) if as_json else show(found)
+
+    _attached(work, nats_url, lattice)
+
+
+@dev.command()
+def call(
+    target: Annotated[str, typer.Argument(help="Name, public key or call alias of an actor or provider.")],
+    operation: Annotated[str, typer.Argument(help="Such as NumberGen.RandomInRange.")],
+    argument: Annotated[str, typer.Argument(help='JSON: \'{"min": 1, "max": 6}\'; nothing for an operation without argument.')] = "",
+    contract: Annotated[str, typer.Option(help="The provider's contract, for one that the state of this folder does not name.")] = "",
+    nats_url: UrlOption = "",
+    lattice: LatticeOption = "default",
+) -> None:
+    """Call an operation and print its result as JSON."""
+    from provider_sdk.cli.report import invoke
+
+    try:
+        value = json.loads(argument) if argument else None
+    except ValueError as error:
+        raise InvalidArgument(f"the argument is not JSON: {error} (text goes in quotes: '\"Ada\"')") from None
+
+    async def work(attached: Attached) -> None:
+        print(json.dumps(await invoke(attached, target, operation, value, argument != "", contract), ensure_ascii=False))
+
+    _attached(work, nats_url, lattice)
+
+
+@link.command("put")
+def link_put(
+    actor: Annotated[str, typer.Argument(help="Name or key of the actor.")],
+    provider: Annotated[str, typer.Argument(help="Name or key of the provider.")],
+    values: Annotated[list[str] | None, typer.Argument(help="KEY=VALUE …")] = None,
+    contract: Annotated[str, typer.Option(help="Default: the provider's own.")] = "",
+    nats_url: UrlOption = "",
+    lattice: LatticeOption = "default",
+) -> None:
+    """Put a link, or change its values."""
+    given = dict(_pair(item) for item in values or [])
+
+    async def work(attached: Attached) -> None:
+        caller, asked = await attached.look_up(actor), await attached.look_up(provider)
+        body = {"actor_id": caller.key, "provider_id": asked.key, "contract_id": contract or asked.contract, "link_name": asked.link_name, "values": given}
+        await attached.control("linkdefs.put", body)
+
+    _attached(work, nats_url, lattice)
+
+
+@link.command("del")
+def link_del(
+    actor: Annotated[str, typer.Argument(help="Name or key of the actor.")],
+    provider: Annotated[str, typer.Argument(help="Name or key of the provider.")],
+    contract: Annotated[str, typer.Option(help="Default: the provider's own.")] = "",
+    nats_url: UrlOption = "",
+    lattice: LatticeOption = "default",
+) -> None:
+    """Delete a link."""
+
+    async def work(attached: Attached) -> None:
+        caller, asked = await attached.look_up(actor), await attached.look_up(provider)
+        body = {"actor_id": caller.key, "contract_id": contract or asked.contract, "link_name": asked.link_name}
+        await attached.control("linkdefs.del", body)
+
+    _attached(work, nats_url, lattice)
+
+
+@dev.command()
+def logs(
+    name: Annotated[str, typer.Argument(help="Only this provider's lines.")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+) -> None:
+    """What the providers wrote."""
+    path = FOLDER / "log"
+    if not path.exists():
+        raise NotFound(f"{path} does not exist: no lattice ran in this folder")
+    with path.open(encoding="utf-8") as file:
+        while True:
+            for line in file:
+                if not name or line[9:].startswith(f"{name} |"):
+                    print(line, end="", flush=True)
+            if not follow:
+                return
+            time.sleep(0.2)
+
+
+@dev.command()
+def sign(
+    actor: Annotated[Path, typer.Argument(help="A WebAssembly actor; its claims are replaced.")],
+    name: Annotated[str, typer.Option(help="Name in the claims; default: the file's.")] = "",
+    cap: Annotated[list[str] | None, typer.Option(help="Contract id that the actor uses; may be given again.")] = None,
+    call_alias: Annotated[str, typer.Option(help="Name under which other actors call it.")] = "",
+) -> None:
+    """Sign an actor with development keys, the same for the same name on every run. For production sign with keys of your own."""
+    from provider_sdk.cli.report import sign_for_development
+
+    if not actor.is_file():
+        raise NotFound(f"{actor} does not exist")
+    print(sign_for_development(actor, name or actor.stem, tuple(cap or ()), call_alias))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise InvalidArgument(f"{text!r} is not KEY=VALUE")
+    return key, value
+
+
+@asynccontextmanager
+async def _entered(nats_url: str, lattice: str) -> AsyncIterator[Attached]:
+    if not nats_url:
+        async with attach() as attached:
+            yield attached
+        return
+    from provider_sdk.caller import connect
+
+    seed = os.environ.get(SEED, "")
+    if not seed:
+        raise InvalidArgument(f"calling another lattice needs its cluster seed (SC…) in the environment variable {SEED}")
+    async with connect(nats_url, lattice=lattice, cluster_seed=seed, timeout=5.0) as entered:
+        attached = Attached(entered, State(0, nats_url, lattice, "", seed))
+        try:
+            yield attached
+        finally:
+            await attached.detach()
+
+
+def _attached(work: Callable[[Attached], Coroutine[Any, Any, None]], nats_url: str, lattice: str) -> None:
+    async def enter() -> None:
+        async with _entered(nats_url, lattice) as attached:
+            await work(attached)
+
+    asyncio.run(enter())
+
+
+def _detached(arguments: list[str]) -> None:
+    """Start the same in the background and wait until it runs."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    record = FOLDER / "up.log"
+    with record.open("w") as file:
+        command = [sys.executable, "-m", "provider_sdk.cli.main", "dev", *arguments]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
+    until = time.monotonic() + DETACHED_WITHIN
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            if (state := read_state()).pid == process.pid:
+                print("\n".join(f"http://{address}/" for address in state.addresses) or "running")
+                return
+        except NotFound:
+            pass
+        time.sleep(0.1)
+    process.poll()
+    raise Unavailable(record.read_text().strip().replace("provider: ", "") or "the lattice did not come up")

@@ -1,0 +1,142 @@
+"""`provider dev up` and `run`: a box in the foreground, its traffic on the screen, until Ctrl-C, SIGTERM or `provider dev down`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from pathlib import Path
+
+from provider_sdk.cli.checks import hello_checks
+from provider_sdk.cli.view import Traffic
+from provider_sdk.errors import Unavailable
+from provider_sdk.hosts.wasmbus.actor_claims import ActorClaims, verify_actor
+from provider_sdk.lattice.box import Box, BoxOptions, open_box
+from provider_sdk.lattice.deploy import HTTP
+from provider_sdk.lattice.images import actor_file
+from provider_sdk.lattice.manner import Manner
+from provider_sdk.lattice.pack import provider_for
+from provider_sdk.lattice.state import FOLDER
+from provider_sdk.lattice.wadm import ActorComponent, Manifest, ManifestLink, ProviderComponent, read_manifest
+
+BUILT_IN = ("wasmcloud:builtin:numbergen", "wasmcloud:builtin:logging")
+PREFERRED_PORT = 8080
+LOUD = (" WARNING ", " ERROR ", " CRITICAL ", "Traceback")
+
+
+def say(line: str) -> None:
+    """A line for the person at the terminal."""
+    print(line, flush=True)
+
+
+def serve(manifest: Manifest, path: Path | None, *, manner: Manner, demo: bool, check: bool, folder: Path = FOLDER) -> int:
+    """Run a box with the manifest until told to end; with `check` ask it and end. The exit code."""
+    return asyncio.run(_serve(manifest, path, manner, demo, check, folder))
+
+
+async def _serve(manifest: Manifest, path: Path | None, manner: Manner, demo: bool, check: bool, folder: Path) -> int:
+    ending = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, ending.set)
+    traffic = Traffic(say)
+
+    def output(name: str, line: str) -> None:
+        if any(word in line for word in LOUD):
+            say(f"{name}: {line}")
+
+    options = BoxOptions(folder, manner, say=say, on_call=None if check else traffic.take, on_output=output)
+    async with open_box(options) as box:
+        work = asyncio.create_task(_deploy(box, manifest, demo, check))
+        ended = asyncio.create_task(ending.wait())
+        await asyncio.wait([work, ended], return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            work.cancel()
+            await asyncio.wait([work])
+            return 0
+        code = work.result()
+        if check or code:
+            ended.cancel()
+            return code
+        following = asyncio.create_task(box.follow(path, manifest))
+        stopped = asyncio.create_task(box.host.stop_requested())
+        await asyncio.wait([ended, stopped, following], return_when=asyncio.FIRST_COMPLETED)
+        if following.done():
+            following.result()
+        say("stopping")
+        for task in (ended, stopped, following):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+    return 0
+
+
+async def _deploy(box: Box, manifest: Manifest, demo: bool, check: bool) -> int:
+    await box.deploy(manifest)
+    troubles = await box.unhealthy()
+    for trouble in troubles:
+        say(trouble)
+    if check:
+        if troubles:
+            return 1
+        return 0 if await asyncio.to_thread(_checked, f"http://{box.deployment.addresses[0]}") else 1
+    for address in box.deployment.addresses:
+        say(f"\nlistening on http://{address}/")
+    if demo and box.deployment.addresses:
+        base = f"http://{box.deployment.addresses[0]}"
+        say("try, in another terminal:")
+        for line in (f"curl {base}/", f"curl '{base}/random?min=1&max=6'", f"curl {base}/guid", f"curl -d 'some text' {base}/echo"):
+            say(f"  {line}")
+        say(f"logs: {box.options.folder}/log    end: Ctrl-C\n")
+    return 0
+
+
+def _checked(base: str) -> bool:
+    results = []
+    for what, right, answer in hello_checks(base):
+        say(f"{'ok  ' if right else 'FAIL'} {what} → {answer}")
+        results.append(right)
+    say(f"{sum(results)} passed, {len(results) - sum(results)} failed")
+    return all(results)
+
+
+def manifest_for(actor: Path, *, image: str, port: int | None, registry: str) -> Manifest:
+    """The manifest that an actor's claims ask for: every contract served by the standard pack with embedded defaults.
+
+    NotFound for a contract that nobody here serves. `port` None: a free one is chosen.
+    """
+    claims = verify_actor(actor_file(str(actor), Path.cwd()).read_bytes())
+    name = _component_name(claims)
+    links, providers = [], []
+    for contract in claims.capabilities:
+        if contract in BUILT_IN:
+            continue
+        found = provider_for(contract)
+        values = {"address": f"127.0.0.1:{port or _free_port()}"} if contract == HTTP else {}
+        links.append(ManifestLink(found.name, values))
+        reference = f"{registry}/{found.name}:{found.version}"
+        providers.append(ProviderComponent(found.name, reference, contract))
+    component = ActorComponent(name, image, 1, tuple(links))
+    return Manifest(name, (component,), tuple(providers), Path.cwd())
+
+
+def _component_name(claims: ActorClaims) -> str:
+    kept = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in claims.name.lower()).strip("-")
+    return kept or "actor"
+
+
+def _free_port() -> int:
+    for port in (PREFERRED_PORT, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found: int = probe.getsockname()[1]
+                return found
+    raise Unavailable("no free port on 127.0.0.1")
+
+
+def load(path: Path) -> Manifest:
+    """The manifest in `path`, or of the only wadm.yaml in a folder of that name."""
+    return read_manifest(path / "wadm.yaml" if path.is_dir() else path)

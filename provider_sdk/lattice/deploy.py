@@ -1,0 +1,230 @@
+"""Brings a host to what a manifest says, and again after each change: only what a change concerns is restarted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgpack
+
+from provider_sdk.errors import PreconditionFailed, ProviderError
+from provider_sdk.lattice.handshake import ProviderProgram
+from provider_sdk.lattice.host import Host
+from provider_sdk.lattice.images import actor_file, provider_program
+from provider_sdk.lattice.state import Named
+from provider_sdk.lattice.wadm import ActorComponent, Manifest, ManifestLink, ProviderComponent
+from provider_sdk.transport.base import Transport
+
+HTTP = "wasmcloud:httpserver"
+HTTP_DEFAULT = "127.0.0.1:8000"
+LinkId = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Provider:
+    program: ProviderProgram
+    fingerprint: str
+    sources: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Actor:
+    path: Path
+    digest: str
+    replicas: int
+    id: str
+
+
+class Deployment:
+    """What runs of a manifest. `say` gets a line for each thing done; `data` is the folder under which providers keep their data."""
+
+    def __init__(self, host: Host, data: Path, say: Callable[[str], None]) -> None:
+        self._host = host
+        self._data = data
+        self._say = say
+        self._providers: dict[str, _Provider] = {}
+        self._actors: dict[str, _Actor] = {}
+        self._links: dict[LinkId, tuple[str, dict[str, str]]] = {}
+        self._addresses: dict[LinkId, str] = {}
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where HTTP is served."""
+        return sorted(set(self._addresses.values()))
+
+    def names(self) -> dict[str, Named]:
+        """Keys of what runs, by the manifest's names."""
+        actors = {name: Named("actor", actor.id) for name, actor in self._actors.items()}
+        for name, provider in self._providers.items():
+            program = provider.program
+            actors[name] = Named("provider", program.key, program.contract, program.link_name)
+        return actors
+
+    def watched(self) -> list[Path]:
+        """Files and folders whose change concerns something that runs."""
+        found = [actor.path for actor in self._actors.values()]
+        for provider in self._providers.values():
+            found.extend(provider.sources)
+        return found
+
+    async def apply(self, manifest: Manifest) -> None:
+        """Stop what is not wanted any more, start and link what is; ProviderError with a line that says where it stands in the manifest."""
+        self._check_addresses(manifest)
+        await self._stop_vanished(manifest)
+        for provider in manifest.providers:
+            await self._located(manifest, provider.line, self._apply_provider(provider, manifest.base))
+        for actor in manifest.actors:
+            await self._located(manifest, actor.line, self._apply_actor(actor, manifest.base))
+        await self._apply_links(manifest)
+
+    async def _located(self, manifest: Manifest, line: int, work: object) -> None:
+        try:
+            await work  # type: ignore[misc]  # a coroutine of ours
+        except ProviderError as error:
+            place = f"{manifest.source}:{line}: " if manifest.source else ""
+            raise ProviderError.of(error.code, f"{place}{error.message}") from error
+
+    async def _stop_vanished(self, manifest: Manifest) -> None:
+        for name in set(self._actors) - {item.name for item in manifest.actors}:
+            await self._host.stop_actor(self._actors.pop(name).id)
+            self._say(f"actor {name} stopped")
+        for name in set(self._providers) - {item.name for item in manifest.providers}:
+            program = self._providers.pop(name).program
+            await self._host.stop_provider(program.key, program.link_name)
+            self._say(f"provider {name} stopped")
+
+    async def _apply_provider(self, component: ProviderComponent, base: Path) -> None:
+        runnable = provider_program(component.image, base)
+        configuration = self._configuration(component)
+        program = ProviderProgram(
+            runnable.command,
+            runnable.key,
+            component.name,
+            component.contract,
+            component.link_name,
+            component.image,
+            runnable.version,
+            configuration=configuration,
+            cwd=runnable.cwd,
+        )
+        wanted = _Provider(program, fingerprint(runnable.sources), runnable.sources)
+        running = self._providers.get(component.name)
+        if running == wanted:
+            return
+        if running is not None:
+            await self._host.stop_provider(running.program.key, running.program.link_name)
+        elif runnable.note:
+            self._say(runnable.note)
+        started = await self._host.start_provider(program, restarts=True)
+        self._providers[component.name] = wanted
+        await self._host.ready(started)
+        self._say(f"provider {component.name} {'restarted' if running else 'started'} (pid {started.process.pid})")
+
+    def _configuration(self, component: ProviderComponent) -> str:
+        """The manifest's configuration, with a data folder of this lattice where it names none."""
+        try:
+            values = json.loads(component.config or "{}")
+        except ValueError:
+            return component.config or ""
+        if not isinstance(values, dict) or "data_dir" in values:
+            return component.config or ""
+        return json.dumps({**values, "data_dir": str((self._data / component.name).resolve())})
+
+    async def _apply_actor(self, component: ActorComponent, base: Path) -> None:
+        path = actor_file(component.image, base)
+        module = path.read_bytes()
+        digest = hashlib.sha256(module).hexdigest()
+        running = self._actors.get(component.name)
+        if running is not None and (running.path, running.digest, running.replicas) == (path, digest, component.replicas):
+            return
+        started = await self._host.start_actor(module, component.image, instances=component.replicas)
+        if running is not None and running.id != started.id:
+            await self._host.stop_actor(running.id)
+        self._actors[component.name] = _Actor(path, digest, component.replicas, started.id)
+        self._say(f"actor {component.name} {'restarted' if running else 'started'}")
+
+    async def _apply_links(self, manifest: Manifest) -> None:
+        wanted = dict(self._wanted_links(manifest))
+        for actor, contract, link_name in set(self._links) - set(wanted):
+            await self._host.delete_link(actor, contract, link_name)
+            del self._links[actor, contract, link_name]
+            self._addresses.pop((actor, contract, link_name), None)
+        for link, (provider, values) in wanted.items():
+            actor, contract, link_name = link
+            if self._links.get(link) != (provider, values):
+                await self._host.put_link(actor, provider, contract, link_name, values)
+                self._links[link] = (provider, values)
+            if contract == HTTP:
+                self._addresses[link] = http_address(values)
+
+    def _wanted_links(self, manifest: Manifest) -> Iterator[tuple[LinkId, tuple[str, dict[str, str]]]]:
+        for actor in manifest.actors:
+            for link in actor.links:
+                program = self._providers[link.target].program
+                yield (self._actors[actor.name].id, program.contract, program.link_name), (program.key, dict(link.values))
+
+    def _check_addresses(self, manifest: Manifest) -> None:
+        """Refuse an HTTP address that something else listens on, before anything is started."""
+        ours = set(self._addresses.values())
+        for _, link in http_links(manifest):
+            address = http_address(link.values)
+            host, _, port = address.rpartition(":")
+            if address in ours or port == "0" or not port.isdecimal():
+                continue
+            problem = _cannot_listen(host.strip("[]"), int(port))
+            if problem:
+                place = f"{manifest.source}:{link.line}: " if manifest.source else ""
+                advice = "end what listens there, or give the link another address"
+                raise PreconditionFailed(f"{place}port {port} of {host} cannot be used ({problem}): {advice}")
+
+
+def http_links(manifest: Manifest) -> Iterator[tuple[ActorComponent, ManifestLink]]:
+    """The links through which HTTP comes in."""
+    for actor in manifest.actors:
+        for link in actor.links:
+            if manifest.provider(link.target).contract == HTTP:
+                yield actor, link
+
+
+def http_address(values: Mapping[str, str]) -> str:
+    """Where a link of the httpserver listens, by its plain settings."""
+    given = {name.lower(): value for name, value in values.items()}
+    return f"127.0.0.1:{given['port']}" if "port" in given else given.get("address", HTTP_DEFAULT)
+
+
+def _cannot_listen(host: str, port: int) -> str:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.strerror or str(error)
+    return ""
+
+
+def fingerprint(sources: tuple[Path, ...]) -> str:
+    """Changes when a file of `sources` does."""
+    digest = hashlib.sha256()
+    for source in sources:
+        for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
+            if path.is_file() and path.suffix in (".py", ".toml"):
+                status = path.stat()
+                digest.update(f"{path}\0{status.st_mtime_ns}\0{status.st_size}\n".encode())
+    return digest.hexdigest()
+
+
+async def ask_health(transport: Transport, lattice: str, key: str, link_name: str, timeout: float = 2.0) -> tuple[bool, str]:
+    """A provider's own word: healthy or not, and its message."""
+    try:
+        message = await transport.request(f"wasmbus.rpc.{lattice}.{key}.{link_name}.health", b"", timeout=timeout)
+        answer = msgpack.unpackb(message.data)
+        return bool(answer.get("healthy")), str(answer.get("message") or "")
+    except ProviderError as error:
+        return False, error.message
+    except (ValueError, AttributeError, msgpack.UnpackException):
+        return False, "its health answer cannot be read"
