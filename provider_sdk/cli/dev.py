@@ -21,8 +21,8 @@ from provider_sdk.lattice.attached import Attached, attach
 from provider_sdk.lattice.manner import Manner
 from provider_sdk.lattice.state import FOLDER, State, read_state
 
-dev = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="A lattice in a box: NATS, a host, providers, actors, on this machine.")
-link = typer.Typer(no_args_is_help=True, help="Put and delete links.")
+dev = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help="A lattice in a box: NATS, a host, providers, actors, on this machine.")
+link = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Put and delete links.")
 dev.add_typer(link, name="link")
 
 REGISTRY = "registry.example/wasmcloud"
@@ -65,7 +65,7 @@ def run(
     """Run an actor with the providers that its claims ask for: no manifest, no links, no settings."""
     from provider_sdk.cli.serve import manifest_for, serve
 
-    manifest = manifest_for(actor, image=str(actor.resolve()), port=port, registry=REGISTRY)
+    manifest = manifest_for(actor, port=port, registry=REGISTRY)
     if detach:
         _detached(["run", str(actor), "--manner", manner.value, *(["--port", str(port)] if port else [])])
     else:
@@ -83,7 +83,7 @@ def manifest(
     from provider_sdk.cli.serve import manifest_for
     from provider_sdk.lattice.wadm import write_manifest
 
-    text = write_manifest(manifest_for(actor, image=actor.resolve().as_uri(), port=port, registry=registry), f"written from the claims of {actor.name}")
+    text = write_manifest(manifest_for(actor, port=port, registry=registry), f"written from the claims of {actor.name}")
     if output is None:
         print(text, end="")
     else:

@@ -101,12 +101,12 @@ def _checked(base: str) -> bool:
     return all(results)
 
 
-def manifest_for(actor: Path, *, image: str, port: int | None, registry: str) -> Manifest:
+def manifest_for(actor: Path, *, port: int | None, registry: str) -> Manifest:
     """The manifest that an actor's claims ask for: every contract served by the standard pack with embedded defaults.
 
     NotFound for a contract that nobody here serves. `port` None: a free one is chosen.
     """
-    claims = verify_actor(actor_file(str(actor), Path.cwd()).read_bytes())
+    claims = verify_actor(actor_file(actor.resolve().as_uri(), Path.cwd()).read_bytes())
     name = _component_name(claims)
     links, providers = [], []
     for contract in claims.capabilities:
@@ -117,7 +117,7 @@ def manifest_for(actor: Path, *, image: str, port: int | None, registry: str) ->
         links.append(ManifestLink(found.name, values))
         reference = f"{registry}/{found.name}:{found.version}"
         providers.append(ProviderComponent(found.name, reference, contract))
-    component = ActorComponent(name, image, 1, tuple(links))
+    component = ActorComponent(name, actor.resolve().as_uri(), 1, tuple(links))
     return Manifest(name, (component,), tuple(providers), Path.cwd())
 
 

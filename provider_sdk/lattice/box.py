@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from provider_sdk.errors import ProviderError, Unavailable
-from provider_sdk.lattice.deploy import Deployment, ask_health
+from provider_sdk.lattice.deploy import Deployment, ask_health, fingerprint
 from provider_sdk.lattice.events import OnCall
 from provider_sdk.lattice.handshake import ProviderProgram
 from provider_sdk.lattice.health import HealthTimes
@@ -49,10 +49,12 @@ class Box:
         self.deployment = deployment
         self.options = options
         self._caller = caller
+        self._applied = ""
 
     async def deploy(self, manifest: Manifest) -> None:
         """Bring the host to what the manifest says, and write down how to reach it; ProviderError with a line."""
         await self.deployment.apply(manifest)
+        self._applied = fingerprint((*([Path(manifest.source)] if manifest.source else []), *self.deployment.watched()))
         for warning in manifest.warnings:
             self.options.say(warning)
         core = self.host.core
@@ -93,10 +95,16 @@ class Box:
         """Apply each change of the manifest file (None: there is none) and of the sources that it names, until cancelled."""
         from watchfiles import awatch
 
-        current = manifest
+        current, applied = manifest, self._applied
         while True:
             watched = [*({path} if path else ()), *self.deployment.watched()]
-            async for _ in awatch(*{item.parent if item.is_file() else item for item in watched}, debounce=300):
+            folders = {item.parent if item.is_file() else item for item in watched}
+            # Looked at every second as well: a change may come before the watch stands.
+            async for _ in awatch(*folders, debounce=300, rust_timeout=1000, yield_on_timeout=True):
+                seen = fingerprint(tuple(watched))
+                if seen == applied:
+                    continue
+                applied = seen
                 try:
                     current = read_manifest(path) if path else current
                     await self.deploy(current)

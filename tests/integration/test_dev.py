@@ -1,0 +1,217 @@
+"""The `provider dev` command as a person uses it: real processes, real HTTP, and nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from provider_sdk.cli.checks import ask
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+COMMAND = [sys.executable, "-m", "provider_sdk.cli.main", "dev"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "waited in vain"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+def descendants(pid: int) -> set[int]:
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found |= {child} | descendants(child)
+    return found
+
+
+class Terminal:
+    """A person's folder and what is typed in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+
+    def type(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*COMMAND, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
+
+    @contextlib.contextmanager
+    def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        output = self.folder / "output.txt"
+        with output.open("w") as file, subprocess.Popen([*COMMAND, *arguments], cwd=self.folder, stdout=file, stderr=file, text=True) as process:
+            try:
+                until(lambda: process.poll() is not None or "listening on" in output.read_text())
+                yield process
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.wait(15)
+
+    def output(self) -> str:
+        return (self.folder / "output.txt").read_text()
+
+    def get(self, path: str, body: bytes | None = None) -> tuple[int, str]:
+        return ask(f"http://127.0.0.1:{self.port}{path}", body)
+
+    def example(self, name: str, manifest: str = "wadm.yaml") -> Path:
+        """A copy of an example whose HTTP port is free."""
+        shutil.copytree(EXAMPLES / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        path = self.folder / name / manifest
+        path.write_text(re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{self.port}", path.read_text()))
+        return path
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Terminal:
+    return Terminal(tmp_path)
+
+
+@pytest.mark.parametrize("manner", ["rust", "otp"])
+def test_up_serves_a_manifest_and_shows_each_request(terminal: Terminal, manner: str) -> None:
+    with terminal.running("up", str(terminal.example("hello")), "--demo", "--manner", manner):
+        status, text = terminal.get("/random?min=3&max=3")
+        assert (status, text.strip()) == (200, "3")
+        until(lambda: "NumberGen.RandomInRange {min: 3, max: 3} → 3" in terminal.output())
+        assert "GET /random?min=3&max=3" in terminal.output()
+        assert f"curl http://127.0.0.1:{terminal.port}/" in terminal.output()
+
+
+def test_run_needs_no_manifest_and_manifest_writes_what_it_did(terminal: Terminal) -> None:
+    actor = str(EXAMPLES / "hello" / "hello.wasm")
+    with terminal.running("run", actor, "--port", str(terminal.port)):
+        assert terminal.get("/guid")[0] == 200
+        assert "lattice.json" in {path.name for path in (terminal.folder / ".provider").iterdir()}
+    written = terminal.type("manifest", actor, "-o", "wadm.yaml", "--port", str(terminal.port))
+    assert written.returncode == 0
+    assert f"file://{actor}" in (terminal.folder / "wadm.yaml").read_text()
+    with terminal.running("up", "wadm.yaml"):
+        assert terminal.get("/guid")[0] == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_whatever_ends_it_leaves_no_process_and_no_folder(terminal: Terminal, number: signal.Signals) -> None:
+    with terminal.running("up", str(terminal.example("hello"))) as process:
+        family = descendants(process.pid)
+        folders = {word for pid in family for word in Path(f"/proc/{pid}/cmdline").read_text().split("\0") if "provider-nats-" in word and "/js" not in word}
+        assert len(family) >= 4
+        assert any(Path(folder).is_dir() for folder in folders)
+        process.send_signal(number)
+        until(lambda: not any(alive(pid) for pid in family | {process.pid}))
+        until(lambda: not any(Path(folder).exists() for folder in folders))
+    assert terminal.type("status").returncode == 1
+
+
+def test_a_port_in_use_is_one_line_and_nothing_is_started(terminal: Terminal) -> None:
+    path = terminal.example("hello")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", terminal.port))
+        taken.listen()
+        done = terminal.type("up", str(path))
+    assert done.returncode == 1
+    assert re.fullmatch(rf"provider: .*wadm.yaml:\d+: port {terminal.port} of 127.0.0.1 cannot be used .*\n", done.stderr)
+    assert "started" not in done.stdout
+
+
+def test_the_verbs_work_from_another_terminal(terminal: Terminal) -> None:
+    path = terminal.example("greeter")
+    started = terminal.type("up", "--detach", str(path))
+    assert started.stdout.strip() == f"http://127.0.0.1:{terminal.port}/"
+    try:
+        assert terminal.get("/Ada") == (200, "Good day, Ada!\n")
+        found = json.loads(terminal.type("status", "--json").stdout)
+        assert {item["name"]: item["healthy"] for item in found["providers"]} == {"httpserver": True, "greeter": True}
+        assert terminal.type("call", "greeter", "Greeter.Greet", '"Bob"').stdout.strip() == '"Hello, Bob!"'
+        assert terminal.type("link", "put", "greeter-actor", "greeter", "greeting=Moin").returncode == 0
+        until(lambda: terminal.get("/Ada") == (200, "Moin, Ada!\n"))
+        assert terminal.type("link", "del", "greeter-actor", "greeter").returncode == 0
+        until(lambda: terminal.get("/Ada")[0] != 200)
+        assert "greeter |" in terminal.type("logs", "greeter").stdout
+        again = terminal.type("up", str(path))
+        assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+        assert "already" in again.stderr
+    finally:
+        assert terminal.type("down").returncode == 0
+    assert terminal.type("down").returncode == 1
+
+
+def test_a_changed_manifest_and_a_changed_provider_restart_just_what_they_concern(terminal: Terminal) -> None:
+    path = terminal.example("greeter")
+    with terminal.running("up", str(path)) as process:
+        http = next(pid for pid in descendants(process.pid) if b"providers.httpserver" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        path.write_text(path.read_text().replace("Good day", "Moin"))
+        until(lambda: terminal.get("/Ada") == (200, "Moin, Ada!\n"))
+        source = path.with_name("greeter.py")
+        source.write_text(source.read_text().replace("{name}!", "{name}?"))
+        until(lambda: terminal.get("/Ada") == (200, "Moin, Ada?\n"))
+        assert "provider greeter restarted" in terminal.output()
+        path.write_text(path.read_text().replace("kind: Application", "kind: Nonsense"))
+        until(lambda: "not applied" in terminal.output())
+        assert terminal.get("/Ada") == (200, "Moin, Ada?\n")
+        assert alive(http)
+
+
+def test_a_provider_that_crashes_is_started_again(terminal: Terminal) -> None:
+    with terminal.running("up", str(terminal.example("greeter"))) as process:
+        greeter = next(pid for pid in descendants(process.pid) if b"greeter.py" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        os.kill(greeter, signal.SIGKILL)
+        until(lambda: terminal.get("/Ada") == (200, "Good day, Ada!\n"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("up", "nothing.yaml"), "nothing.yaml does not exist"),
+        (("run", "nothing.wasm"), "nothing.wasm does not exist"),
+        (("run", "plain.wasm"), "carries no claims"),
+        (("run", "text.wasm"), "not a core WebAssembly module"),
+        (("status",), "no lattice runs in"),
+        (("call", "a", "b", "{"), "not JSON"),
+        (("call", "a", "B.C", "--nats-url", "127.0.0.1:9"), "CLUSTER_SEED"),
+        (("logs",), "does not exist"),
+    ],
+)
+def test_a_mistake_is_one_line(terminal: Terminal, arguments: tuple[str, ...], complaint: str) -> None:
+    (terminal.folder / "plain.wasm").write_bytes(b"\0asm\1\0\0\0")
+    (terminal.folder / "text.wasm").write_text("hello")
+    done = terminal.type(*arguments)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert done.stderr.startswith("provider: ")
+    assert complaint in done.stderr
+
+
+def test_an_actor_of_an_unknown_contract_is_one_line_that_names_it(terminal: Terminal) -> None:
+    (terminal.folder / "plain.wasm").write_bytes(b"\0asm\1\0\0\0")
+    assert terminal.type("sign", "plain.wasm", "--cap", "acme:nothing").returncode == 0
+    done = terminal.type("run", "plain.wasm")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "acme:nothing" in done.stderr
+
+
+def test_wrong_usage_exits_with_2(terminal: Terminal) -> None:
+    assert terminal.type("frobnicate").returncode == 2
