@@ -56,7 +56,8 @@ class Figure:
         """The printed line."""
         sign = "≤" if self.at_most else "≥"
         spread = f"{min(self.values):.3g}–{max(self.values):.3g}"
-        return f"{self.id:4} {self.what:52} {self.median:8.3g} {self.unit:4} {spread:>15}   {sign} {self.goal:<5g} {'met' if self.met else 'MISSED'}"
+        verdict = "met" if self.met else "MISSED"
+        return f"{self.id:4} {self.what:52} {self.median:8.3g} {self.unit:4} {spread:>15}   {sign} {self.goal:<5g} {verdict}"
 
 
 def figures() -> dict[str, Figure]:
@@ -123,17 +124,18 @@ class Bench:
         """R7: this process asks the C responder, 32 at a time."""
         async with yardstick(self.program, self.port) as echo:
             payload = b"x" * 1400
+
+            async def ask(until: float) -> int:
+                count = 0
+                while time.perf_counter() < until:
+                    await self.transport.request(echo.subject, payload, timeout=2.0)
+                    count += 1
+                return count
+
             for _ in range(rounds):
-                count, cpu, until = 0, time.process_time(), time.perf_counter() + self.seconds
-
-                async def ask() -> None:
-                    nonlocal count
-                    while time.perf_counter() < until:
-                        await self.transport.request(echo.subject, payload, timeout=2.0)
-                        count += 1
-
-                await asyncio.gather(*(ask() for _ in range(32)))
-                self.rows["R7"].values.append((time.process_time() - cpu) / count * 1e6)
+                cpu, until = time.process_time(), time.perf_counter() + self.seconds
+                counts = await asyncio.gather(*(ask(until) for _ in range(32)))
+                self.rows["R7"].values.append((time.process_time() - cpu) / sum(counts) * 1e6)
 
     async def starts(self, rounds: int) -> None:
         """S1: from spawn to the first health answer and to the subscription, over a bare interpreter, warm."""
@@ -155,7 +157,10 @@ class Bench:
 
     async def memory(self) -> None:
         """M1: resident memory a second after the first health answer."""
-        for row, module, contract in (("M1", "providers.numbergen", "wasmcloud:numbergen"), ("M1h", "providers.httpserver", "wasmcloud:httpserver")):
+        for row, module, contract in (
+            ("M1", "providers.numbergen", "wasmcloud:numbergen"),
+            ("M1h", "providers.httpserver", "wasmcloud:httpserver"),
+        ):
             running = await start_provider(self.url, module, contract)
             try:
                 await answered(self.transport, running.subject + ".health")
@@ -223,7 +228,9 @@ def main() -> int:
     print(f"{'':4} {'':52} {'median':>8} {'':4} {'range':>15}   goal")
     for row in rows.values():
         print(row.row())
-    result: dict[str, Any] = {row.id: {"what": row.what, "unit": row.unit, "median": row.median, "values": row.values, "met": row.met} for row in rows.values()}
+    result: dict[str, Any] = {
+        row.id: {"what": row.what, "unit": row.unit, "median": row.median, "values": row.values, "met": row.met} for row in rows.values()
+    }
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     return 0 if all(row.met for row in rows.values()) else 1

@@ -1,6 +1,7 @@
 """The provider that is loaded: answers `Echo.Echo` with its argument.
 
-With BENCH_UNSIGNED=1 in its environment the check of claims (§4.5, checks 2 to 10) is replaced inside this process: the SDK has no setting that turns checks off.
+With BENCH_UNSIGNED=1 in its environment the check of claims (§4.5, checks 2 to 10) is replaced inside this process:
+the SDK has no setting that turns checks off.
 """
 
 from __future__ import annotations

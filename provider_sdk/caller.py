@@ -1,7 +1,7 @@
 """Call actors and providers from any Python program that holds lattice credentials and the cluster's signing seed.
 
-    async with connect("127.0.0.1:4222", lattice="default", cluster_seed=seed, identity=me) as lattice:
-        await NumberGen.at(lattice.provider(key, "wasmcloud:numbergen")).random_in_range(1, 6)
+async with connect("127.0.0.1:4222", lattice="default", cluster_seed=seed, identity=me) as lattice:
+    await NumberGen.at(lattice.provider(key, "wasmcloud:numbergen")).random_in_range(1, 6)
 """
 
 from __future__ import annotations

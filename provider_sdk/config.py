@@ -31,7 +31,7 @@ from provider_sdk.errors import InvalidArgument
 __all__ = ["Config", "Layer", "Loaded", "Secret", "setting", "unfold_json"]
 
 T = TypeVar("T")
-C = TypeVar("C", bound="Config", covariant=True)
+C_co = TypeVar("C_co", bound="Config", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,10 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded(Generic[C]):
+class Loaded(Generic[C_co]):
     """What a load gave: the configuration, and one line for each name that no setting has."""
 
-    config: C
+    config: C_co
     warnings: list[str]
 
 
@@ -305,7 +305,7 @@ def _field(declared: _Setting) -> Any:
     metadata = {"setting": declared}
     default = declared.default
     if isinstance(default, (list, dict)):
-        return field(default_factory=lambda: default.copy(), metadata=metadata)
+        return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 

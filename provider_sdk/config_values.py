@@ -267,7 +267,7 @@ def _mapping(item: Kind) -> Kind:
     return Kind(f"a JSON object whose every value is {item.wanted}", read, schema, item.secret)
 
 
-def _number(type_: type[int] | type[float], limits: Limits) -> Kind:
+def _number(type_: type[int | float], limits: Limits) -> Kind:
     if limits.unit is not None and limits.unit not in _UNITS:
         raise TypeError(f"unit {limits.unit!r} is none of {', '.join(_UNITS)}")
     unit = _UNITS[limits.unit] if limits.unit else _PLAIN_UNIT

@@ -21,7 +21,12 @@ from provider_sdk.lattice.attached import Attached, attach
 from provider_sdk.lattice.manner import Manner
 from provider_sdk.lattice.state import FOLDER, State, read_state
 
-dev = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help="A lattice in a box: NATS, a host, providers, actors, on this machine.")
+dev = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="A lattice in a box: NATS, a host, providers, actors, on this machine.",
+)
 link = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Put and delete links.")
 dev.add_typer(link, name="link")
 
@@ -32,7 +37,9 @@ SEED = "CLUSTER_SEED"
 ManifestArgument = Annotated[Path, typer.Argument(help="A wadm manifest of a 0.x lattice, or a folder that holds wadm.yaml.")]
 ActorArgument = Annotated[Path, typer.Argument(help="A signed WebAssembly actor.")]
 MannerOption = Annotated[Manner, typer.Option(help="Behave as a Rust host or as an OTP host.")]
-UrlOption = Annotated[str, typer.Option("--nats-url", help=f"Another lattice than the one of this folder; its cluster seed comes from the variable {SEED}.")]
+UrlOption = Annotated[
+    str, typer.Option("--nats-url", help=f"Another lattice than the one of this folder; its cluster seed comes from the variable {SEED}.")
+]
 LatticeOption = Annotated[str, typer.Option("--lattice", help="The lattice's name, with --nats-url.")]
 
 
@@ -108,7 +115,9 @@ def down() -> None:
 
 @dev.command()
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False, nats_url: UrlOption = "", lattice: LatticeOption = "default"
+    as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False,
+    nats_url: UrlOption = "",
+    lattice: LatticeOption = "default",
 ) -> None:
     """What runs: hosts, providers with their health, actors, links."""
     from provider_sdk.cli.report import gather, show
@@ -157,7 +166,13 @@ def link_put(
 
     async def work(attached: Attached) -> None:
         caller, asked = await attached.look_up(actor), await attached.look_up(provider)
-        body = {"actor_id": caller.key, "provider_id": asked.key, "contract_id": contract or asked.contract, "link_name": asked.link_name, "values": given}
+        body = {
+            "actor_id": caller.key,
+            "provider_id": asked.key,
+            "contract_id": contract or asked.contract,
+            "link_name": asked.link_name,
+            "values": given,
+        }
         await attached.control("linkdefs.put", body)
 
     _attached(work, nats_url, lattice)

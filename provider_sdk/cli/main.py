@@ -22,7 +22,13 @@ def run() -> NoReturn:
         from provider_sdk.cli.dev import dev
     except ImportError as error:
         sys.exit(f"provider: {error.name} is not installed: install provider-sdk[cli,lattice]")
-    command = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help="wasmCloud capability providers in Python.")
+    command = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help="wasmCloud capability providers in Python.",
+    )
     command.add_typer(dev, name="dev")
     command.callback()(_nothing)
     for entry in entry_points(group=GROUP):

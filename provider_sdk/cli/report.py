@@ -27,9 +27,17 @@ async def gather(attached: Attached) -> dict[str, Any]:
     providers = []
     for item in inventory["providers"]:
         healthy, message = await ask_health(client.transport, client.lattice, item["id"], item["link_name"])
-        own = {"name": names.get(item["id"], item.get("name", "")), "id": item["id"], "link_name": item["link_name"], "contract": item["contract_id"]}
+        own = {
+            "name": names.get(item["id"], item.get("name", "")),
+            "id": item["id"],
+            "link_name": item["link_name"],
+            "contract": item["contract_id"],
+        }
         providers.append({**own, "healthy": healthy, "message": message})
-    actors = [{"name": names.get(item["id"], item.get("name", "")), "id": item["id"], "instances": len(item["instances"])} for item in inventory["actors"]]
+    actors = [
+        {"name": names.get(item["id"], item.get("name", "")), "id": item["id"], "instances": len(item["instances"])}
+        for item in inventory["actors"]
+    ]
     hosts = [{"id": host["id"], "version": host.get("version", ""), "lattice": client.lattice, "url": attached.state.url}]
     shown = [{**item, "actor": names.get(item["actor_id"], ""), "provider": names.get(item["provider_id"], "")} for item in links]
     return {"hosts": hosts, "providers": providers, "actors": actors, "links": shown}

@@ -26,7 +26,10 @@ class Attached:
     _links: set[tuple[str, str]] = field(default_factory=set)
 
     async def find(self, name: str, contract: str = "") -> Target:
-        """The actor or provider of that name, public key or call alias. A provider is linked to this program, under `contract` or its own, until it detaches. NotFound."""
+        """The actor or provider of that name, public key or call alias; NotFound.
+
+        A provider is linked to this program, under `contract` or its own, until the program detaches.
+        """
         found = await self.look_up(name)
         if found.kind == "actor":
             return self.lattice.actor(found.key)
@@ -51,7 +54,13 @@ class Attached:
         """Have the provider accept calls of this program."""
         if (contract, provider.link_name) in self._links:
             return
-        body = {"actor_id": self.lattice.identity, "provider_id": provider.key, "contract_id": contract, "link_name": provider.link_name, "values": {}}
+        body = {
+            "actor_id": self.lattice.identity,
+            "provider_id": provider.key,
+            "contract_id": contract,
+            "link_name": provider.link_name,
+            "values": {},
+        }
         await self.control("linkdefs.put", body)
         self._links.add((contract, provider.link_name))
 

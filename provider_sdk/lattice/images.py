@@ -1,4 +1,4 @@
-"""Image references of a manifest, turned into something that runs: files, folders, and the standard pack in place of an OCI image of its name."""
+"""Image references of a manifest, turned into something that runs: files, folders, the standard pack for an OCI image of its name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ARCHIVE_ENDINGS = (".par", ".par.gz")
 
 @dataclass(frozen=True, slots=True)
 class Runnable:
-    """How a provider is started. `sources` are the files and folders whose change asks for a restart; `note` says what stands in for the image."""
+    """How a provider is started. A change of its `sources` asks for a restart; `note` says what stands in for the image."""
 
     command: tuple[str, ...]
     cwd: Path | None
@@ -81,7 +81,9 @@ def _archive(reference: str) -> Runnable:
     for entry in entry_points(group=ARCHIVES):
         fetched: Runnable = entry.load()(reference)
         return fetched
-    raise Unsupported(f"{reference}: provider archives are not read by this version: use a file://….py, a folder, or the standard pack's names")
+    raise Unsupported(
+        f"{reference}: provider archives are not read by this version: use a file://….py, a folder, or the standard pack's names"
+    )
 
 
 def development_key(name: str) -> str:

@@ -184,7 +184,9 @@ class _Reader:
         if kind == "capability":
             for trait_at, trait in self._list(item.get("traits"), (*where, "traits"), "traits"):
                 if trait.get("type") not in ("spreadscaler", "daemonscaler"):
-                    self._warn(trait_at, f"{name}: trait {trait.get('type')!r} of a provider is ignored: links stand on the actor (linkdef)")
+                    self._warn(
+                        trait_at, f"{name}: trait {trait.get('type')!r} of a provider is ignored: links stand on the actor (linkdef)"
+                    )
             contract, link_name = self._text(properties, inside, "contract"), self._text(properties, inside, "link_name", "default")
             config = self._config(properties, (*inside, "config"), name)
             providers.append(ProviderComponent(name, image, contract, link_name, config, self._line(where)))
@@ -218,7 +220,9 @@ class _Reader:
             return ManifestLink(target, {}, self._line(where))
         for key, value in values.items():
             if not isinstance(value, str):
-                self._problem((*inside, "values", key), f"{name}: values.{key}: expected text: put {json.dumps(value, default=str)} in quotes")
+                self._problem(
+                    (*inside, "values", key), f"{name}: values.{key}: expected text: put {json.dumps(value, default=str)} in quotes"
+                )
         return ManifestLink(target, {str(key): value for key, value in values.items()}, self._line(inside))
 
     def _replicas(self, trait: dict[str, Any], where: Where, name: str) -> int:

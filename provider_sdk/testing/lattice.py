@@ -65,7 +65,12 @@ class TestLattice:
     _output: dict[str, list[str]]
 
     async def in_process(
-        self, provider_class: type[Provider[Any]], *, contract: str, configuration: Mapping[str, object] | None = None, link_name: str = "default"
+        self,
+        provider_class: type[Provider[Any]],
+        *,
+        contract: str,
+        configuration: Mapping[str, object] | None = None,
+        link_name: str = "default",
     ) -> Provided:
         """Run a provider inside the test: breakpoints and coverage work, signals and the parent watch are left out."""
         key = KeyPair.generate(Prefix.PROVIDER).public

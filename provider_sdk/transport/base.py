@@ -9,7 +9,10 @@ from typing import Protocol
 
 
 class Message(Protocol):
-    """A received message; `reply` is the subject to answer on, empty for none. A protocol, so that the bus's own object serves without a copy."""
+    """A received message; `reply` is the subject to answer on, empty for none.
+
+    A protocol, so that the bus's own object serves without a copy.
+    """
 
     @property
     def subject(self) -> str:
@@ -52,8 +55,11 @@ class ObjectStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """How to reach and enter a bus: `url` as `host:port`, `nats://…` or `tls://…`, several separated by commas; user JWT and seed both or neither; `tls` asks for TLS
-    whatever the scheme; `ca_file` replaces the system's authorities; `connect_timeout` bounds the first connect, seconds."""
+    """How to reach and enter a bus.
+
+    `url` as `host:port`, `nats://…` or `tls://…`, several separated by commas; user JWT and seed both or neither; `tls` refuses a server
+    without TLS whatever the scheme; `ca_file` replaces the system's authorities; `connect_timeout` bounds the first connect, seconds.
+    """
 
     url: str
     user_jwt: str = ""
@@ -84,8 +90,10 @@ class Transport(Protocol):
         """Receive what is sent to `subject`; with `queue` as one of a group. Active at the server once `flush` returns."""
 
     async def publish(self, subject: str, data: bytes, *, reply: str = "", headers: Mapping[str, str] | None = None) -> None:
-        """Send; ResourceExhausted for a message over `max_payload` (never a closed connection), Unavailable while too
-        much is waiting for a lost connection."""
+        """Send; ResourceExhausted for a message over `max_payload` (never a closed connection).
+
+        While the connection is lost a message waits two seconds for it, in a bounded company; then, or where that is full, Unavailable.
+        """
 
     async def request(self, subject: str, data: bytes, *, timeout: float, headers: Mapping[str, str] | None = None) -> Message:
         """Send and await one answer; DeadlineExceeded after `timeout` seconds, Unavailable where nobody listens (said at once)."""

@@ -29,7 +29,7 @@ def _without_websockets() -> Iterator[None]:
 
 
 with _without_websockets():
-    from nats.aio.client import Client
+    from nats.aio.client import PING_PROTO, Client
     from nats.aio.msg import Msg
     from nats.errors import Error as NatsError
     from nats.protocol.parser import PERMISSIONS_ERR
@@ -77,6 +77,12 @@ class NatsClient(Client):
             await super()._process_err(text)
         else:
             self._break(NatsError(text.strip("'")))
+
+    async def _send_ping(self, future: asyncio.Future[bool] | None = None) -> None:
+        # nats-py writes a ping past what is pending, and its flush would be over before the server has seen a subscription.
+        self._pongs.append(future or asyncio.get_running_loop().create_future())
+        await self._send_command(PING_PROTO)
+        await self._flush_pending()
 
     async def _process_pong(self) -> None:
         # nats-py would set a result on a flush that was given up, and that would end its read loop.

@@ -41,7 +41,9 @@ class HttpServerConfig(Config):
         parts = unfold_json(layer)
         for part in parts:
             if any(name.lower() == "tls" and value for name, value in part.values.items()):
-                raise InvalidArgument(f"{part.source}: tls: HTTPS is not served by this version: remove it, and end TLS in front of the provider")
+                raise InvalidArgument(
+                    f"{part.source}: tls: HTTPS is not served by this version: remove it, and end TLS in front of the provider"
+                )
         return [_without_earlier_port(part) for part in parts]
 
 

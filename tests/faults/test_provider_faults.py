@@ -124,13 +124,14 @@ async def test_a_provider_ends_when_its_host_is_killed(manner: Manner, tmp_path:
             """
         )
     )
-    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as host:
-        assert host.stdout is not None
-        provider, server, folder = (await asyncio.to_thread(host.stdout.readline)).split()
-        assert alive(int(provider))
-        assert alive(int(server))
-        host.send_signal(signal.SIGKILL)
-        await until(lambda: not alive(int(provider)) and not alive(int(server)) and not Path(folder).exists())
+    host = await asyncio.create_subprocess_exec(sys.executable, str(script), stdout=subprocess.PIPE)
+    assert host.stdout is not None
+    provider, server, folder = (await host.stdout.readline()).decode().split()
+    assert alive(int(provider))
+    assert alive(int(server))
+    host.kill()
+    await host.wait()
+    await until(lambda: not alive(int(provider)) and not alive(int(server)) and not Path(folder).exists())
 
 
 async def test_links_change_under_load_and_the_last_word_counts() -> None:

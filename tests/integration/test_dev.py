@@ -65,7 +65,10 @@ class Terminal:
     @contextlib.contextmanager
     def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         output = self.folder / "output.txt"
-        with output.open("w") as file, subprocess.Popen([*COMMAND, *arguments], cwd=self.folder, stdout=file, stderr=file, text=True) as process:
+        with (
+            output.open("w") as file,
+            subprocess.Popen([*COMMAND, *arguments], cwd=self.folder, stdout=file, stderr=file, text=True) as process,
+        ):
             try:
                 until(lambda: process.poll() is not None or "listening on" in output.read_text())
                 yield process

@@ -127,7 +127,9 @@ def collector() -> Iterator[tuple[str, list[bytes]]]:
         server.shutdown()
 
 
-async def test_spans_are_exported_when_the_host_asks_for_traces(collector: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_spans_are_exported_when_the_host_asks_for_traces(
+    collector: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     endpoint, received = collector
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)

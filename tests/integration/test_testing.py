@@ -115,7 +115,7 @@ async def test_a_wrong_value_fails_its_link_with_key_value_and_expectation() -> 
     async with a_lattice() as lattice:
         provider = await lattice.in_process(Counter, contract="acme:greeter")
         target = await lattice.link(provider, {"times": "often"})
-        with pytest.raises(Exception, match='times.*"often"'):
+        with pytest.raises(Exception, match=r'times.*"often"'):
             await Greeter.at(target).greet("Ada")
         assert b"times" in await lattice.health(provider)
 

@@ -132,6 +132,18 @@ async def test_many_requests_at_once_get_their_own_answers(server: NatsServer) -
         assert [answer.data for answer in answers] == wanted
 
 
+async def test_after_flush_a_subscription_is_there_for_other_connections(server: NatsServer) -> None:
+    async with connected(server.url) as responder, connected(server.url) as caller:
+
+        async def answer(message: Message) -> None:
+            await responder.publish(message.reply, b"")
+
+        for number in range(300):
+            await responder.subscribe(f"at.once.{number}", answer)
+            await responder.flush()
+            await caller.request(f"at.once.{number}", b"", timeout=5)
+
+
 async def test_without_responders_a_request_fails_at_once(server: NatsServer) -> None:
     async with connected(server.url) as transport:
         async with asyncio.timeout(2):

@@ -58,7 +58,11 @@ def test_actors_providers_and_links_are_read(tmp_path: Path) -> None:
     assert (actor.name, actor.image, actor.replicas) == ("front", "file://./front.wasm", 3)
     assert [(link.target, dict(link.values)) for link in actor.links] == [("http", {"address": "127.0.0.1:8080"})]
     (provider,) = manifest.providers
-    assert (provider.contract, provider.link_name, json.loads(provider.config or "")) == ("wasmcloud:httpserver", "default", {"readonly_mode": True})
+    assert (provider.contract, provider.link_name, json.loads(provider.config or "")) == (
+        "wasmcloud:httpserver",
+        "default",
+        {"readonly_mode": True},
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,10 @@ def test_a_problem_is_one_line_with_file_and_line(tmp_path: Path, change: tuple[
 
 
 def test_all_problems_are_told_at_once_in_order(tmp_path: Path) -> None:
-    found = problems(tmp_path, GOOD.replace("replicas: 3", "replicas: 0").replace("kind: Application", "kind: X").replace("target: http\n", "target: nobody\n"))
+    found = problems(
+        tmp_path,
+        GOOD.replace("replicas: 3", "replicas: 0").replace("kind: Application", "kind: X").replace("target: http\n", "target: nobody\n"),
+    )
     assert [line.split(":")[1] for line in found] == ["2", "12", "14"]
 
 
@@ -96,13 +103,16 @@ def test_what_one_host_cannot_do_is_a_warning_by_line(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="nothing.yaml does not exist"):
+    with pytest.raises(NotFound, match=r"nothing\.yaml does not exist"):
         read_manifest(tmp_path / "nothing.yaml")
 
 
 def test_a_written_manifest_reads_as_it_was(tmp_path: Path) -> None:
     actor = ActorComponent("a", "file:///a.wasm", 2, (ManifestLink("kv", {"url": "memory://"}), ManifestLink("n")))
-    providers = (ProviderComponent("kv", "r/kv:1", "wasmcloud:keyvalue", "default", '{"x": 1}'), ProviderComponent("n", "r/n:1", "acme:n", "other"))
+    providers = (
+        ProviderComponent("kv", "r/kv:1", "wasmcloud:keyvalue", "default", '{"x": 1}'),
+        ProviderComponent("n", "r/n:1", "acme:n", "other"),
+    )
     again = read(tmp_path, write_manifest(Manifest("app", (actor,), providers, tmp_path), "made by a test"))
     assert [(item.name, item.image, item.replicas) for item in again.actors] == [("a", "file:///a.wasm", 2)]
     assert [(link.target, dict(link.values)) for link in again.actors[0].links] == [("kv", {"url": "memory://"}), ("n", {})]

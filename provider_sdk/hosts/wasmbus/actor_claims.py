@@ -37,7 +37,10 @@ class ActorClaims:
 
 
 def verify_actor(module: bytes, *, now: float | None = None) -> ActorClaims:
-    """The claims of a module that a host would accept: signed, of this module, in force. Unauthenticated, or InvalidArgument for what is no module."""
+    """The claims of a module that a host would accept: signed, of this module, in force.
+
+    Unauthenticated where they are not, InvalidArgument for what is no module.
+    """
     sections = list(_sections(module))
     token = next((_custom(body)[1] for kind, body in sections if kind == 0 and _custom(body)[0] in SECTIONS), None)
     if token is None:
@@ -63,12 +66,19 @@ def verify_actor(module: bytes, *, now: float | None = None) -> ActorClaims:
 def embed(module: bytes, claims: ActorClaims, account: KeyPair) -> bytes:
     """The module with `claims` signed by `account` in a section at its end, in place of any that it had. Same input, same bytes."""
     bare = _MAGIC + b"".join(_section(kind, body) for kind, body in _unsigned(module))
-    wascap: dict[str, Any] = {"name": claims.name, "hash": module_hash(module), "tags": list(claims.tags), "caps": list(claims.capabilities)}
+    wascap: dict[str, Any] = {
+        "name": claims.name,
+        "hash": module_hash(module),
+        "tags": list(claims.tags),
+        "caps": list(claims.capabilities),
+    }
     wascap |= {"rev": claims.revision, "ver": claims.version, "prov": False}
     if claims.call_alias:
         wascap["call_alias"] = claims.call_alias
     identity = {"jti": claims.jti or secrets.token_hex(11), "iat": claims.issued_at or int(time.time())}
-    token = sign_token(account, identity | {"iss": account.public, "sub": claims.subject, "wascap": wascap, "wascap_revision": HASHED_SINCE})
+    token = sign_token(
+        account, identity | {"iss": account.public, "sub": claims.subject, "wascap": wascap, "wascap_revision": HASHED_SINCE}
+    )
     name = SECTIONS[0].encode()
     return bare + _section(0, _leb(len(name)) + name + token.encode())
 
