@@ -34,5 +34,5 @@ if __name__ == "__main__":
     if os.environ.get("BENCH_UNSIGNED"):
         from provider_sdk.hosts.wasmbus.server import Server
 
-        Server.verify = staticmethod(lambda *invocation, **context: None)  # type: ignore[assignment]  # replaced for the bench alone
+        Server.verify = staticmethod(lambda *invocation, **context: None)
     main(EchoProvider)

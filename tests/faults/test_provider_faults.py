@@ -12,6 +12,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,10 @@ async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)
+
+
+def _ended(pid: int) -> bool:
+    return not alive(pid)
 
 
 def alive(pid: int) -> bool:
@@ -102,7 +107,7 @@ async def test_providers_killed_at_random_moments_leave_no_process_and_no_stuck_
             async with asyncio.timeout(5):
                 outcomes = await asyncio.gather(*calls, return_exceptions=True)
             assert all(outcome == "" or isinstance(outcome, Unavailable | DeadlineExceeded) for outcome in outcomes)
-            await until(lambda pid=provider.pid: not alive(pid))
+            await until(partial(_ended, provider.pid))
 
 
 @pytest.mark.parametrize("manner", list(Manner))
