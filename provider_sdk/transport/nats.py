@@ -29,7 +29,7 @@ from provider_sdk.transport.nats_client import NatsClient
 # The client comes first: its import keeps nats-py from importing aiohttp.
 from nats.aio.msg import Msg  # isort: skip
 from nats.aio.subscription import Subscription as NatsSubscription  # isort: skip
-from nats.errors import BadHeaderError, BadSubjectError  # isort: skip
+from nats.errors import BadHeaderError, BadSubjectError, NoServersError  # isort: skip
 from nats.errors import Error as NatsError  # isort: skip
 
 log = logging.getLogger("provider.nats")
@@ -154,7 +154,7 @@ class NatsTransport:
 
     async def _attempt(self) -> bool:
         """One try to connect and subscribe; the reason of a failure is kept."""
-        client, self._error = self._new_client(), None
+        client = self._new_client()
         try:
             async with asyncio.timeout(ATTEMPT_TIMEOUT * len(self._urls)):
                 await client.connect(list(self._urls), **self._options)
@@ -169,7 +169,9 @@ class NatsTransport:
                 self._up.set()
                 return True
         except (NatsError, OSError, TimeoutError, ValueError) as error:
-            self._error = self._error or error
+            # What went wrong with each server has been noted by then.
+            if not isinstance(error, NoServersError):
+                self._error = error
         except BaseException:
             await client.abandon()
             raise
@@ -245,9 +247,9 @@ class NatsTransport:
     async def _room(self, client: NatsClient) -> None:
         """Wait until the server has taken some of what was sent; nats-py has no event for it."""
         until = asyncio.get_running_loop().time() + WAIT_FOR_CONNECTION
-        while client.pending_data_size > MOST_PENDING and not client.broken:
+        while client.unsent > MOST_PENDING and not client.broken:
             if asyncio.get_running_loop().time() > until:
-                raise Unavailable(f"the NATS server takes no data: {client.pending_data_size} bytes wait for it already")
+                raise Unavailable(f"the NATS server takes no data: {client.unsent} bytes wait for it already")
             await asyncio.sleep(0.005)
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> _Subscription:
@@ -274,7 +276,7 @@ class NatsTransport:
         client = self._client
         if size > client.max_payload:
             raise ResourceExhausted(f"a message of {size} bytes is over the NATS server's limit of {client.max_payload}")
-        if client.pending_data_size > MOST_PENDING:
+        if client.unsent > MOST_PENDING:
             await self._room(client)
         try:
             await client.publish(subject, data, reply, dict(headers) if headers else None)

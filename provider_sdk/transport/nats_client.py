@@ -49,6 +49,12 @@ class NatsClient(Client):
         self._answers = 0
         self._wants_tls = wants_tls
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that the operating system has not taken yet, nats-py's and the socket transport's: some Pythons (3.13.0) leave `drain` open."""
+        writer = getattr(self._transport, "_io_writer", None)
+        return self._pending_data_size + (writer.transport.get_write_buffer_size() if writer else 0)
+
     async def answers(self, subject: str) -> None:
         """Subscribe to `subject` past the queue and the task that nats-py has for each subscription."""
         await self.subscribe(subject)
