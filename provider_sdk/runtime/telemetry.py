@@ -28,7 +28,7 @@ class Tracing:
         self._propagator: Any = None
 
     def start(self, endpoint: str, service: str) -> None:
-        """Export to `endpoint` (OTLP over HTTP, the whole URL). Imports for a good while: call it in a thread. Unsupported without the package."""
+        """Export to `endpoint` (OTLP over HTTP, the whole URL). Imports for long: call it in a thread. Unsupported without the package."""
         try:
             sdk = importlib.import_module("opentelemetry.sdk.trace")
             export = importlib.import_module("opentelemetry.sdk.trace.export")
@@ -48,7 +48,12 @@ class Tracing:
         """A span around one call; gives the context to hand on to calls made on its behalf."""
         carrier = {} if call.trace is None else {"traceparent": call.trace.traceparent, "tracestate": call.trace.tracestate}
         kind = importlib.import_module("opentelemetry.trace").SpanKind.SERVER
-        attributes = {"rpc.system": "wasmbus", "rpc.method": call.operation.name, "wasmcloud.caller": call.caller, "wasmcloud.invocation": call.call_id}
+        attributes = {
+            "rpc.system": "wasmbus",
+            "rpc.method": call.operation.name,
+            "wasmcloud.caller": call.caller,
+            "wasmcloud.invocation": call.call_id,
+        }
         parent = self._propagator.extract(carrier)
         with self._tracer.start_as_current_span(call.operation.name, context=parent, kind=kind, attributes=attributes):
             onward: dict[str, str] = {}

@@ -155,7 +155,10 @@ def verify_signature(issuer: str, signed: bytes, signature: bytes) -> bool:
 def verify(
     invocation: Invocation, payload: bytes, *, own_key: str, issuers: Collection[str], now: float, verifier: Verifier = verify_signature
 ) -> None:
-    """Checks 2 to 10 of §4.5, in that order; `payload` is the whole argument, reassembled, `now` in Unix seconds. Raises ProviderError whose text begins as there."""
+    """Checks 2 to 10 of §4.5, in that order: ProviderError whose text begins as there.
+
+    `payload` is the whole argument, reassembled; `now` in Unix seconds.
+    """
     claims = decode_claims(invocation.encoded_claims)
     if claims.expires is not None and claims.expires < now:
         raise Unauthenticated("Invocation claims token expired")

@@ -50,7 +50,7 @@ _RESPONSE = ("msg", "invocation_id", "error", "content_length", "traceContext")
 
 
 def unpack(data: bytes) -> Any:
-    """One msgpack value and nothing after it; strings that are not UTF-8 keep their bytes as surrogates. InvalidArgument `deser error: …`."""
+    """One msgpack value and nothing after it; strings that are not UTF-8 keep their bytes as surrogates. InvalidArgument `deser error:`."""
     try:
         return msgpack.unpackb(data, unicode_errors="surrogateescape", strict_map_key=False, raw=False)
     except msgpack.ExtraData:

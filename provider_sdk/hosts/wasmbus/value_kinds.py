@@ -1,22 +1,18 @@
-"""Kinds of values, derived from type annotations: how each goes to and comes from plain msgpack data (wasmbus-0x.md §5.2).
+"""Kinds of values: how each goes to and comes from plain msgpack data (wasmbus-0x.md §5.2).
 
-A Kind checks while it converts. A fault is raised as `Fault` and gathers its path on the way out, so that the good case pays nothing for it.
+A Kind checks while it converts. A fault is raised as `Fault` and gathers its path on the way out: the good case pays nothing for it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
-from functools import cache
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any, ClassVar
 
 from provider_sdk.hosts.wasmbus.envelope import kind as words
-from provider_sdk.interface import camel_case
-from provider_sdk.types import Case, Float, Integer
+from provider_sdk.types import Case, Integer
 
 DEEPEST = 64
 
@@ -47,7 +43,7 @@ class Single(float):
 class Kind:
     """One kind of value. `zero` is what a missing required member reads as (`MISSING`: it is a fault)."""
 
-    MISSING: typing.ClassVar[object] = object()
+    MISSING: ClassVar[object] = object()
     name = "a value"
     zero: Any = MISSING
 
@@ -226,7 +222,7 @@ def _each(convert: Callable[[Any], Any], items: Any) -> list[Any]:
     out: list[Any] = []
     try:
         for item in items:
-            out.append(convert(item))
+            out.append(convert(item))  # noqa: PERF401 - the length so far is the index of the fault
     except Fault as fault:
         raise fault.within(f"[{len(out)}]") from None
     return out
@@ -397,118 +393,16 @@ class Variants(Kind):
 class Later(Kind):
     """A dataclass that contains itself, looked up when first used."""
 
-    def __init__(self, annotation: Any) -> None:
-        self.annotation = annotation
+    def __init__(self, look_up: Callable[[], Kind]) -> None:
+        self._look_up = look_up
 
     @property
     def kind(self) -> Kind:
         """What it stands for."""
-        return kind_of(self.annotation)
+        return self._look_up()
 
     def read(self, value: Any) -> Any:
         return self.kind.read(value)
 
     def write(self, value: Any) -> Any:
         return self.kind.write(value)
-
-
-_PLAIN: dict[Any, Callable[[], Kind]] = {
-    str: Text,
-    bool: Flag,
-    int: lambda: Whole(Integer(64, signed=True)),
-    float: lambda: Real(single=False),
-    bytes: Blob,
-    None: Nothing,
-    type(None): Nothing,
-    Any: Document,
-}
-_SEQUENCES: dict[Any, Callable[[list[Any]], Any]] = {list: list, set: set, frozenset: frozenset}
-_deriving: set[Any] = set()
-
-
-@cache
-def kind_of(annotation: Any) -> Kind:
-    """The kind of an annotation; TypeError names what cannot go over the wire."""
-    if annotation in _PLAIN:
-        return _PLAIN[annotation]()
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _annotated(annotation, arguments)
-    if origin in (Union, types.UnionType):
-        return _union(annotation, arguments)
-    if origin in _SEQUENCES:
-        return Sequence(kind_of(arguments[0]), _SEQUENCES[origin])
-    if origin is tuple:
-        if len(arguments) == 2 and arguments[1] is ...:
-            return Sequence(kind_of(arguments[0]), tuple)
-        return Row([kind_of(item) for item in arguments])
-    if origin is dict:
-        return Table(kind_of(arguments[0]), kind_of(arguments[1]))
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        if not all(isinstance(item.value, str) for item in annotation):
-            raise TypeError(f"{annotation.__name__}: an enum on the wire has string values")
-        return Choice(annotation)
-    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
-        return _structure(annotation)
-    raise TypeError(f"{annotation!r} cannot go over the wire: use sized integers, str, bytes, bool, float, dataclasses, enums, lists, dicts and unions of dataclasses")
-
-
-def _annotated(annotation: Any, arguments: tuple[Any, ...]) -> Kind:
-    for note in arguments[1:]:
-        if isinstance(note, Integer):
-            return Whole(note)
-        if isinstance(note, Float):
-            return Real(single=note.bits == 32)
-    return kind_of(arguments[0])
-
-
-def _union(annotation: Any, arguments: tuple[Any, ...]) -> Kind:
-    others = [item for item in arguments if item is not type(None)]
-    if len(others) == 1:
-        return Maybe(kind_of(others[0]))
-    cases: dict[str, tuple[type, Kind | None]] = {}
-    for item in others:
-        if not isinstance(item, type) or not dataclasses.is_dataclass(item):
-            raise TypeError(f"{annotation!r}: a union on the wire is made of dataclasses")
-        cases[item.__name__] = (item, _variant(item))
-    variants = Variants(cases)
-    return Maybe(variants) if len(others) < len(arguments) else variants
-
-
-def _variant(item: Any) -> Kind | None:
-    if issubclass(item, Case):
-        for base in getattr(item, "__orig_bases__", ()):
-            if get_origin(base) is Case:
-                return kind_of(get_args(base)[0])
-        raise TypeError(f"{item.__name__}: say what the case carries: class {item.__name__}(Case[U32])")
-    return kind_of(item) if dataclasses.fields(item) else None
-
-
-def _structure(type_: type) -> Kind:
-    if type_ in _deriving:
-        return Later(type_)
-    _deriving.add(type_)
-    try:
-        hints = typing.get_type_hints(type_, include_extras=True)
-        members = [_member(type_, item, hints[item.name]) for item in dataclasses.fields(type_)]
-    finally:
-        _deriving.discard(type_)
-    return Structure(members, type_, type_)
-
-
-def _member(type_: type, item: dataclasses.Field[Any], annotation: Any) -> Member:
-    try:
-        kind = kind_of(annotation)
-    except TypeError as error:
-        raise TypeError(f"{type_.__name__}.{item.name}: {error}") from None
-    default: Callable[[], Any] | None = None
-    if item.default is not dataclasses.MISSING:
-        default = _constant(item.default)
-    elif item.default_factory is not dataclasses.MISSING:
-        default = item.default_factory
-    return Member(item.name, item.metadata.get("name") or camel_case(item.name), kind, default)
-
-
-def _constant(value: Any) -> Callable[[], Any]:
-    return lambda: value
-

@@ -1,7 +1,8 @@
 """Arguments and results as bytes (wasmbus-0x.md §5), by codecs derived once from an interface's annotations.
 
 Rules for `msg`: no argument and no result are no bytes. One parameter goes bare, several as a map by camelCase name. Calls out are msgpack.
-Ordinary interfaces read msgpack, with or without the `c1` prefix. Those declared with `cbor=True` look at the first byte as §5.1 says (`7f`: CBOR,
+Ordinary interfaces read msgpack, with or without the `c1` prefix. Those declared with `cbor=True` look at the first byte as §5.1 says
+(`7f`: CBOR,
 reserved bytes are refused) and answer in the form in which they were asked. Bytes after the value are refused.
 """
 
@@ -16,7 +17,22 @@ from typing import Any
 import msgpack
 
 from provider_sdk.errors import Internal, InvalidArgument
-from provider_sdk.hosts.wasmbus.value_kinds import Fault, Kind, Later, Maybe, Member, Nothing, Real, Row, Sequence, Single, Structure, Table, Variants, kind_of
+from provider_sdk.hosts.wasmbus.value_annotations import kind_of
+from provider_sdk.hosts.wasmbus.value_kinds import (
+    Fault,
+    Kind,
+    Later,
+    Maybe,
+    Member,
+    Nothing,
+    Real,
+    Row,
+    Sequence,
+    Single,
+    Structure,
+    Table,
+    Variants,
+)
 from provider_sdk.interface import Operation, camel_case
 
 _MSGPACK_PREFIX, _CBOR_PREFIX = 0xC1, 0x7F
@@ -131,7 +147,7 @@ def _tuple(*values: Any) -> tuple[Any, ...]:
 
 @dataclass(frozen=True, slots=True)
 class OperationCodec:
-    """How one operation's arguments and result go over the wire; `arguments` None where it takes none, `result` None where it gives none."""
+    """How one operation's arguments and result go over the wire; `arguments` or `result` is None where there is none."""
 
     arguments: ValueCodec | None
     result: ValueCodec | None
