@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,7 @@ class Credentials:
     connect_timeout: float = 5.0
 
     def __repr__(self) -> str:
-        return f"Credentials(url={self.url!r})"
+        return f"Credentials(url={re.sub(r'[^/,]*@', '', self.url)!r})"
 
 
 class Transport(Protocol):

@@ -51,7 +51,7 @@ class NatsClient(Client):
 
     @property
     def unsent(self) -> int:
-        """Bytes that the operating system has not taken yet, nats-py's and the socket transport's: some Pythons (3.13.0) leave `drain` open."""
+        """Bytes that the system has not taken yet, nats-py's and asyncio's: the `drain` of some Pythons (3.13.0) waits for nothing."""
         writer = getattr(self._transport, "_io_writer", None)
         return self._pending_data_size + (writer.transport.get_write_buffer_size() if writer else 0)
 
