@@ -54,9 +54,16 @@ class Dispatcher:
 
     def start(self, serve: Coroutine[Any, Any, None]) -> None:
         """Serve a call in a task of its own."""
-        task = self._loop.create_task(serve)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.add(self._loop.create_task(self._tracked(serve)))
+
+    async def _tracked(self, serve: Coroutine[Any, Any, None]) -> None:
+        # Cheaper than a done callback, which the event loop would schedule for each call.
+        try:
+            await serve
+        finally:
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks.discard(task)
 
     async def run(self, call: Call) -> Any:
         """The result of the call; every failure is a ProviderError, whose message the caller may see."""

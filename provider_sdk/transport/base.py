@@ -32,9 +32,10 @@ class Message(Protocol):
         """NATS headers."""
 
 
-Handler = Callable[[Message], Awaitable[None]]
-"""Called once a message, in the order of arrival within a subscription. It must not wait for anything slow: it starts a task
-for that. An exception from it is a fault of the SDK and ends the process."""
+Handler = Callable[[Message], Awaitable[None] | None]
+"""Called once a message, in the order of arrival within a subscription; a plain function at once as messages are read, in the order
+of arrival over all of them. It must not wait for anything slow: it starts a task for that. An exception from it is a fault of the SDK
+and ends the process."""
 
 
 class Subscription(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import inspect
 import itertools
 import logging
 import math
@@ -81,13 +82,25 @@ class _Subscription:
 
     async def carry(self, client: NatsClient) -> None:
         self.carrier = client
-        self.live = await client.subscribe(self.subject, self.queue, self._deliver, pending_msgs_limit=0, pending_bytes_limit=0)
+        if inspect.iscoroutinefunction(self.handler):
+            self.live = await client.subscribe(self.subject, self.queue, self._await, pending_msgs_limit=0, pending_bytes_limit=0)
+        else:
+            self.live = await client.subscribe_direct(self.subject, self.queue, self._call)
 
-    async def _deliver(self, message: Msg) -> None:
+    async def _await(self, message: Msg) -> None:
         try:
-            await self.handler(message)
+            await self.handler(message)  # type: ignore[misc]  # a coroutine function, as carry has seen
         except Exception as error:
-            self.transport.fail(f"the handler of {self.subject} failed: {type(error).__name__}: {error}", error)
+            self._failed(error)
+
+    def _call(self, message: Msg) -> None:
+        try:
+            self.handler(message)
+        except Exception as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self.transport.fail(f"the handler of {self.subject} failed: {type(error).__name__}: {error}", error)
 
     async def unsubscribe(self) -> None:
         """Stop receiving; what has arrived is still handled."""
@@ -107,7 +120,7 @@ class NatsTransport:
         self._urls = urls(credentials.url)
         self._shown = ", ".join(url.replace(f"{urlsplit(url).netloc.rpartition('@')[0]}@", "") for url in self._urls)
         self._limit = credentials.connect_timeout
-        self._new_client = partial(NatsClient, self._lost, self._answered, wants_tls=credentials.tls)
+        self._new_client = partial(NatsClient, self._lost, wants_tls=credentials.tls)
         self._options = _options(credentials, self._urls) | {"error_cb": self._noted, "lame_duck_mode_cb": self._lame_duck}
         self._client = self._new_client()
         self._error: BaseException | None = None
@@ -158,7 +171,7 @@ class NatsTransport:
         try:
             async with asyncio.timeout(ATTEMPT_TIMEOUT * len(self._urls)):
                 await client.connect(list(self._urls), **self._options)
-                await client.answers(f"{self._inbox}*")
+                await client.subscribe_direct(f"{self._inbox}*", "", self._answered)
                 await client.flush()
                 while missing := [one for one in self._subscriptions if one.carrier is not client]:
                     for subscription in missing:

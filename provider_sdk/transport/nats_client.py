@@ -31,6 +31,7 @@ def _without_websockets() -> Iterator[None]:
 with _without_websockets():
     from nats.aio.client import PING_PROTO, Client
     from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription
     from nats.errors import Error as NatsError
     from nats.protocol.parser import PERMISSIONS_ERR
 
@@ -38,15 +39,14 @@ with _without_websockets():
 class NatsClient(Client):
     """One connection, used once.
 
-    `on_break` is called, with this client and the reason, when it has broken; `on_answer` with each message of the `answers` subscription.
+    `on_break` is called, with this client and the reason, when it has broken.
     """
 
-    def __init__(self, on_break: Callable[[NatsClient, Exception], None], on_answer: Callable[[Msg], None], *, wants_tls: bool) -> None:
+    def __init__(self, on_break: Callable[[NatsClient, Exception], None], *, wants_tls: bool) -> None:
         super().__init__()
         self.broken = False
         self._on_break = on_break
-        self._on_answer = on_answer
-        self._answers = 0
+        self._direct: dict[int, Callable[[Msg], None]] = {}
         self._wants_tls = wants_tls
 
     @property
@@ -55,10 +55,11 @@ class NatsClient(Client):
         writer = getattr(self._transport, "_io_writer", None)
         return self._pending_data_size + (writer.transport.get_write_buffer_size() if writer else 0)
 
-    async def answers(self, subject: str) -> None:
-        """Subscribe to `subject` past the queue and the task that nats-py has for each subscription."""
-        await self.subscribe(subject)
-        self._answers = self._sid
+    async def subscribe_direct(self, subject: str, queue: str, take: Callable[[Msg], None]) -> Subscription:
+        """Subscribe past the queue and the task that nats-py has for each subscription: `take` is called as messages are read."""
+        subscription = await self.subscribe(subject, queue)
+        self._direct[self._sid] = take
+        return subscription
 
     async def abandon(self) -> None:
         """Let go of the socket with what is unsent, and end nats-py's tasks."""
@@ -97,10 +98,11 @@ class NatsClient(Client):
         await super()._process_pong()
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        if sid == self._answers:
-            self._on_answer(self._build_message(sid, subject, reply, data, await self._process_headers(headers) if headers else None))
-        else:
+        take = self._direct.get(sid)
+        if take is None:
             await super()._process_msg(sid, subject, reply, data, headers)
+        else:
+            take(self._build_message(sid, subject, reply, data, await self._process_headers(headers) if headers else None))
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         if initial_connection and (self._wants_tls or (self._current_server and self._current_server.uri.scheme == "tls")):

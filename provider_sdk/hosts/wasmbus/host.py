@@ -75,7 +75,7 @@ class WasmbusHost:
         server = Server(transport, control, served(serves), lattice=data.lattice_rpc_prefix, key=data.provider_key, issuers=issuers)
         malformed = metrics.counter("provider_control_malformed_total", "Control messages that could not be read.")
 
-        async def link_message(message: Message) -> None:
+        def link_message(message: Message) -> None:
             try:
                 spec = _spec(decode_link(message.data))
             except ProviderError as error:
@@ -84,21 +84,22 @@ class WasmbusHost:
                 return
             if message.subject.endswith(".put"):
                 control.put_link(spec)
-            elif message.subject.endswith(".del"):
+            else:
                 control.delete_link(spec.key)
 
-        async def health(message: Message) -> None:
+        def health(message: Message) -> None:
             if message.reply:
                 task = asyncio.create_task(self._answer_health(control, message.reply))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
                 task.add_done_callback(control.fault)
 
-        async def shutdown(message: Message) -> None:
+        def shutdown(message: Message) -> None:
             self._shut_down(control, message)
 
-        # One subscription for put and del: between two, the order in which they were sent would be lost.
-        await transport.subscribe(f"{base}.linkdefs.*", link_message)
+        # Plain functions: they are called in the order in which puts and dels were sent.
+        await transport.subscribe(f"{base}.linkdefs.put", link_message)
+        await transport.subscribe(f"{base}.linkdefs.del", link_message)
         await transport.subscribe(f"{base}.shutdown", shutdown)
         self._calls = await transport.subscribe(base, server.receive, queue="rpc")
         await transport.subscribe(f"{base}.health", health)
@@ -107,7 +108,11 @@ class WasmbusHost:
     async def _answer_health(self, control: Control, reply: str) -> None:
         assert self._transport is not None
         state = await control.health()
-        await self._transport.publish(reply, encode_health(state.healthy, state.message, as_json=self.data.host_id == TEST_HOST))
+        answer = encode_health(state.healthy, state.message, as_json=self.data.host_id == TEST_HOST)
+        try:
+            await self._transport.publish(reply, answer)
+        except ProviderError as error:
+            log.warning("a health request could not be answered: %s", error)
 
     def _shut_down(self, control: Control, message: Message) -> None:
         """Begin to stop, if the request is for this host; the answer is sent by `close`, for it is followed by SIGKILL (§7.2)."""

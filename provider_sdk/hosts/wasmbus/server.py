@@ -57,17 +57,23 @@ class Server:
         self._key = key
         self._issuers = issuers
         self._loop = asyncio.get_running_loop()
+        self._refusing: set[asyncio.Task[None]] = set()
 
-    async def receive(self, message: Message) -> None:
+    def receive(self, message: Message) -> None:
         """Start serving one message, or refuse it at once where too many are being served."""
         if not self._control.full:
             self._control.start_call(self._serve(message))
-        else:
-            try:
-                identifier = decode_invocation(message.data).id
-            except ProviderError:
-                identifier = ""
-            await self._refuse(message, identifier, ResourceExhausted("the provider serves as many calls as max_calls allows"))
+            return
+        refusing = self._loop.create_task(self._refuse_unread(message))
+        self._refusing.add(refusing)
+        refusing.add_done_callback(self._refusing.discard)
+
+    async def _refuse_unread(self, message: Message) -> None:
+        try:
+            identifier = decode_invocation(message.data).id
+        except ProviderError:
+            identifier = ""
+        await self._refuse(message, identifier, ResourceExhausted("the provider serves as many calls as max_calls allows"))
 
     async def _serve(self, message: Message) -> None:
         received = self._loop.time()
