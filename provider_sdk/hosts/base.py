@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -77,8 +77,8 @@ class Calls(Protocol):
     def start_call(self, serve: Coroutine[Any, Any, None]) -> None:
         """Serve a call in a task of its own."""
 
-    async def run_call(self, call: Call) -> Any:
-        """Carry out a call on its link: the result, or ProviderError."""
+    def run_call(self, call: Call) -> Awaitable[Any]:
+        """Carry out a call on its link: awaited, the result or ProviderError."""
 
 
 class Control(Calls, Protocol):

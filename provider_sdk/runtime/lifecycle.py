@@ -178,9 +178,9 @@ class Runtime:
         """See Control."""
         self._dispatcher.start(serve)
 
-    async def run_call(self, call: Call) -> Any:
+    def run_call(self, call: Call) -> Awaitable[Any]:
         """See Control."""
-        return await self._dispatcher.run(call)
+        return self._dispatcher.run(call)
 
     def fault(self, task: asyncio.Task[None]) -> None:
         """See Control."""

@@ -291,8 +291,13 @@ class NatsTransport:
             raise ResourceExhausted(f"a message of {size} bytes is over the NATS server's limit of {client.max_payload}")
         if client.unsent > MOST_PENDING:
             await self._room(client)
+        if not headers:
+            if not subject or " " in subject or not subject.isprintable():
+                raise InvalidArgument(f"NATS cannot send to {subject!r}")
+            client.send(subject, reply, data)
+            return
         try:
-            await client.publish(subject, data, reply, dict(headers) if headers else None)
+            await client.publish(subject, data, reply, dict(headers))
         except (BadSubjectError, BadHeaderError) as error:
             raise InvalidArgument(f"NATS cannot send to {subject!r}: {_words(error)}") from error
         except (NatsError, OSError) as error:

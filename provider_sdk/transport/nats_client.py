@@ -47,6 +47,7 @@ class NatsClient(Client):
         self.broken = False
         self._on_break = on_break
         self._direct: dict[int, Callable[[Msg], None]] = {}
+        self._writing = False
         self._wants_tls = wants_tls
 
     @property
@@ -60,6 +61,24 @@ class NatsClient(Client):
         subscription = await self.subscribe(subject, queue)
         self._direct[self._sid] = take
         return subscription
+
+    def send(self, subject: str, reply: str, data: bytes) -> None:
+        """Publish without headers: written at the end of this turn of the event loop, together with what else was sent in it.
+
+        nats-py wakes a task for each flush, which costs as much as the rest of a publish.
+        """
+        head = f"PUB {subject} {reply} {len(data)}\r\n" if reply else f"PUB {subject} {len(data)}\r\n"
+        self._pending += (head.encode(), data, b"\r\n")
+        self._pending_data_size += len(head) + len(data) + 2
+        if not self._writing:
+            self._writing = True
+            asyncio.get_running_loop().call_soon(self._write)
+
+    def _write(self) -> None:
+        self._writing = False
+        if self._pending and self._transport is not None and not self.broken:
+            pending, self._pending, self._pending_data_size = self._pending, [], 0
+            self._transport.writelines(pending)
 
     async def abandon(self) -> None:
         """Let go of the socket with what is unsent, and end nats-py's tasks."""

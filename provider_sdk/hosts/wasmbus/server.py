@@ -82,7 +82,8 @@ class Server:
             invocation = decode_invocation(message.data)
             identifier = invocation.id
             response = await self._answer(invocation, message, received)
-            await self._reply(message, response)
+            if message.reply:
+                await self._transport.publish(message.reply, encode_response(response))
         except ProviderError as error:
             await self._refuse(message, identifier, error)
         except asyncio.CancelledError:
@@ -116,13 +117,11 @@ class Server:
             return Unsupported(f"method not handled {service}::{method}")
         return Unsupported(f"method not handled {operation}{' - unknown method' if self._services else ''}")
 
-    async def _reply(self, message: Message, response: InvocationResponse) -> None:
-        if message.reply:
-            await self._transport.publish(message.reply, encode_response(response))
-
     async def _refuse(self, message: Message, identifier: str, error: ProviderError) -> None:
+        if not message.reply:
+            return
         try:
-            await self._reply(message, InvocationResponse(b"", identifier, error_text(error), 0))
+            await self._transport.publish(message.reply, encode_response(InvocationResponse(b"", identifier, error_text(error), 0)))
         except ProviderError as failure:
             log.error("call %s could not be answered: %s", identifier, failure)
 
