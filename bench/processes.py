@@ -119,7 +119,7 @@ def invocation(key: str, argument: bytes) -> bytes:
     origin, target = Entity(ACTOR.public, "", ""), Entity(key, "default", "bench:echo")
     identifier = "0189f7a0-4b5c-4d7e-8c1d-2f3a4b5c6d7e"
     claims = sign_invocation_claims(CLUSTER, identifier, origin, target, "Echo.Echo", argument)
-    return encode_invocation(Invocation(origin, target, "Echo.Echo", argument, identifier, claims, HOST.public, len(argument), None))
+    return encode_invocation(Invocation(origin, target, "Echo.Echo", argument, identifier, claims, HOST.public, len(argument)))
 
 
 @asynccontextmanager

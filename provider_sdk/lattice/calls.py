@@ -66,7 +66,7 @@ class Outbound:
             await core.transport.objects(core.lattice).put(identifier, payload)
             inline, timeout = b"", limit or habits.chunked_call_timeout
         host_id = core.cluster.public if core.manner is Manner.OTP else core.host_id
-        invocation = Invocation(origin, target, operation, inline, identifier, claims, host_id, len(payload), None)
+        invocation = Invocation(origin, target, operation, inline, identifier, claims, host_id, len(payload))
         subject = f"wasmbus.rpc.{core.lattice}.{target.public_key}" + (f".{target.link_name}" if target.link_name else "")
         answer = await core.transport.request(subject, pack_invocation(core.manner, invocation), timeout=timeout)
         reply = read_reply(core.manner, answer.data, identifier)

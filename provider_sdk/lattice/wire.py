@@ -61,7 +61,6 @@ def read_invocation(manner: Manner, data: bytes) -> Invocation:
         encoded_claims=_text(fields, "encoded_claims"),
         host_id=_text(fields, "host_id"),
         content_length=_count(fields, "content_length", default),
-        trace=None,
     )
 
 

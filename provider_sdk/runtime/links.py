@@ -17,7 +17,7 @@ from typing import Any
 from provider_sdk.config import Layer
 from provider_sdk.errors import DeadlineExceeded, PermissionDenied, ProviderError, ResourceExhausted, Unavailable, Unsupported
 from provider_sdk.hosts.base import LinkSpec
-from provider_sdk.interface import Interface, Operation, Target
+from provider_sdk.interface import Operation, Target
 from provider_sdk.link import Link, LinkKey, LinkState
 from provider_sdk.provider import Provider
 from provider_sdk.runtime.retry import Backoff

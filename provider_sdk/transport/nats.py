@@ -37,6 +37,7 @@ log = logging.getLogger("provider.nats")
 
 DEFAULT_URL = "nats://127.0.0.1:4222"
 ATTEMPT_TIMEOUT = 2.0
+ABANDON_TIMEOUT = 0.2
 LONGEST_WAIT = 2.0
 # A silent peer (SIGSTOP, a cut cable) is given up at the third ping in a row without an answer: 8 to 12 s after it fell silent. A pause of
 # 5 s, which misses one ping or two, is ridden out.
@@ -47,6 +48,10 @@ MOST_PENDING = 8 * 1024 * 1024
 HEADER_OVERHEAD = len(b"NATS/1.0\r\n\r\n")
 # What a message that waits costs beside its bytes.
 _UPKEEP = 1024
+# Where nats-server closes a connection: subjects, lengths and verb have to fit into a line of 4096 bytes.
+LONGEST_SUBJECTS = 3072
+# Texts of violated permissions that are logged once each.
+MOST_DENIED = 256
 
 
 class NoResponders(Unavailable):
@@ -60,12 +65,14 @@ def urls(text: str) -> list[str]:
         url = part if "://" in part else f"nats://{part}"
         try:
             parts = urlsplit(url)
-            usable = parts.scheme in ("nats", "tls") and parts.hostname and parts.port != 0 and " " not in part
+            usable = parts.scheme in ("nats", "tls") and parts.hostname and parts.port != 0
+            # urlsplit drops line breaks and tabs, and takes what follows the port for a path.
+            usable = usable and part.split() == [part] and parts.path in ("", "/") and not parts.query and not parts.fragment
         except ValueError:
             usable = False
         if not usable:
             raise InvalidArgument(f"NATS address {part.rpartition('@')[2]!r}: expected host:port, nats://host:port or tls://host:port")
-        found.append(url)
+        found.append(f"{parts.scheme}://{parts.netloc}")
     return found or [DEFAULT_URL]
 
 
@@ -90,6 +97,12 @@ class _Subscription:
     async def _await(self, message: Msg) -> None:
         try:
             await self.handler(message)  # type: ignore[misc]  # a coroutine function, as carry has seen
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # nats-py would end this subscription without a word.
+            self._failed(error)
         except Exception as error:
             self._failed(error)
 
@@ -99,7 +112,7 @@ class _Subscription:
         except Exception as error:
             self._failed(error)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         self.transport.fail(f"the handler of {self.subject} failed: {type(error).__name__}: {error}", error)
 
     async def unsubscribe(self) -> None:
@@ -107,9 +120,8 @@ class _Subscription:
         self.transport.forget(self)
         live, self.live = self.live, None
         if live is not None:
-            with contextlib.suppress(NatsError, TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await live.drain()  # type: ignore[no-untyped-call]  # nats-py leaves it untyped
+            # It goes on beyond the second: what has arrived may take longer, or wait for the very handler that unsubscribes.
+            await asyncio.wait([self.transport.drain(live)], timeout=1.0)
 
 
 class NatsTransport:
@@ -119,6 +131,7 @@ class NatsTransport:
         self.reconnects = 0
         self._urls = urls(credentials.url)
         self._shown = ", ".join(url.replace(f"{urlsplit(url).netloc.rpartition('@')[0]}@", "") for url in self._urls)
+        random.shuffle(self._urls)
         self._limit = credentials.connect_timeout
         self._new_client = partial(NatsClient, self._lost, wants_tls=credentials.tls)
         self._options = _options(credentials, self._urls) | {"error_cb": self._noted, "lame_duck_mode_cb": self._lame_duck}
@@ -127,6 +140,7 @@ class NatsTransport:
         self._up = asyncio.Event()
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._closing = False
+        self._denied: set[str] = set()
         self._mending: asyncio.Task[None] | None = None
         self._callbacks: list[Callable[[], None]] = []
         self._held = 0
@@ -134,6 +148,7 @@ class NatsTransport:
         self._tokens = itertools.count()
         self._waiting: dict[str, asyncio.Future[Message]] = {}
         self._subscriptions: list[_Subscription] = []
+        self._draining: set[asyncio.Task[None]] = set()
         self._objects: dict[str, ObjectStore] = {}
 
     @property
@@ -156,10 +171,12 @@ class NatsTransport:
                             f"NATS at {self._shown} refused the credentials ({_words(self._error)}): check the user JWT and seed"
                         )
                     if isinstance(self._error, ssl.SSLCertVerificationError):
-                        break
+                        raise Unavailable(
+                            f"NATS at {self._shown} is not trusted ({_words(self._error)}): "
+                            "name its authority in the CA file or the system's, and the server as its certificate does"
+                        )
                     await asyncio.sleep(random.uniform(0.05, 0.2))
-                else:
-                    return
+                return
         except TimeoutError:
             pass
         why = f"within {self._limit:g} s ({_words(self._error)})"
@@ -168,6 +185,8 @@ class NatsTransport:
     async def _attempt(self) -> bool:
         """One try to connect and subscribe; the reason of a failure is kept."""
         client = self._new_client()
+        # Each address comes first in its turn: nats-py looks no further than the first that takes a TCP connection.
+        self._urls.append(self._urls.pop(0))
         try:
             async with asyncio.timeout(ATTEMPT_TIMEOUT * len(self._urls)):
                 await client.connect(list(self._urls), **self._options)
@@ -181,20 +200,30 @@ class NatsTransport:
                 self._client = client
                 self._up.set()
                 return True
-        except (NatsError, OSError, TimeoutError, ValueError) as error:
+        except (NatsError, OSError, TimeoutError) as error:
             # What went wrong with each server has been noted by then.
             if not isinstance(error, NoServersError):
                 self._error = error
+        except Exception as error:
+            # nats-py stumbles in many ways over what is no NATS server.
+            self._error = NatsError("what answers there does not speak NATS")
+            log.debug("NATS: %s: %s", type(error).__name__, error)
         except BaseException:
-            await client.abandon()
+            await _abandon(client)
             raise
-        await client.abandon()
+        await _abandon(client)
         return False
 
     async def _noted(self, error: Exception) -> None:
-        if self.connected:
-            log.warning("NATS: %s", _words(error))
-        self._error = error
+        words = _words(error)
+        if not words.startswith("permissions violation"):
+            self._error = error
+        elif words not in self._denied and len(self._denied) < MOST_DENIED:
+            self._denied.add(words)
+            # nats-py has made the text lower case, and keys are not.
+            for subscription in self._subscriptions:
+                words = words.replace(f'"{subscription.subject.lower()}"', f'"{subscription.subject}"')
+            log.error("NATS: %s: the permissions of the user JWT, or of the server's configuration, have to allow it", words)
 
     async def _lame_duck(self) -> None:
         log.warning("NATS: the server is about to shut down and will close the connection")
@@ -205,14 +234,20 @@ class NatsTransport:
             return
         self._up.clear()
         log.warning("NATS: connection lost (%s): reconnecting", _words(error))
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(Unavailable("the NATS connection was lost before an answer came"))
+        self._give_up("lost")
         self._mending = asyncio.create_task(self._mend(client), name="NATS reconnect")
         self._mending.add_done_callback(self._mended)
 
+    def _give_up(self, how: str) -> None:
+        """Nothing that belongs to this connection will come to its end."""
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(Unavailable(f"the NATS connection was {how} before an answer came"))
+        for task in self._draining:
+            task.cancel()
+
     async def _mend(self, broken: NatsClient) -> None:
-        await broken.abandon()
+        await _abandon(broken)
         wait, told = 0.05, ""
         while True:
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))
@@ -242,6 +277,18 @@ class NatsTransport:
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
 
+    def drain(self, live: NatsSubscription) -> asyncio.Task[None]:
+        """Have what has arrived handled, and nothing more, for as long as the connection stands."""
+
+        async def drained() -> None:
+            with contextlib.suppress(NatsError):
+                await live.drain()  # type: ignore[no-untyped-call]  # nats-py leaves it untyped
+
+        task = asyncio.create_task(drained(), name=f"NATS drain {live.subject}")
+        self._draining.add(task)
+        task.add_done_callback(self._draining.discard)
+        return task
+
     async def _connection(self, seconds: float, size: int) -> None:
         """Wait for the connection: what were sent blindly into a buffer might arrive long after its caller has left."""
         if self._closing:
@@ -256,6 +303,8 @@ class NatsTransport:
             raise Unavailable(f"there is no connection to NATS at {self._shown}") from None
         finally:
             self._held -= size
+        if self._closing:
+            raise Unavailable("the NATS connection is closed")
 
     async def _room(self, client: NatsClient) -> None:
         """Wait until the server has taken some of what was sent; nats-py has no event for it."""
@@ -269,14 +318,13 @@ class NatsTransport:
         """See Transport."""
         subscription = _Subscription(self, subject, queue, handler)
         self._subscriptions.append(subscription)
-        if self._up.is_set():
-            try:
-                await subscription.carry(self._client)
-            except BadSubjectError:
-                self.forget(subscription)
-                raise InvalidArgument(f"{subject!r} with queue {queue!r} is not a subject to subscribe to") from None
-            except (NatsError, OSError) as error:
-                log.debug("NATS: %s: will be subscribed with the next connection: %s", subject, _words(error))
+        try:
+            await subscription.carry(self._client)
+        except BadSubjectError:
+            self.forget(subscription)
+            raise InvalidArgument(f"{subject!r} with queue {queue!r} is not a subject to subscribe to") from None
+        except (NatsError, OSError) as error:
+            log.debug("NATS: %s: will be subscribed with the next connection: %s", subject, _words(error))
         return subscription
 
     async def publish(self, subject: str, data: bytes, *, reply: str = "", headers: Mapping[str, str] | None = None) -> None:
@@ -286,6 +334,8 @@ class NatsTransport:
             size += HEADER_OVERHEAD + sum(len(key.encode()) + len(value.encode()) + 4 for key, value in headers.items())
         if not self._up.is_set():
             await self._connection(WAIT_FOR_CONNECTION, size + _UPKEEP)
+        if len(subject) + len(reply) > LONGEST_SUBJECTS:
+            raise InvalidArgument(f"NATS cannot send to {subject[:64]!r}…: it has {len(subject)} characters")
         client = self._client
         if size > client.max_payload:
             raise ResourceExhausted(f"a message of {size} bytes is over the NATS server's limit of {client.max_payload}")
@@ -366,11 +416,16 @@ class NatsTransport:
         if self._mending is not None and not self._mending.done():
             self._mending.cancel()
             await asyncio.wait([self._mending])
-        if self._up.is_set():
+        if self.connected:
             with contextlib.suppress(ProviderError):
                 await self.flush(1.0)
-            self._up.clear()
-        await self._client.abandon()
+        # Wakes who waits for a connection: there will be none.
+        self._up.set()
+        self._up.clear()
+        self._give_up("closed")
+        if self._draining:
+            await asyncio.wait(self._draining)
+        await _abandon(self._client)
 
 
 def _options(given: Credentials, addresses: list[str]) -> dict[str, Any]:
@@ -402,6 +457,13 @@ def _options(given: Credentials, addresses: list[str]) -> dict[str, Any]:
         except OSError as error:
             raise InvalidArgument(f"certificate authorities in {given.ca_file}: {error.strerror or error}") from error
     return options
+
+
+async def _abandon(client: NatsClient) -> None:
+    """Bounded: asyncio's end of a connection that broke in its TLS handshake is never told."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(ABANDON_TIMEOUT):
+            await client.abandon()
 
 
 def _expire(answer: asyncio.Future[Message], timeout: float) -> None:

@@ -63,7 +63,7 @@ class NatsClient(Client):
         return subscription
 
     def send(self, subject: str, reply: str, data: bytes) -> None:
-        """Publish without headers: written at the end of this turn of the event loop, together with what else was sent in it.
+        """Publish without headers: the first of a turn of the event loop is written at once, the others together at its end.
 
         nats-py wakes a task for each flush, which costs as much as the rest of a publish.
         """
@@ -72,10 +72,14 @@ class NatsClient(Client):
         self._pending_data_size += len(head) + len(data) + 2
         if not self._writing:
             self._writing = True
-            asyncio.get_running_loop().call_soon(self._write)
+            asyncio.get_running_loop().call_soon(self._end_turn)
+            self._write()
+
+    def _end_turn(self) -> None:
+        self._writing = False
+        self._write()
 
     def _write(self) -> None:
-        self._writing = False
         if self._pending and self._transport is not None and not self.broken:
             pending, self._pending, self._pending_data_size = self._pending, [], 0
             self._transport.writelines(pending)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provider_sdk.errors import InvalidArgument, ProviderError, Unauthenticated
-from provider_sdk.hosts.wasmbus.claims import decode_token, sign_token, verify_signature
+from provider_sdk.hosts.wasmbus.claims import sign_token, split_token, verify_signature
 from provider_sdk.nkeys import KeyPair
 
 SECTIONS = ("wasmcloud_jwt", "jwt")
@@ -46,9 +47,10 @@ def verify_actor(module: bytes, *, now: float | None = None) -> ActorClaims:
     if token is None:
         raise Unauthenticated("the module carries no claims: sign it first (provider dev sign, or wash claims sign)")
     try:
-        claims, signed, signature = decode_token(token.decode("ascii"))
+        content, signed, signature = split_token(token.decode("ascii"))
+        claims = json.loads(content)
         found = _read(claims)
-    except (UnicodeDecodeError, ProviderError) as error:
+    except (ValueError, TypeError, RecursionError, ProviderError) as error:
         raise Unauthenticated(f"the module's claims cannot be read: {error}") from None
     if not verify_signature(found.issuer, signed, signature):
         raise Unauthenticated("the module's claims are not signed by their issuer")
@@ -92,7 +94,7 @@ def module_hash(module: bytes) -> str:
 
 
 def _read(claims: dict[str, Any]) -> ActorClaims:
-    wascap = claims.get("wascap")
+    wascap = claims.get("wascap") if isinstance(claims, dict) else None
     if not isinstance(wascap, dict) or wascap.get("prov"):
         raise Unauthenticated("they are not an actor's")
     subject, issuer = claims.get("sub"), claims.get("iss")

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
+import msgspec
+from msgspec import MsgspecError, Struct
 from nacl import bindings
 from nacl.exceptions import BadSignatureError
 
@@ -20,6 +22,7 @@ from provider_sdk.nkeys import KeyPair, decode_public
 
 LONGEST_JWT = 64 * 1024
 REVISION = 3
+SIGNATURE = 64
 _URLSAFE = bytes.maketrans(b"-_", b"+/")
 Verifier = Callable[[str, bytes, bytes], bool]
 """(issuer's public key text, signed bytes, signature) → whether the signature is the issuer's."""
@@ -90,57 +93,55 @@ def _unsegment(segment: str) -> bytes:
     return binascii.a2b_base64(raw + b"=" * (-len(raw) % 4), strict_mode=True)
 
 
-def decode_token(token: str) -> tuple[dict[str, Any], bytes, bytes]:
-    """Claims, signed bytes and signature of a JWT in the form of §4.4; Unauthenticated where it is not one. Nothing is verified yet."""
+class _Wascap(Struct, gc=False):
+    target_url: str
+    origin_url: str
+    hash: str
+
+
+class _InvocationClaims(Struct, gc=False):
+    iss: str
+    sub: str
+    wascap: _Wascap
+    exp: float | None = None
+    nbf: float | None = None
+
+
+_read_invocation_claims = msgspec.json.Decoder(_InvocationClaims).decode
+
+
+def split_token(token: str) -> tuple[bytes, bytes, bytes]:
+    """Claims (JSON), signed bytes and signature of a JWT in the form of §4.4; Unauthenticated where it is not one. Nothing is verified yet."""
     if len(token) > LONGEST_JWT or not token.isascii():
         raise Unauthenticated("Invocation claims are not a token: too long or not ASCII")
     parts = token.split(".")
     if len(parts) != 3:
         raise Unauthenticated("Invocation claims are not a token of three segments")
+    header, claims, signature = parts
     try:
-        if parts[0] != _HEADER:
-            header = json.loads(_unsegment(parts[0]))
-            if (header["typ"], header["alg"]) != ("jwt", "Ed25519"):
+        if header != _HEADER:
+            given = json.loads(_unsegment(header))
+            if (given["typ"], given["alg"]) != ("jwt", "Ed25519"):
                 raise ValueError("the header is not of type jwt with algorithm Ed25519")
-        claims, signature = json.loads(_unsegment(parts[1])), _unsegment(parts[2])
-        if not isinstance(claims, dict) or len(signature) != 64:
-            raise ValueError("claims or signature have the wrong form")
-    except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:
+        content, sealed = _unsegment(claims), _unsegment(signature)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Unauthenticated(f"Invocation claims are not a token: {error}") from None
-    return claims, f"{parts[0]}.{parts[1]}".encode(), signature
+    if len(sealed) != SIGNATURE:
+        raise Unauthenticated("Invocation claims are not a token: the signature has not 64 bytes")
+    return content, f"{header}.{claims}".encode(), sealed
 
 
 def decode_claims(token: str) -> Claims:
     """An invocation's claims; Unauthenticated where they are malformed. Nothing is verified yet."""
-    claims, signed, signature = decode_token(token)
-    wascap = claims.get("wascap")
-    if not isinstance(wascap, dict):
-        raise Unauthenticated("Invocation claims have no wascap section")
-    return Claims(
-        _text(claims, "iss"),
-        _text(claims, "sub"),
-        _moment(claims, "exp"),
-        _moment(claims, "nbf"),
-        _text(wascap, "target_url"),
-        _text(wascap, "origin_url"),
-        _text(wascap, "hash"),
-        signed,
-        signature,
-    )
-
-
-def _text(members: dict[str, Any], name: str) -> str:
-    value = members.get(name)
-    if not isinstance(value, str) or not value:
-        raise Unauthenticated(f"Invocation claims: {name} is missing or not a string")
-    return value
-
-
-def _moment(claims: dict[str, Any], name: str) -> float | None:
-    value = claims.get(name)
-    if value is not None and type(value) not in (int, float):
-        raise Unauthenticated(f"Invocation claims: {name} is not a number")
-    return value
+    content, signed, signature = split_token(token)
+    try:
+        claims = _read_invocation_claims(content)
+    except (MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise Unauthenticated(f"Invocation claims: {error}") from None
+    wascap = claims.wascap
+    if not (claims.iss and claims.sub):
+        raise Unauthenticated("Invocation claims: iss or sub is empty")
+    return Claims(claims.iss, claims.sub, claims.exp, claims.nbf, wascap.target_url, wascap.origin_url, wascap.hash, signed, signature)
 
 
 def verify_signature(issuer: str, signed: bytes, signature: bytes) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import UNSET
+
 from provider_sdk.context import Context
 from provider_sdk.errors import Code, DeadlineExceeded, Internal, ProviderError
 from provider_sdk.hosts.wasmbus.claims import sign_invocation_claims
@@ -67,7 +69,8 @@ class Client:
         if len(payload) > self.chunk_over:
             await self.transport.objects(self.lattice).put(identifier, payload)
             inline = b""
-        invocation = Invocation(origin, target, operation, inline, identifier, claims, self.host_id, len(payload), trace)
+        carried = dict(trace) if trace else UNSET
+        invocation = Invocation(origin, target, operation, inline, identifier, claims, self.host_id, len(payload), carried)
         try:
             message = await self.transport.request(self.subject(target), encode_invocation(invocation), timeout=timeout, headers=trace)
         except ProviderError as error:

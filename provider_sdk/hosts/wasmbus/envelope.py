@@ -5,15 +5,17 @@ Limits come from the message itself: no length in it may exceed its size, so not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgpack
+import msgspec
+from msgspec import UNSET, MsgspecError, Struct, UnsetType, field
 
 from provider_sdk.errors import InvalidArgument
 
 
-class Entity(NamedTuple):
+class Entity(Struct, frozen=True, gc=False):
     """An actor (link name and contract empty) or a provider."""
 
     public_key: str
@@ -21,7 +23,7 @@ class Entity(NamedTuple):
     contract_id: str
 
 
-class Invocation(NamedTuple):
+class Invocation(Struct, gc=False):
     """A call. `msg` is empty and `content_length` tells the real size where the argument lies in the object store."""
 
     origin: Entity
@@ -32,7 +34,7 @@ class Invocation(NamedTuple):
     encoded_claims: str
     host_id: str
     content_length: int
-    trace: Mapping[str, str] | None
+    trace: dict[str, str] | UnsetType = field(name="traceContext", default=UNSET)
 
 
 class InvocationResponse(NamedTuple):
@@ -44,9 +46,24 @@ class InvocationResponse(NamedTuple):
     content_length: int
 
 
+class _Success(Struct, gc=False):
+    msg: bytes
+    invocation_id: str
+    content_length: int
+
+
+class _Failure(Struct, gc=False):
+    msg: bytes
+    invocation_id: str
+    error: str
+    content_length: int
+
+
 _ENTITY = ("public_key", "link_name", "contract_id")
 _INVOCATION = ("origin", "target", "operation", "msg", "id", "encoded_claims", "host_id", "content_length", "traceContext")
 _RESPONSE = ("msg", "invocation_id", "error", "content_length", "traceContext")
+_usual = msgspec.msgpack.Decoder(Invocation)
+_encode = msgspec.msgpack.Encoder().encode
 
 
 def unpack(data: bytes) -> Any:
@@ -118,31 +135,21 @@ def _length(members: dict[str, Any], default: int) -> int:
     return value
 
 
-def _trace(value: Any) -> Mapping[str, str] | None:
+def _trace(value: Any) -> dict[str, str] | UnsetType:
     if not isinstance(value, dict):
-        return None
-    return {key: item for key, item in value.items() if isinstance(key, str) and isinstance(item, str)} or None
+        return UNSET
+    return {key: item for key, item in value.items() if isinstance(key, str) and isinstance(item, str)}
 
 
 def decode_invocation(data: bytes) -> Invocation:
     """An invocation as any sender of §4.1 writes it; InvalidArgument `deser error: …`."""
-    members = unpack(data)
-    return _usual_invocation(members) or _any_invocation(members)
-
-
-def _usual_invocation(members: Any) -> Invocation | None:
-    """What Rust hosts and wasmbus-rpc send, with few checks because there is little to check; None for everything else."""
     try:
-        origin, target = Entity(**members["origin"]), Entity(**members["target"])
-        operation, msg, identifier = members["operation"], members["msg"], members["id"]
-        claims, host_id, length = members["encoded_claims"], members["host_id"], members["content_length"]
-        # Joining fails where one is no string.
-        plain = "".join((*origin, *target, operation, identifier, claims, host_id)).isascii()
-    except (KeyError, TypeError):
-        return None
-    if not plain or type(msg) is not bytes or type(length) is not int or length < 0:
-        return None
-    return Invocation(origin, target, operation, msg, identifier, claims, host_id, length, _trace(members.get("traceContext")))
+        usual = _usual.decode(data)
+        if usual.content_length >= 0:
+            return usual
+    except (MsgspecError, RecursionError, UnicodeDecodeError):
+        pass  # another form, or none: the lenient reader tells
+    return _any_invocation(unpack(data))
 
 
 def _any_invocation(decoded: Any) -> Invocation:
@@ -163,20 +170,7 @@ def _any_invocation(decoded: Any) -> Invocation:
 
 def encode_invocation(invocation: Invocation) -> bytes:
     """The bytes of §4.1 in the order of the Rust hosts; no traceContext where there is none."""
-    members: dict[str, Any] = {
-        "origin": invocation.origin._asdict(),
-        "target": invocation.target._asdict(),
-        "operation": invocation.operation,
-        "msg": invocation.msg,
-        "id": invocation.id,
-        "encoded_claims": invocation.encoded_claims,
-        "host_id": invocation.host_id,
-        "content_length": invocation.content_length,
-    }
-    if invocation.trace is not None:
-        members["traceContext"] = dict(invocation.trace)
-    packed: bytes = msgpack.packb(members)
-    return packed
+    return _encode(invocation)
 
 
 def decode_response(data: bytes) -> InvocationResponse:
@@ -192,9 +186,5 @@ def decode_response(data: bytes) -> InvocationResponse:
 
 def encode_response(response: InvocationResponse) -> bytes:
     """The bytes of §4.2: `msg` as bin, `invocation_id` and `content_length` always, also beside an error."""
-    members: dict[str, Any] = {"msg": response.msg, "invocation_id": response.invocation_id}
-    if response.error is not None:
-        members["error"] = response.error
-    members["content_length"] = response.content_length
-    packed: bytes = msgpack.packb(members)
-    return packed
+    msg, identifier, error, length = response
+    return _encode(_Success(msg, identifier, length) if error is None else _Failure(msg, identifier, error, length))

@@ -102,7 +102,7 @@ class Server:
         if found is None:
             raise self._unknown(invocation.operation)
         arguments, form = found.codec.decode_arguments(payload)
-        trace = _trace(message.headers or invocation.trace)
+        trace = _trace(message.headers or invocation.trace or None)
         call = Call(found.operation, arguments, invocation.origin.public_key, invocation.target.contract_id, invocation.id, received, trace)
         result = found.codec.encode_result(await self._control.run_call(call), form)
         if len(result) > CHUNK_OVER:
