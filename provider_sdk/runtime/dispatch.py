@@ -1,6 +1,6 @@
 """Carries out calls: bounded in all and per link, under a deadline, with an answer for every outcome.
 
-This is the hot path. Deadlines are enforced by one sweep over the calls in flight instead of a timer a call, which would cost as much as the rest.
+This is the hot path. One sweep over the calls in flight enforces deadlines: a timer a call would cost as much as the rest.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ class Dispatcher:
         self._deadlines: dict[asyncio.Task[Any], float] = {}
         self._overdue: set[asyncio.Task[Any]] = set()
         self._sweeping: asyncio.TimerHandle | None = None
-        self._calls = metrics.counter("provider_calls_total", "Calls answered, by operation and code (ok or an error's).", "operation", "code")
+        self._calls = metrics.counter(
+            "provider_calls_total", "Calls answered, by operation and code (ok or an error's).", "operation", "code"
+        )
         self._seconds = metrics.histogram("provider_call_seconds", "Time from receipt to result.", "operation")
         self._refused = metrics.counter("provider_overload_total", "Calls refused at once because too many were being served.")
         metrics.gauge("provider_calls_in_flight", "Calls being served.", lambda: {(): float(len(self._tasks))})

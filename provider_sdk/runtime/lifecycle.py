@@ -49,7 +49,9 @@ class End:
 class Runtime:
     """Runs one provider on one host; the Control that the generation's subscriptions call."""
 
-    def __init__(self, provider_class: type[Provider[Any]], host: HostProtocol, settings: RuntimeSettings, *, own_process: bool = True) -> None:
+    def __init__(
+        self, provider_class: type[Provider[Any]], host: HostProtocol, settings: RuntimeSettings, *, own_process: bool = True
+    ) -> None:
         self._own_process = own_process
         self._host = host
         self._settings = settings
@@ -81,7 +83,9 @@ class Runtime:
             self._spawn(self._watch_parent(), "parent watch")
         transport = await self._host.connect()
         try:
-            self._metrics.gauge("provider_reconnects", "Times the NATS connection was re-established.", lambda: {(): float(transport.reconnects)})
+            self._metrics.gauge(
+                "provider_reconnects", "Times the NATS connection was re-established.", lambda: {(): float(transport.reconnects)}
+            )
             self._metrics.gauge("provider_links", "Links by state.", self._links_by_state, "state")
             for spec in self._host.links:
                 self._links.put(spec)

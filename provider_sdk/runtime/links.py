@@ -99,7 +99,11 @@ class LinkTable:
     """All links of the process."""
 
     def __init__(
-        self, provider: Provider[Any], settings: RuntimeSettings, target: Callable[[LinkKey], Target], on_fault: Callable[[asyncio.Task[None]], None]
+        self,
+        provider: Provider[Any],
+        settings: RuntimeSettings,
+        target: Callable[[LinkKey], Target],
+        on_fault: Callable[[asyncio.Task[None]], None],
     ) -> None:
         self._provider = provider
         self._settings = settings
@@ -244,7 +248,7 @@ class LinkTable:
                 await entry.changed.wait()
 
     async def _enter(self, entry: Entry, wanted: LinkSpec) -> bool:
-        """Enter the context for `wanted`; the old one, if any, serves until the new one does. False when that failed or the wish changed."""
+        """Enter the context for `wanted`; an old one serves until the new one does. False when that failed or the wish changed."""
         entry.attempts += 1
         try:
             serving = Serving(wanted, self._link(wanted))

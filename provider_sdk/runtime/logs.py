@@ -19,7 +19,7 @@ MOST_WAITING = 10_000
 
 
 class TextFormatter(logging.Formatter):
-    """`2026-01-31T12:00:00.123Z INFO provider.links: link up link=…`"""
+    """`2026-01-31T12:00:00.123Z INFO provider.links: link up link=…`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line, its traceback, if any, below."""
@@ -33,7 +33,12 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one JSON line."""
-        entry: dict[str, Any] = {"timestamp": _moment(record), "level": record.levelname, "target": record.name, "message": record.getMessage()}
+        entry: dict[str, Any] = {
+            "timestamp": _moment(record),
+            "level": record.levelname,
+            "target": record.name,
+            "message": record.getMessage(),
+        }
         entry.update(_fields(record))
         if record.exc_info and record.exc_info[0]:
             entry["exception"] = self.formatException(record.exc_info)

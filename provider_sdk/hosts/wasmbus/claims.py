@@ -111,7 +111,7 @@ _read_invocation_claims = msgspec.json.Decoder(_InvocationClaims).decode
 
 
 def split_token(token: str) -> tuple[bytes, bytes, bytes]:
-    """Claims (JSON), signed bytes and signature of a JWT in the form of §4.4; Unauthenticated where it is not one. Nothing is verified yet."""
+    """Claims (JSON), signed bytes and signature of a JWT of §4.4; Unauthenticated where it is not one. Nothing is verified yet."""
     if len(token) > LONGEST_JWT or not token.isascii():
         raise Unauthenticated("Invocation claims are not a token: too long or not ASCII")
     parts = token.split(".")

@@ -60,7 +60,9 @@ class WasmbusHost:
 
         data = self.data
         name = f"{data.provider_key} {data.link_name}"
-        credentials = Credentials(data.lattice_rpc_url, data.lattice_rpc_user_jwt, data.lattice_rpc_user_seed, tls=data.lattice_rpc_tls, name=name)
+        credentials = Credentials(
+            data.lattice_rpc_url, data.lattice_rpc_user_jwt, data.lattice_rpc_user_seed, tls=data.lattice_rpc_tls, name=name
+        )
         self._transport = await connect(credentials)
         host_id, lattice = data.host_id, data.lattice_rpc_prefix
         self._client = Client(self._transport, lattice=lattice, key=self._key, host_id=host_id, timeout=self.settings.call_timeout)
