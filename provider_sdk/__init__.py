@@ -1,5 +1,6 @@
 """Write wasmCloud capability providers in Python. This is the public surface; what is not named here may change."""
 
+import provider_sdk.runtime.parent  # noqa: F401 # first: see there
 from provider_sdk.config import Config, Layer, Secret, setting
 from provider_sdk.context import Context
 from provider_sdk.errors import (
@@ -18,7 +19,7 @@ from provider_sdk.errors import (
     Unavailable,
     Unsupported,
 )
-from provider_sdk.interface import Interface, Target, operation
+from provider_sdk.interface import Interface, Lattice, Target, operation
 from provider_sdk.link import Link, LinkKey
 from provider_sdk.main import main
 from provider_sdk.provider import Provider
@@ -32,6 +33,7 @@ __all__ = [
     "Interface",
     "Internal",
     "InvalidArgument",
+    "Lattice",
     "Layer",
     "Link",
     "LinkKey",

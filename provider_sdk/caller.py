@@ -8,30 +8,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from pathlib import Path
 
-from provider_sdk.hosts.wasmbus.client import Client, LatticeTarget
+from provider_sdk.hosts.wasmbus.client import Client, Lattice
 from provider_sdk.hosts.wasmbus.envelope import Entity
-from provider_sdk.interface import Target
 from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.transport.base import Credentials
 from provider_sdk.transport.nats import connect as connect_nats
 
-
-@dataclass(frozen=True, slots=True)
-class Lattice:
-    """A lattice as a caller sees it."""
-
-    client: Client
-    identity: str
-
-    def actor(self, key: str) -> Target:
-        """The actor with public key `key` (`M…`). A Rust host wants `identity` to have claims in the lattice (§4.6)."""
-        return LatticeTarget(self.client, Entity(self.identity, "", ""), Entity(key, "", ""))
-
-    def provider(self, key: str, contract: str, link_name: str = "default") -> Target:
-        """The provider with public key `key` (`V…`). It answers callers that are linked to it: put a link for `identity`."""
-        return LatticeTarget(self.client, Entity(self.identity, "", ""), Entity(key, link_name, contract))
+__all__ = ["Lattice", "connect"]
 
 
 @asynccontextmanager
@@ -43,18 +28,20 @@ async def connect(
     identity: str = "",
     user_jwt: str = "",
     user_seed: str = "",
+    ca_file: Path | None = None,
     timeout: float = 2.0,
 ) -> AsyncIterator[Lattice]:
     """Enter a 0.x lattice as a caller.
 
     `cluster_seed` signs the calls (`SC…`, an issuer that the lattice trusts); `identity` is the public key to call as (`M…` or
-    `V…`; a new module key by default); `timeout` bounds a call, seconds. Raises Unavailable, Unauthenticated, InvalidArgument.
+    `V…`; a new module key by default); `ca_file` replaces the system's authorities; `timeout` bounds a call, seconds. Raises
+    Unavailable, Unauthenticated, InvalidArgument.
     """
     key = KeyPair.from_seed(cluster_seed)
-    transport = await connect_nats(Credentials(url, user_jwt, user_seed, name="caller"))
+    transport = await connect_nats(Credentials(url, user_jwt, user_seed, ca_file=ca_file, name="caller"))
     try:
         host_id = KeyPair.generate(Prefix.SERVER).public
         client = Client(transport, lattice=lattice, key=key, host_id=host_id, timeout=timeout)
-        yield Lattice(client, identity or KeyPair.generate(Prefix.MODULE).public)
+        yield Lattice(client, Entity(identity or KeyPair.generate(Prefix.MODULE).public, "", ""))
     finally:
         await transport.close()

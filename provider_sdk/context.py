@@ -13,7 +13,7 @@ from typing import Any
 
 from provider_sdk.link import LinkKey
 
-_current: ContextVar[Context] = ContextVar("provider_sdk.context")
+_current: ContextVar[Context | None] = ContextVar("provider_sdk.context", default=None)
 _log = logging.getLogger("provider")
 
 
@@ -39,15 +39,20 @@ class Context:
     @staticmethod
     def current() -> Context:
         """The context of the call that this task serves; LookupError outside of a call."""
-        try:
-            return _current.get()
-        except LookupError:
-            raise LookupError("no call is being served here: Context.current() works inside an operation") from None
+        context = _current.get()
+        if context is None:
+            raise LookupError("no call is being served here: Context.current() works inside an operation")
+        return context
 
     @staticmethod
     def or_none() -> Context | None:
         """The context of the current call, None outside of a call."""
-        return _current.get(None)
+        return _current.get()
+
+    @staticmethod
+    def detach() -> None:
+        """Leave the call: for a task that was started in one and outlives it, which would else be bound by its deadline."""
+        _current.set(None)
 
     def remaining(self) -> float:
         """Seconds until the deadline, never negative."""

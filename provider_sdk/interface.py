@@ -66,6 +66,16 @@ class Target(ABC):
         """Carry out `operation`; `timeout` in seconds, None for the client's own. Raises ProviderError."""
 
 
+class Lattice(Protocol):
+    """Whom a program on a lattice can ask, in its own name."""
+
+    def actor(self, key: str) -> Target:
+        """The actor with public key `key` (`M…`)."""
+
+    def provider(self, key: str, contract: str, link_name: str = "default") -> Target:
+        """The provider with public key `key` (`V…`). It answers those that are linked to it: put a link for the asking side's key."""
+
+
 class _Declared(Protocol):
     __operation_name__: str
 

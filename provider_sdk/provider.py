@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, get_args
 
 from provider_sdk.config import Config, Layer
-from provider_sdk.interface import Interface
+from provider_sdk.interface import Interface, Lattice
 from provider_sdk.link import C, Link
 from provider_sdk.metrics import Metrics
 
@@ -28,6 +28,8 @@ class Provider(ABC, Generic[C]):
     """The provider's own configuration as the host gave it, before it was typed."""
     data_dir: Path
     """Where embedded backends keep their data; made by whoever writes there first."""
+    lattice: Lattice
+    """Whom this provider can ask beside the actors that are linked to it: `Greeter.at(self.lattice.provider(key, "acme:greeter"))`."""
     metrics: Metrics
     """Counters and gauges that appear beside the SDK's own."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from provider_sdk.context import TraceContext
-from provider_sdk.interface import Interface, Operation, Target
+from provider_sdk.interface import Interface, Lattice, Operation, Target
 from provider_sdk.link import LinkKey
 from provider_sdk.metrics import Metrics
 from provider_sdk.transport.base import Transport
@@ -75,7 +76,10 @@ class Calls(Protocol):
         """Whether as many calls are being served as may be: the next is to be refused."""
 
     def start_call(self, serve: Coroutine[Any, Any, None]) -> None:
-        """Serve a call in a task of its own."""
+        """Serve a call in a task of its own, which ends with `end_call`."""
+
+    def end_call(self) -> None:
+        """The call of the running task is answered."""
 
     def run_call(self, call: Call) -> Awaitable[Any]:
         """Carry out a call on its link: awaited, the result or ProviderError."""
@@ -108,8 +112,8 @@ class HostProtocol(Protocol):
     links: tuple[LinkSpec, ...]
     provider_values: Mapping[str, object]
 
-    async def connect(self) -> Transport:
-        """Reach the lattice's bus, bounded in time. Unavailable or Unauthenticated with one line."""
+    async def connect(self, ca_file: Path | None) -> Transport:
+        """Reach the lattice's bus, bounded in time; `ca_file` replaces the system's authorities. ProviderError with one line."""
 
     async def subscribe(self, control: Control, serves: tuple[type[Interface], ...], metrics: Metrics) -> None:
         """Subscribe to control messages and calls; active at the server when this returns."""
@@ -119,6 +123,9 @@ class HostProtocol(Protocol):
 
     def target(self, key: LinkKey) -> Target:
         """The far side of a link."""
+
+    def lattice(self, contract: str) -> Lattice:
+        """Whom this provider can ask beside its links' far sides, as a provider of `contract`; after `connect`."""
 
     async def stop_calls(self) -> None:
         """Take no more calls: other instances of the queue group get them."""

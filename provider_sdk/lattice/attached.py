@@ -85,8 +85,9 @@ class Attached:
 async def attach(folder: Path = FOLDER, *, timeout: float = 5.0) -> AsyncIterator[Attached]:
     """Enter the lattice that runs in `folder`; NotFound where none does. `timeout` bounds a call, seconds."""
     state = read_state(folder)
-    given = {"lattice": state.lattice, "cluster_seed": state.cluster_seed, "identity": state.caller}
-    async with connect(state.url, **given, timeout=timeout) as lattice:
+    async with connect(
+        state.url, lattice=state.lattice, cluster_seed=state.cluster_seed, identity=state.caller, timeout=timeout
+    ) as lattice:
         attached = Attached(lattice, state)
         try:
             yield attached

@@ -124,9 +124,11 @@ class NatsServer:
             await self.kill()
         await self.launch()
 
-    def pause(self) -> None:
-        """SIGSTOP: connections stay, nothing answers."""
+    async def pause(self) -> None:
+        """SIGSTOP: connections stay, nothing answers once this returns."""
         self._signal(signal.SIGSTOP)
+        while _runs(self.pid):
+            await asyncio.sleep(0.001)
 
     def resume(self) -> None:
         """SIGCONT."""
@@ -148,3 +150,9 @@ def _jetstream(wanted: bool, store: Path | None) -> tuple[str, ...]:
 
 def _configured(config: Path | None) -> tuple[str, ...]:
     return ("-c", str(config.absolute())) if config else ()
+
+
+def _runs(pid: int) -> bool:
+    """Whether a thread of the process goes on: a stop takes a moment to reach all of them."""
+    threads = Path(f"/proc/{pid}/task").glob("*/stat")
+    return any(stat.read_text().rpartition(")")[2].split()[0] not in "tT" for stat in threads)

@@ -14,6 +14,7 @@ from provider_sdk.runtime.links import LinkTable
 log = logging.getLogger("provider.health")
 WITHIN = 1.0
 MOST_LINES = 5
+LONGEST_LINE = 1024
 
 
 async def health(provider: Provider[Any], links: LinkTable) -> Health:
@@ -35,7 +36,8 @@ async def health(provider: Provider[Any], links: LinkTable) -> Health:
     lines = faults + notes
     if len(lines) > MOST_LINES:
         lines[MOST_LINES:] = [f"and {len(lines) - MOST_LINES} more"]
-    return Health(not faults, "; ".join(lines))
+    # A reason may be of any length, and an answer that no message can carry would be none.
+    return Health(not faults, "; ".join(line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…" for line in lines))
 
 
 async def _own_word(provider: Provider[Any]) -> str:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import signal
+import threading
 from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ log = logging.getLogger("provider")
 
 OK, FAILED_TO_START, FAULT, DISCONNECTED = 0, 1, 70, 74
 PARENT_GRACE = 1.0
+THREAD_GRACE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,18 @@ class Runtime:
         if self._own_process:
             self._watch_signals()
             self._spawn(self._watch_parent(), "parent watch")
-        transport = await self._host.connect()
+        connecting = asyncio.ensure_future(self._host.connect(self._settings.nats_ca_file))
+        either: list[asyncio.Future[Any]] = [connecting, self._end]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not connecting.done():
+            connecting.cancel()
+            await asyncio.wait([connecting])
+            end = self._end.result()
+            log.info("stopping before the start was over: %s", end.reason)
+            return end.code
+        transport = connecting.result()
+        serves = self._provider.serves
+        self._provider.lattice = self._host.lattice(serves[0].__identity__.contract if serves else "")
         try:
             self._metrics.gauge(
                 "provider_reconnects", "Times the NATS connection was re-established.", lambda: {(): float(transport.reconnects)}
@@ -116,7 +129,7 @@ class Runtime:
             lifespan.add_done_callback(self.fault)
             self._links.open()
             self._spawn(self._reconciler.run(), "reconcile")
-            await self._start_extras()
+            self._spawn(self._start_extras(), "traces and metrics")
         end = await self._end
         log.info("stopping: %s", end.reason)
         until = loop.time() + end.budget
@@ -182,6 +195,10 @@ class Runtime:
         """See Control."""
         self._dispatcher.start(serve)
 
+    def end_call(self) -> None:
+        """See Control."""
+        self._dispatcher.end()
+
     def run_call(self, call: Call) -> Awaitable[Any]:
         """See Control."""
         return self._dispatcher.run(call)
@@ -239,6 +256,19 @@ def default_data_dir(lattice: str, provider_key: str) -> Path:
     return home / ".local" / "state" / "wasmcloud-providers" / lattice / provider_key
 
 
+def _end_without_threads(code: int, handler: logs.StderrHandler) -> None:
+    """End the process after a moment: Python would wait for as long as a thread of a backend is in a call that blocks."""
+
+    def end() -> None:
+        log.warning("threads are still at work: ended without them")
+        handler.drain(0.5)
+        os._exit(code)
+
+    timer = threading.Timer(THREAD_GRACE, end)
+    timer.daemon = True
+    timer.start()
+
+
 def serve(provider_class: type[Provider[Any]], host: HostProtocol) -> int:
     """Run `provider_class` on `host` until it ends; the process's exit code."""
     settings = RuntimeSettings.load(Layer("provider configuration", host.provider_values), ignore=None).config
@@ -246,12 +276,17 @@ def serve(provider_class: type[Provider[Any]], host: HostProtocol) -> int:
     handler = logs.configure(level, structured=host.settings.structured_logging)
 
     async def run() -> int:
-        return await Runtime(provider_class, host, settings).run()
+        code = await Runtime(provider_class, host, settings).run()
+        _end_without_threads(code, handler)
+        return code
 
     try:
         return asyncio.run(run())
-    except ProviderError as error:
+    except (ProviderError, OSError) as error:
         log.error("cannot start: %s", error)
         return FAILED_TO_START
+    except Exception as error:
+        log.critical("fault: %s: %s", type(error).__name__, error, exc_info=error)
+        return FAULT
     finally:
         handler.drain(0.5)

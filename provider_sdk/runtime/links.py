@@ -25,6 +25,10 @@ from provider_sdk.runtime.settings import RuntimeSettings
 
 log = logging.getLogger("provider.links")
 
+# Unknown settings that are logged once each.
+MOST_WARNED = 256
+BY_ITSELF = "the provider left the link by itself"
+
 
 class Serving:
     """One entered context of a link: what answers its calls, and how many are in flight."""
@@ -58,6 +62,11 @@ class Serving:
             else:
                 raise Unsupported(f"{operation.name}: this link does not offer {operation.interface.__name__}")
         return found
+
+    @property
+    def ended(self) -> bool:
+        """Whether the context has been left, by itself or because it was told to."""
+        return self.task is not None and self.task.done()
 
     def end_call(self) -> None:
         """A call that was counted in `in_flight` has ended: the context is not left before all have."""
@@ -115,6 +124,7 @@ class LinkTable:
         self._open = asyncio.Event()
         self._waiting = 0
         self._warned: set[str] = set()
+        self._closed = False
         self._leaving: set[asyncio.Task[None]] = set()
         self._held: set[asyncio.Task[None]] = set()
 
@@ -126,7 +136,9 @@ class LinkTable:
         self._open.set()
 
     def put(self, spec: LinkSpec) -> None:
-        """Want this link. An equal wish changes nothing."""
+        """Want this link. An equal wish changes nothing; after `close` none does."""
+        if self._closed:
+            return
         entry = self._entries.get(spec.key)
         if entry is None:
             entry = self._entries[spec.key] = Entry(spec.key, spec)
@@ -134,7 +146,9 @@ class LinkTable:
             entry.worker = asyncio.create_task(self._work(entry), name=f"link {spec.key}")
             entry.worker.add_done_callback(self._on_fault)
         elif entry.wanted != spec:
-            entry.wanted = spec
+            entry.wanted, entry.reason = spec, ""
+            if entry.serving is None:
+                entry.state = LinkState.PENDING
             entry.changed.set()
 
     def delete(self, key: LinkKey) -> None:
@@ -161,7 +175,7 @@ class LinkTable:
         found = self.serving(peer, contract)
         if found is not None:
             return found
-        if self._waiting >= self._settings.max_calls // 4:
+        if self._waiting >= max(1, self._settings.max_calls // 4):
             raise ResourceExhausted("too many calls wait for their links")
         self._waiting += 1
         try:
@@ -209,6 +223,8 @@ class LinkTable:
         backoff = Backoff()
         while True:
             entry.changed.clear()
+            if entry.serving is not None and entry.serving.ended:
+                self._ended(entry, entry.serving)
             wanted, serving = entry.wanted, entry.serving
             if wanted is None:
                 entry.state = LinkState.CLOSING
@@ -236,16 +252,25 @@ class LinkTable:
         changed.cancel()
         if loop.time() - since > backoff.highest:
             backoff.reset()
-        if serving.task.done():
-            entry.serving = None
-            self._failed(entry, _outcome(serving.task) or Unavailable("the provider left the link by itself"))
-            self._announce()
+        if serving.ended:
+            self._ended(entry, serving)
             await self._pause(entry, backoff.next())
 
+    def _ended(self, entry: Entry, serving: Serving) -> None:
+        """The serving context has ended by itself."""
+        assert serving.task is not None
+        entry.serving = None
+        self._failed(entry, _outcome(serving.task) or Unavailable(BY_ITSELF))
+        self._announce()
+
     async def _pause(self, entry: Entry, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await entry.changed.wait()
+        """Wait before the next attempt, less long for a new wish or where what still serves ends."""
+        changed = asyncio.ensure_future(entry.changed.wait())
+        awaited: list[asyncio.Future[Any]] = [changed]
+        if entry.serving is not None and entry.serving.task is not None:
+            awaited.append(entry.serving.task)
+        await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        changed.cancel()
 
     async def _enter(self, entry: Entry, wanted: LinkSpec) -> bool:
         """Enter the context for `wanted`; an old one serves until the new one does. False when that failed or the wish changed."""
@@ -259,7 +284,7 @@ class LinkTable:
         entered: asyncio.Future[None] = loop.create_future()
         serving.task = asyncio.create_task(serving.hold(self._provider, entered), name=f"serve {entry.key}")
         self._held.add(serving.task)
-        serving.task.add_done_callback(self._held.discard)
+        serving.task.add_done_callback(self._released)
         changed = asyncio.ensure_future(entry.changed.wait())
         awaited: list[asyncio.Future[Any]] = [entered, serving.task, changed]
         await asyncio.wait(awaited, timeout=self._settings.link_timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -270,38 +295,46 @@ class LinkTable:
             if old is not None:
                 self._retire(old)
             return True
-        superseded = entry.changed.is_set() and not serving.task.done()
-        if not serving.task.done():
+        ended = serving.task.done()
+        superseded = entry.changed.is_set() and not ended
+        if not ended:
             serving.task.cancel()
             await asyncio.wait([serving.task], timeout=1.0)
         if superseded:
             return True
         limit = DeadlineExceeded(f"setting up the link took more than {self._settings.link_timeout:g} s")
-        self._failed(entry, _outcome(serving.task) or limit)
+        self._failed(entry, _outcome(serving.task) or (Unavailable(BY_ITSELF) if ended else limit))
         return False
+
+    def _released(self, task: asyncio.Task[None]) -> None:
+        self._held.discard(task)
+        _outcome(task)  # asyncio would report an error that nobody has looked at, such as one of a set-up that was given up
 
     def _link(self, spec: LinkSpec) -> Link[Any]:
         provider = self._provider
         layers = (provider.layer, Layer("link values", spec.values), Layer("link secrets", spec.secrets, secret=True))
         loaded = provider.config_class.load(*layers, ignore=RuntimeSettings.names())
-        for warning in loaded.warnings:
-            if warning not in self._warned:
+        misplaced = spec.values.keys() & set(RuntimeSettings.names()) - set(provider.config_class.names())
+        warnings = [f"link values: {name} is ignored: it belongs in the provider's own configuration" for name in sorted(misplaced)]
+        for warning in loaded.warnings + warnings:
+            if warning not in self._warned and len(self._warned) < MOST_WARNED:
                 self._warned.add(warning)
                 log.warning("%s", warning, extra={"link": str(spec.key)})
         return Link(spec.key, loaded.config, self._target(spec.key))
 
     def _failed(self, entry: Entry, error: BaseException) -> None:
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
         known = isinstance(error, ProviderError | OSError)
         reason = str(error) if known else f"{type(error).__name__}: {error}"
-        if entry.serving is not None:
-            log.error("link change refused, serving as before: %s", reason, extra={"link": str(entry.key)})
-        elif reason != entry.reason:
-            log.error("link failed, will be retried: %s", reason, extra={"link": str(entry.key)}, exc_info=None if known else error)
+        if reason != entry.reason:
+            what = "link failed, will be retried" if entry.serving is None else "link change refused, serving as before"
+            log.error("%s: %s", what, reason, extra={"link": str(entry.key)}, exc_info=None if known else error)
         entry.reason = reason
         entry.state = LinkState.FAILED if entry.serving is None else LinkState.UP
 
     def _retire(self, serving: Serving) -> None:
-        task = asyncio.create_task(serving.leave(self._settings.drain_timeout, self._settings.link_timeout))
+        task = asyncio.create_task(self._left(serving), name=f"leave {serving.spec.key}")
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
         task.add_done_callback(self._on_fault)
@@ -309,12 +342,15 @@ class LinkTable:
     async def _leave(self, entry: Entry) -> None:
         serving, entry.serving = entry.serving, None
         if serving is not None:
-            assert serving.task is not None
-            await serving.leave(self._settings.drain_timeout, self._settings.link_timeout)
-            error = _outcome(serving.task)
-            if error is not None:
-                log.error("link left with an error: %s", error, extra={"link": str(entry.key)}, exc_info=error)
+            await self._left(serving)
             log.info("link down", extra={"link": str(entry.key)})
+
+    async def _left(self, serving: Serving) -> None:
+        assert serving.task is not None
+        await serving.leave(self._settings.drain_timeout, self._settings.link_timeout)
+        error = _outcome(serving.task)
+        if error is not None:
+            log.error("link left with an error: %s", error, extra={"link": str(serving.spec.key)}, exc_info=error)
 
     def _forget(self, entry: Entry) -> None:
         del self._entries[entry.key]
@@ -325,6 +361,7 @@ class LinkTable:
 
     async def close(self, limit: float) -> None:
         """Leave every link, all at once, within `limit` seconds."""
+        self._closed = True
         self._open.set()
         for entry in self:
             self.delete(entry.key)

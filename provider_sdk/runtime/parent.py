@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 
+started_by = os.getppid()
+"""Read before anything slow is imported: a host may be killed while its provider is still starting."""
+
+import asyncio  # noqa: E402
+import contextlib  # noqa: E402
+
 POLL = 0.5
+
+
+def _forked() -> None:
+    global started_by  # noqa: PLW0603 # one process has one parent
+    started_by = os.getppid()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 async def parent_died() -> None:
@@ -14,7 +26,9 @@ async def parent_died() -> None:
 
     Not PR_SET_PDEATHSIG: that fires when the *thread* that started the child ends, and Rust hosts spawn from threads that do.
     """
-    parent = os.getppid()
+    parent = started_by
+    if os.getppid() != parent:
+        return
     descriptor = None
     with contextlib.suppress(AttributeError, OSError):
         descriptor = os.pidfd_open(parent)

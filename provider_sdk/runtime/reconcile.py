@@ -2,7 +2,8 @@
 
 Messages can be lost (a link put between spawn and subscription, §6.2; a reconnect) or come in another order than they were sent. So the
 control interface is asked at start, after each reconnect, and a moment after link messages. Its answer may lag behind a message, so
-what a message said is only undone when two answers, some time apart, agree on it. Where it does not answer, the last message counts.
+what a message said is only undone, and a link that it does not know only given up, when two answers, some time apart, agree on it.
+Where it does not answer, the last message counts.
 """
 
 from __future__ import annotations
@@ -82,9 +83,15 @@ class Reconciler:
             return True
         await asyncio.sleep(CONFIRM_AFTER)
         again = await self._known()
+        if again is None:
+            return False
         for key in doubtful:
-            if again is not None and key not in self._touched and again.get(key) == known.get(key):
+            if key in self._touched:
+                continue
+            if again.get(key) == known.get(key):
                 self._settle(key, again.get(key))
+            else:
+                self.note(key)
         return True
 
     async def _known(self) -> dict[LinkKey, LinkSpec] | None:
@@ -92,12 +99,13 @@ class Reconciler:
         return None if known is None else {spec.key: spec for spec in known}
 
     def _take_up(self, known: dict[LinkKey, LinkSpec], touched: dict[LinkKey, float]) -> list[LinkKey]:
-        """Put what no message told of; return the keys of which the last message said something else."""
+        """Put what no message told of; return the keys where the last message, or a link that is there, contradicts `known`."""
         wanted = self._links.wanted()
         for key, spec in known.items():
             if key not in touched and key not in self._touched and wanted.get(key) != spec:
                 self._settle(key, spec)
-        return [key for key in touched if wanted.get(key) != known.get(key)]
+        gone = [key for key in wanted if key not in known and key not in touched]
+        return gone + [key for key in touched if wanted.get(key) != known.get(key)]
 
     def _settle(self, key: LinkKey, spec: LinkSpec | None) -> None:
         log.info("link %s: the lattice's control interface says so", "given up" if spec is None else "taken up", extra={"link": str(key)})

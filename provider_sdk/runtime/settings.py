@@ -19,6 +19,9 @@ class RuntimeSettings(Config):
     link_timeout: float = setting(30.0, unit="seconds", minimum=0.1, doc="How long setting up a link may take before it counts as failed.")
     drain_timeout: float = setting(5.0, unit="seconds", minimum=0.0, doc="How long SIGTERM and SIGINT wait for calls in flight.")
     metrics_address: str | None = setting(None, doc="host:port on which Prometheus text is served at /metrics; none by default.")
+    nats_ca_file: Path | None = setting(
+        None, doc="PEM file of the authorities that the NATS server's certificate is checked against; by default the system's."
+    )
     data_dir: Path | None = setting(None, doc="Folder for the data of embedded backends; default: the user's state folder.")
     log_level: str | None = setting(
         None, choices=("trace", "debug", "info", "warn", "error"), doc="Least level that is logged; the host's word comes first."

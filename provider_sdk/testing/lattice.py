@@ -161,9 +161,10 @@ class _Answers:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start_call(self, serve: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(serve)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.add(asyncio.create_task(serve))
+
+    def end_call(self) -> None:
+        self._tasks.discard(asyncio.current_task())
 
     async def run_call(self, call: Call) -> Any:
         deadline = call.received + ACTOR_TIME

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from provider_sdk import Config, Interface, Link, Provider, main, setting
+from provider_sdk import Config, Interface, Link, NotFound, Provider, main, setting
 from provider_sdk.types import U32
 
 
@@ -17,6 +18,12 @@ class Echo(Interface, contract="test:echo"):
 
     @abstractmethod
     async def sleep(self, milliseconds: U32) -> str: ...
+
+    @abstractmethod
+    async def block(self, milliseconds: U32) -> str: ...
+
+    @abstractmethod
+    async def fail(self, kind: str) -> str: ...
 
 
 class EchoConfig(Config):
@@ -33,6 +40,18 @@ class Answering(Echo):
     async def sleep(self, milliseconds: U32) -> str:
         await asyncio.sleep(milliseconds / 1000)
         return self.word
+
+    async def block(self, milliseconds: U32) -> str:
+        await asyncio.to_thread(time.sleep, milliseconds / 1000)
+        return self.word
+
+    async def fail(self, kind: str) -> str:
+        kinds: dict[str, BaseException] = {
+            "long": NotFound("x" * 2_000_000),
+            "not UTF-8": NotFound("no file \udcff"),
+            "cancelled": asyncio.CancelledError(),
+        }
+        raise kinds[kind]
 
 
 class EchoProvider(Provider[EchoConfig], serves=(Echo,)):

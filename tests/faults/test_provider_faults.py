@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from provider_sdk import DeadlineExceeded, Internal, LinkKey, PermissionDenied, ProviderError, ResourceExhausted, Unavailable
+from provider_sdk import DeadlineExceeded, Internal, LinkKey, NotFound, PermissionDenied, ProviderError, ResourceExhausted, Unavailable
 from provider_sdk.hosts.wasmbus.client import LatticeTarget
 from provider_sdk.hosts.wasmbus.envelope import Entity
 from provider_sdk.hosts.wasmbus.links_wire import LinkDefinition, encode_link
@@ -27,6 +27,7 @@ from provider_sdk.lattice.links import LinkDefinition as LatticeLink
 from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.testing import Manner, Provided, TestLattice, a_lattice
 from tests.faults.echo import Echo
+from tests.integration.test_handshake import host_data, line
 from tests.tiers import scale
 
 PROGRAM = Path(__file__).with_name("echo.py")
@@ -82,7 +83,7 @@ async def test_a_paused_server_is_ridden_out() -> None:
         provider = await lattice.process(PROGRAM, contract="test:echo")
         echo = Echo.at(await lattice.link(provider))
         assert await echo.echo("before") == "before"
-        lattice.server.pause()
+        await lattice.server.pause()
         try:
             await asyncio.sleep(5)
         finally:
@@ -139,6 +140,33 @@ async def test_a_provider_ends_when_its_host_is_killed(manner: Manner, tmp_path:
     await until(lambda: not alive(int(provider)) and not alive(int(server)) and not Path(folder).exists())
 
 
+async def test_a_provider_whose_host_is_killed_while_it_starts_ends(tmp_path: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import os, runpy, time
+            import provider_sdk
+
+            print(os.getpid(), flush=True)
+            while os.getppid() == provider_sdk.runtime.parent.started_by:
+                time.sleep(0.01)
+            runpy.run_path({str(PROGRAM)!r}, run_name="__main__")
+            """
+        )
+    )
+    async with a_lattice() as lattice:
+        given = tmp_path / "host data"
+        given.write_bytes(line(host_data(lattice_rpc_url=lattice.server.url)))
+        command = f'"{sys.executable}" "{script}" <"{given}" & wait'
+        host = await asyncio.create_subprocess_exec("sh", "-c", command, stdout=subprocess.PIPE)
+        assert host.stdout is not None
+        provider = int(await host.stdout.readline())
+        host.kill()
+        await host.wait()
+        await until(lambda: not alive(provider))
+
+
 async def test_links_change_under_load_and_the_last_word_counts() -> None:
     changes = scale(test=100, ci=500, soak=5000)
     async with a_lattice() as lattice:
@@ -191,7 +219,10 @@ async def test_links_that_messages_did_not_tell_are_taken_up_after_a_reconnect()
         provider = await lattice.process(PROGRAM, contract="test:echo")
         echo = Echo.at(await lattice.link(provider))
         assert await echo.echo("x") == "x"
-        lattice.host.core.links.put(LatticeLink("MNEW", provider.key, "test:echo", "default", {"word": "missed "}))
+        links = lattice.host.core.links
+        links.put(LatticeLink("MNEW", provider.key, "test:echo", "default", {"word": "missed "}))
+        links.put(LatticeLink("MOTHER", "VOTHER", "test:other", "default", {"number": 1}))  # type: ignore[dict-item]  # as some tools do
+        links.take(echo.target.origin.public_key, "test:echo", "default")  # type: ignore[attr-defined]
         await lattice.server.restart()
         target = LatticeTarget(lattice.client, Entity("MNEW", "", ""), Entity(provider.key, "default", "test:echo"))
         async with asyncio.timeout(20):
@@ -200,6 +231,9 @@ async def test_links_that_messages_did_not_tell_are_taken_up_after_a_reconnect()
                     assert await Echo.at(target).echo("bus") == "missed bus"
                     break
                 await asyncio.sleep(0.1)
+            with pytest.raises(PermissionDenied):
+                while await echo.echo("x"):
+                    await asyncio.sleep(0.1)
 
 
 async def test_every_control_message_ten_times_and_shuffled_ends_as_the_lattice_says() -> None:
@@ -277,6 +311,69 @@ async def test_a_handler_that_never_answers_ends_at_its_deadline() -> None:
         assert await echo.echo("goes on") == "goes on"
 
 
+async def test_whatever_a_handler_raises_is_answered() -> None:
+    async with a_lattice() as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo")
+        echo = Echo.at(await lattice.link(provider))
+        with pytest.raises(NotFound, match=r"^x{1000}"):
+            await echo.fail("long")
+        with pytest.raises(NotFound, match=r"^no file \\udcff$"):
+            await echo.fail("not UTF-8")
+        with pytest.raises(Internal):
+            await echo.fail("cancelled")
+
+
+async def test_control_messages_that_nobody_can_read_change_nothing() -> None:
+    async with a_lattice() as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo")
+        echo = Echo.at(await lattice.link(provider))
+        assert await echo.echo("x") == "x"
+        base = f"wasmbus.rpc.{lattice.host.core.lattice}.{provider.key}.default"
+        for garbage in (b"", b"\xc1", b"[" * 100_000, b"{" * 100_000, b"\x91" * 100_000):
+            for topic in ("linkdefs.put", "linkdefs.del", "health", "shutdown"):
+                await lattice.transport.publish(f"{base}.{topic}", garbage)
+        assert await echo.echo("goes on") == "goes on"
+        answer = await lattice.transport.request(f"{base}.shutdown", b"[" * 100_000, timeout=2.0)
+        assert answer.data == b"shutting down"
+
+
+async def test_a_lifespan_that_fails_ends_the_process_with_a_line(tmp_path: Path) -> None:
+    program = tmp_path / "failing.py"
+    program.write_text(
+        textwrap.dedent("""
+            from contextlib import asynccontextmanager
+            from provider_sdk import Config, Provider, main
+
+            class Failing(Provider[Config]):
+                @asynccontextmanager
+                async def lifespan(self):
+                    raise OSError("the address is in use")
+                    yield
+
+                def link(self, link):
+                    raise NotImplementedError
+
+            main(Failing)
+        """)
+    )
+    async with a_lattice(manner=Manner.OTP) as lattice:
+        with pytest.raises(Unavailable, match="cannot start: the address is in use"):
+            await lattice.process(program, contract="test:echo")
+
+
+async def test_a_thread_that_blocks_does_not_keep_the_process() -> None:
+    async with a_lattice() as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo", configuration={"drain_timeout": "200ms"})
+        echo = Echo.at(await lattice.link(provider))
+        await echo.echo("linked")
+        call = asyncio.create_task(echo.block(60_000))
+        await asyncio.sleep(0.1)
+        os.kill(provider.pid, signal.SIGTERM)
+        with pytest.raises(Unavailable):
+            await call
+        await until(lambda: not alive(provider.pid))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_lets_calls_in_flight_finish(number: signal.Signals) -> None:
     async with a_lattice() as lattice:
@@ -288,6 +385,18 @@ async def test_a_signal_lets_calls_in_flight_finish(number: signal.Signals) -> N
         os.kill(provider.pid, number)
         assert await call == ""
         await until(lambda: not alive(provider.pid))
+
+
+def test_a_signal_ends_a_provider_that_cannot_reach_its_lattice() -> None:
+    with subprocess.Popen([sys.executable, str(PROGRAM)], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stderr is not None
+        process.stdin.write(line(host_data()))
+        process.stdin.flush()
+        time.sleep(1.0)
+        process.send_signal(signal.SIGTERM)
+        said = process.stderr.read()
+        assert b"SIGTERM received" in said
+        assert process.wait() == 0
 
 
 async def test_a_shutdown_request_for_another_host_is_not_answered() -> None:

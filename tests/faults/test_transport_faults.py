@@ -96,7 +96,7 @@ async def test_a_server_that_is_silent_for_five_seconds_costs_no_connection() ->
     async with NatsServer.start(url="") as server, echoing(server.url) as (responder, caller):
         async with under_load(caller) as outcomes:
             await goes_on(outcomes)
-            server.pause()
+            await server.pause()
             await asyncio.sleep(5)
             server.resume()
             await goes_on(outcomes)
@@ -106,7 +106,7 @@ async def test_a_server_that_is_silent_for_five_seconds_costs_no_connection() ->
 async def test_a_server_that_stays_silent_is_given_up_even_with_full_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nats_transport, "PING_EVERY", 0.3)
     async with NatsServer.start(url="") as server, echoing(server.url) as (responder, caller):
-        server.pause()
+        await server.pause()
         async with asyncio.timeout(20):
             while caller.connected:
                 with contextlib.suppress(Unavailable):
@@ -118,7 +118,7 @@ async def test_a_server_that_stays_silent_is_given_up_even_with_full_buffers(mon
 
 async def test_what_waits_for_a_silent_server_is_bounded() -> None:
     async with NatsServer.start(url="") as server, echoing(server.url) as (_, caller):
-        server.pause()
+        await server.pause()
         with pytest.raises(Unavailable, match="takes no data"):
             for _ in range(60):
                 await caller.publish("bulk", b"x" * 1_000_000)
@@ -182,7 +182,7 @@ async def test_subscriptions_change_while_there_is_no_connection() -> None:
 
 async def test_a_flush_that_is_given_up_does_no_harm() -> None:
     async with NatsServer.start(url="") as server, echoing(server.url) as (_, caller):
-        server.pause()
+        await server.pause()
         for _ in range(3):
             with pytest.raises(DeadlineExceeded):
                 await caller.flush(0.1)
@@ -222,7 +222,7 @@ async def test_a_refusal_while_reconnecting_is_not_the_end(tmp_path: Path) -> No
 async def test_close_does_not_wait_for_a_silent_server() -> None:
     async with NatsServer.start(url="") as server:
         transport = await connect(Credentials(server.url))
-        server.pause()
+        await server.pause()
         for _ in range(20):
             with contextlib.suppress(Unavailable):
                 await transport.publish("bulk", b"x" * 1_000_000)

@@ -70,6 +70,12 @@ MALFORMED: list[tuple[str, bytes, str]] = [
     ("a bad level", line(host_data(log_level="loud")), "log_level"),
     ("a bad configuration", line(host_data(config_json="{")), "config_json"),
     ("a wrong setting", line(host_data(config_json='{"max_calls": "many"}')), "max_calls"),
+    ("a configuration nested too deep", line(host_data(config_json="[" * 100_000)), "config_json"),
+    ("a time-out beyond all bounds", line(host_data(default_rpc_timeout_ms=10**400)), "default_rpc_timeout_ms"),
+    ("a user JWT alone", line(host_data(lattice_rpc_user_jwt="e30")), "lattice_rpc_user_seed: missing"),
+    ("a bad user seed", line(host_data(lattice_rpc_user_jwt="e30", lattice_rpc_user_seed="SU")), "lattice_rpc_user_seed"),
+    ("an address of another protocol", line(host_data(lattice_rpc_url="http://x")), "lattice_rpc_url"),
+    ("a CA file that is not there", line(host_data(config_json='{"nats_ca_file": "/nowhere/ca.pem"}')), "nats_ca_file"),
     ("a 1.x host's data", line(host_data(invocation_seed=...)), "1.x host"),
 ]
 

@@ -13,11 +13,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from provider_sdk import Config, Context, Interface, Link, NotFound, Provider
+from provider_sdk.hosts.wasmbus.claims import sign_invocation_claims
 from provider_sdk.hosts.wasmbus.client import LatticeTarget
-from provider_sdk.testing import a_lattice
+from provider_sdk.hosts.wasmbus.envelope import Invocation, decode_response, encode_invocation
+from provider_sdk.testing import TestLattice, a_lattice
 from tests.faults.echo import Echo
 
 PROGRAM = Path(__file__).parents[1] / "faults" / "echo.py"
@@ -48,7 +51,11 @@ async def test_metrics_count_calls_errors_and_links() -> None:
         echo = Echo.at(await lattice.link(provider))
         for _ in range(3):
             await echo.echo("x")
+        target = echo.target  # type: ignore[attr-defined]
+        refused = await lattice.client.send(target.origin, target.entity, "Echo.Echo", b"\x07", timeout=2.0)
+        assert refused.error is not None
         text = await scrape(port)
+        assert 'provider_errors_total{code="invalid_argument"} 1.0' in text
         assert 'provider_calls_total{code="ok",operation="Echo.Echo"} 3.0' in text
         assert 'provider_links{state="up"} 1.0' in text
         assert 'provider_call_seconds_count{operation="Echo.Echo"} 3.0' in text
@@ -106,6 +113,18 @@ async def test_a_trace_goes_through_a_provider_to_the_actor_that_it_asks() -> No
         carried = {"traceparent": PARENT, "tracestate": "a=b"}
         raw = await lattice.client.invoke(target.origin, target.entity, "Relay.Relay", b"", trace=carried)
         assert PARENT.encode() in raw
+        assert await _told(lattice, target, carried, headers={"other": "header"}) == PARENT
+        assert await _told(lattice, target, {"traceparent": "00-no-trace"}, headers=None) == "none"
+
+
+async def _told(lattice: TestLattice, target: LatticeTarget, trace: dict[str, str], headers: dict[str, str] | None) -> str:
+    """What the relay says to an invocation that carries its trace inside."""
+    claims = sign_invocation_claims(lattice.host.core.cluster, "1", target.origin, target.entity, "Relay.Relay", b"")
+    invocation = Invocation(target.origin, target.entity, "Relay.Relay", b"", "1", claims, lattice.host.core.host_id, 0, trace)
+    subject = lattice.client.subject(target.entity)
+    answer = await lattice.transport.request(subject, encode_invocation(invocation), timeout=2.0, headers=headers)
+    text: str = msgpack.unpackb(decode_response(answer.data).msg)
+    return text
 
 
 @pytest.fixture

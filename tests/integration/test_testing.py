@@ -57,6 +57,18 @@ class _Back(Greeter):
         return await self.peer.greet(f"{name} again")
 
 
+class AskerConfig(Config):
+    ask: str = setting("", doc="Public key of the greeter to ask.")
+
+
+class Asker(Provider[AskerConfig], serves=(Greeter,)):
+    """Asks another provider."""
+
+    @asynccontextmanager
+    async def link(self, link: Link[AskerConfig]) -> AsyncIterator[Greeter]:
+        yield _Back(Greeter.at(self.lattice.provider(link.config.ask, "acme:greeter")))
+
+
 BOTH = pytest.mark.parametrize("manner", list(Manner))
 
 
@@ -126,6 +138,15 @@ async def test_a_provider_calls_the_actor_that_is_linked_to_it() -> None:
         provider = await lattice.in_process(Echo, contract="acme:greeter")
         target = await lattice.link(provider, actor=actor)
         assert (await Greeter.at(target).greet("Ada")).startswith("Hello, Ada again!")
+
+
+async def test_a_provider_calls_a_provider_that_is_linked_to_it() -> None:
+    async with a_lattice() as lattice:
+        asked = await lattice.in_process(GreeterProvider, contract="acme:greeter")
+        asking = await lattice.in_process(Asker, contract="acme:greeter")
+        await lattice.link(asked, actor=asking.key)
+        target = await lattice.link(asking, {"ask": asked.key})
+        assert await Greeter.at(target).greet("Ada") == f"Hello, Ada again! from {asking.key}"
 
 
 async def test_an_argument_of_the_wrong_type_is_refused_by_its_path() -> None:

@@ -544,7 +544,7 @@ async def test_a_server_that_runs_already_is_used_as_it_is(server: NatsServer, m
     async with NatsServer.start() as running:
         assert (running.url, running.port, running.pid) == (server.url, server.port, 0)
         with pytest.raises(PreconditionFailed):
-            running.pause()
+            await running.pause()
     async with connected(server.url):
         pass
 

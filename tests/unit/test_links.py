@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from provider_sdk import Config, Interface, Link, LinkKey, PermissionDenied, Provider, Target, Unavailable, setting
 from provider_sdk.config import Layer
 from provider_sdk.hosts.base import LinkSpec
+from provider_sdk.hosts.wasmbus.links_wire import encode_health
 from provider_sdk.interface import Operation
 from provider_sdk.link import LinkState
 from provider_sdk.runtime.health import health
@@ -234,6 +235,106 @@ async def test_setting_up_a_link_is_bounded_in_time() -> None:
         table.put(spec("slow"))
         await until(lambda: state(table) is LinkState.FAILED)
         assert "took more than" in next(iter(table)).reason
+
+
+async def test_a_failed_link_that_is_put_with_other_values_is_waited_for() -> None:
+    async with a_table() as (table, provider):
+        provider.broken["bad"] = OSError("no such backend")
+        table.put(spec("bad"))
+        await until(lambda: state(table) is LinkState.FAILED)
+        table.put(spec("good"))
+        assert (await table.find("MA", "acme:words", 1.0)).spec == spec("good")
+
+
+async def test_a_call_waits_for_its_link_however_few_calls_are_allowed() -> None:
+    async with a_table(max_calls=1) as (table, _):
+        waiting = asyncio.create_task(table.find("MA", "acme:words", 2.0))
+        await asyncio.sleep(0.02)
+        table.put(spec("late"))
+        assert (await waiting).spec == spec("late")
+
+
+async def test_a_setting_of_the_whole_provider_among_link_values_is_warned_about(caplog: pytest.LogCaptureFixture) -> None:
+    async with a_table() as (table, _):
+        table.put(spec("a", call_timeout="9s"))
+        await table.find("MA", "acme:words", 1.0)
+        assert "link values: call_timeout is ignored: it belongs in the provider's own configuration" in caplog.messages
+
+
+async def test_nothing_is_entered_any_more_while_the_table_closes() -> None:
+    async with a_table() as (table, provider):
+        table.put(spec("a"))
+        serving = await table.find("MA", "acme:words", 1.0)
+        serving.in_flight += 1
+        closing = asyncio.create_task(table.close(2.0))
+        await asyncio.sleep(0.02)
+        table.put(spec("a"))
+        table.put(spec("b", LinkKey("MB", "acme:words", "default")))
+        serving.end_call()
+        await closing
+        assert provider.events == ["enter a", "leave a"]
+
+
+async def test_a_link_that_ends_while_its_change_is_refused_is_failed(caplog: pytest.LogCaptureFixture) -> None:
+    class Crumbling(Speaker):
+        ground = asyncio.Event()
+
+        @asynccontextmanager
+        async def link(self, link: Link[WordsConfig]) -> AsyncIterator[Words]:
+            async with asyncio.TaskGroup() as group:
+                if link.config.word == "bad":
+                    raise Unavailable("no such backend")
+                group.create_task(self.crumble())
+                yield Saying("x")
+
+        async def crumble(self) -> None:
+            await self.ground.wait()
+            raise OSError("the ground gave way")
+
+    provider = Crumbling()
+    provider.layer = Layer("provider configuration", {})
+    table = LinkTable(provider, RuntimeSettings.load().config, lambda key: Nobody(), lambda task: None)
+    table.open()
+    table.put(spec("a"))
+    await table.find("MA", "acme:words", 1.0)
+    table.put(spec("bad"))
+    entry = next(iter(table))
+    await until(lambda: entry.attempts >= 3)
+    assert entry.reason == "no such backend"
+    assert sum("change refused" in line for line in caplog.messages) == 1
+    provider.ground.set()
+    await until(lambda: entry.state is LinkState.FAILED)
+    assert entry.serving is None
+    assert "link failed, will be retried: the ground gave way" in caplog.messages
+    await table.close(2.0)
+
+
+async def test_a_replaced_link_that_leaves_with_an_error_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    class Slamming(Speaker):
+        @asynccontextmanager
+        async def link(self, link: Link[WordsConfig]) -> AsyncIterator[Words]:
+            yield Saying(link.config.word)
+            raise OSError(f"{link.config.word} did not close")
+
+    provider = Slamming()
+    provider.layer = Layer("provider configuration", {})
+    table = LinkTable(provider, RuntimeSettings.load().config, lambda key: Nobody(), lambda task: None)
+    table.open()
+    table.put(spec("a"))
+    await table.find("MA", "acme:words", 1.0)
+    table.put(spec("b"))
+    await until(lambda: "link left with an error: a did not close" in caplog.messages)
+    await table.close(2.0)
+
+
+async def test_health_can_be_told_whatever_the_reason_is() -> None:
+    async with a_table() as (table, provider):
+        provider.metrics = None  # type: ignore[assignment]
+        provider.broken["a"] = OSError("\udcff" * 2_000_000)
+        table.put(spec("a"))
+        await until(lambda: state(table) is LinkState.FAILED)
+        report = await health(provider, table)
+        assert len(encode_health(report.healthy, report.message)) < 20_000
 
 
 WORDS = st.sampled_from(["a", "b", "c"])

@@ -50,7 +50,7 @@ def verify_actor(module: bytes, *, now: float | None = None) -> ActorClaims:
         content, signed, signature = split_token(token.decode("ascii"))
         claims = json.loads(content)
         found = _read(claims)
-    except (ValueError, TypeError, RecursionError, ProviderError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError, ProviderError) as error:
         raise Unauthenticated(f"the module's claims cannot be read: {error}") from None
     if not verify_signature(found.issuer, signed, signature):
         raise Unauthenticated("the module's claims are not signed by their issuer")
@@ -111,9 +111,16 @@ def _read(claims: dict[str, Any]) -> ActorClaims:
         tuple(map(str, wascap.get("tags") or ())),
         str(claims.get("jti") or ""),
         int(claims.get("iat") or 0),
-        claims.get("exp"),
-        claims.get("nbf"),
+        _moment(claims, "exp"),
+        _moment(claims, "nbf"),
     )
+
+
+def _moment(claims: dict[str, Any], name: str) -> float | None:
+    value = claims.get(name)
+    if value is not None and type(value) not in (int, float):
+        raise Unauthenticated(f"{name} is no number of seconds")
+    return value
 
 
 def _unsigned(module: bytes) -> Iterator[tuple[int, bytes]]:

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import UNSET
 
 from provider_sdk.context import Context
-from provider_sdk.errors import Code, DeadlineExceeded, Internal, ProviderError
+from provider_sdk.errors import Code, DeadlineExceeded, Internal, InvalidArgument, ProviderError
 from provider_sdk.hosts.wasmbus.claims import sign_invocation_claims
 from provider_sdk.hosts.wasmbus.envelope import Entity, Invocation, InvocationResponse, decode_response, encode_invocation
 from provider_sdk.hosts.wasmbus.values import operation_codec
@@ -24,6 +24,7 @@ from provider_sdk.transport.base import Transport
 
 CHUNK_OVER = 921_600
 LARGEST_REPLY = 1 << 30
+LONGEST_ERROR = 16_384
 _CODE = re.compile(rf"^(.*) \[({'|'.join(Code)})\]$", re.DOTALL)
 
 
@@ -75,7 +76,10 @@ class Client:
             message = await self.transport.request(self.subject(target), encode_invocation(invocation), timeout=timeout, headers=trace)
         except ProviderError as error:
             raise ProviderError.of(error.code, f"{operation} to {target.public_key}: {error.message}", detail=error.detail) from error
-        return decode_response(message.data)
+        try:
+            return decode_response(message.data)
+        except InvalidArgument as error:
+            raise Internal(f"{operation} to {target.public_key}: its answer cannot be read: {error.message}") from None
 
     def subject(self, target: Entity) -> str:
         """Where `target` listens (§3.1, §3.2)."""
@@ -105,10 +109,34 @@ class LatticeTarget(Target):
                 trace = {"traceparent": context.trace.traceparent, "tracestate": context.trace.tracestate}
         payload = codec.encode_arguments(arguments)
         result = await self.client.invoke(self.origin, self.entity, operation.name, payload, timeout=limit, trace=trace)
-        return codec.decode_result(result)
+        try:
+            return codec.decode_result(result)
+        except InvalidArgument as error:
+            raise Internal(f"{operation.name} to {self.entity.public_key}: its {error.message}") from None
 
     def __repr__(self) -> str:
         return self.entity.public_key
+
+
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """A lattice as `origin` sees it: an interface.Lattice."""
+
+    client: Client
+    origin: Entity
+
+    @property
+    def identity(self) -> str:
+        """The public key to ask as."""
+        return self.origin.public_key
+
+    def actor(self, key: str) -> Target:
+        """The actor with public key `key` (`M…`). A Rust host wants `identity` to have claims in the lattice (§4.6)."""
+        return LatticeTarget(self.client, self.origin, Entity(key, "", ""))
+
+    def provider(self, key: str, contract: str, link_name: str = "default") -> Target:
+        """The provider with public key `key` (`V…`). It answers callers that are linked to it: put a link for `identity`."""
+        return LatticeTarget(self.client, self.origin, Entity(key, link_name, contract))
 
 
 def remote_error(text: str) -> ProviderError:
@@ -120,5 +148,9 @@ def remote_error(text: str) -> ProviderError:
 
 
 def error_text(error: ProviderError) -> str:
-    """What is sent for an error: the message and ` [code]`, from which a caller of ours restores it."""
-    return f"{error.message} [{error.code.value}]"
+    """What is sent for an error: the message, cut to what any message can carry, and ` [code]`, from which a caller of ours restores it."""
+    message = error.message if len(error.message) <= LONGEST_ERROR else f"{error.message[:LONGEST_ERROR]}…"
+    if not message.isascii():
+        # A file's name may hold bytes that are not UTF-8, and an answer that cannot be encoded is none.
+        message = message.encode("utf-8", "backslashreplace").decode()
+    return f"{message} [{error.code.value}]"

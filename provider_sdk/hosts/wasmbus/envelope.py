@@ -85,16 +85,24 @@ def as_map(value: Any, names: Sequence[str], what: str) -> dict[str, Any]:
     raise InvalidArgument(f"deser error: {what}: expected a map, got {kind(value)}")
 
 
+def is_utf8(value: str) -> bool:
+    """Whether a decoded string is one: bytes that are not UTF-8, and half characters of JSON, stay in it as surrogates."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def text(members: dict[str, Any], name: str, what: str = "", default: str | None = None) -> str:
     """A string member; `default` where it may be missing."""
     value = members.get(name, default)
     if not isinstance(value, str):
         raise InvalidArgument(f"deser error: {what}{name}: expected a string, got {'nothing' if name not in members else kind(value)}")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise InvalidArgument(f"deser error: {what}{name}: not UTF-8") from None
+    if not is_utf8(value):
+        raise InvalidArgument(f"deser error: {what}{name}: not UTF-8")
     return value
 
 
@@ -138,7 +146,7 @@ def _length(members: dict[str, Any], default: int) -> int:
 def _trace(value: Any) -> dict[str, str] | UnsetType:
     if not isinstance(value, dict):
         return UNSET
-    return {key: item for key, item in value.items() if isinstance(key, str) and isinstance(item, str)}
+    return {key: item for key, item in value.items() if isinstance(key, str) and isinstance(item, str) and is_utf8(key + item)}
 
 
 def decode_invocation(data: bytes) -> Invocation:

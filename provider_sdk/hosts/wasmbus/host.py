@@ -6,10 +6,11 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
 from provider_sdk.errors import InvalidArgument, ProviderError
 from provider_sdk.hosts.base import Control, HostSettings, Identity, LinkSpec
-from provider_sdk.hosts.wasmbus.client import Client, LatticeTarget
+from provider_sdk.hosts.wasmbus.client import Client, Lattice, LatticeTarget
 from provider_sdk.hosts.wasmbus.envelope import Entity
 from provider_sdk.hosts.wasmbus.hostdata import HostData
 from provider_sdk.hosts.wasmbus.links_wire import LinkDefinition, decode_link, encode_health
@@ -54,16 +55,26 @@ class WasmbusHost:
         self._shutdown_replies: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def connect(self) -> Transport:
+    async def connect(self, ca_file: Path | None) -> Transport:
         """Connect to the lattice's NATS."""
         from provider_sdk.transport.nats import connect
 
         data = self.data
         name = f"{data.provider_key} {data.link_name}"
         credentials = Credentials(
-            data.lattice_rpc_url, data.lattice_rpc_user_jwt, data.lattice_rpc_user_seed, tls=data.lattice_rpc_tls, name=name
+            data.lattice_rpc_url,
+            data.lattice_rpc_user_jwt,
+            data.lattice_rpc_user_seed,
+            tls=data.lattice_rpc_tls,
+            ca_file=ca_file,
+            name=name,
         )
-        self._transport = await connect(credentials)
+        try:
+            self._transport = await connect(credentials)
+        except InvalidArgument as error:
+            # The credentials were checked with the host data; what is left is the address or the CA file.
+            field = "provider configuration: nats_ca_file" if "authorities" in error.message else "host data: lattice_rpc_url"
+            raise InvalidArgument(f"{field}: {error.message}") from None
         host_id, lattice = data.host_id, data.lattice_rpc_prefix
         self._client = Client(self._transport, lattice=lattice, key=self._key, host_id=host_id, timeout=self.settings.call_timeout)
         return self._transport
@@ -74,7 +85,9 @@ class WasmbusHost:
         transport, data = self._transport, self.data
         base = f"wasmbus.rpc.{data.lattice_rpc_prefix}.{data.provider_key}.{data.link_name}"
         issuers = frozenset(data.cluster_issuers)
-        server = Server(transport, control, served(serves), lattice=data.lattice_rpc_prefix, key=data.provider_key, issuers=issuers)
+        server = Server(
+            transport, control, served(serves), lattice=data.lattice_rpc_prefix, key=data.provider_key, issuers=issuers, metrics=metrics
+        )
         malformed = metrics.counter("provider_control_malformed_total", "Control messages that could not be read.")
 
         def link_message(message: Message) -> None:
@@ -123,7 +136,7 @@ class WasmbusHost:
         try:
             asked = json.loads(message.data) if message.data else {}
             host_id = str(asked.get("host_id", "")) if isinstance(asked, dict) else ""
-        except ValueError:
+        except (ValueError, RecursionError):
             host_id = ""
         if host_id not in ("", self.data.host_id):
             return
@@ -136,22 +149,32 @@ class WasmbusHost:
         try:
             subject = f"wasmbus.ctl.{self.identity.lattice}.get.links"
             answer = await self._transport.request(subject, b"", timeout=CONTROL_TIMEOUT)
-            entries = json.loads(answer.data)["links"]
-            links = [LinkDefinition.from_members(entry, "get.links") for entry in entries]
         except ProviderError as error:
             log.debug("the control interface does not answer: %s", error)
             return None
-        except (ValueError, KeyError, TypeError) as error:
+        try:
+            # Links of other providers may be as malformed as they like.
+            links = [LinkDefinition.from_members(entry, "get.links") for entry in json.loads(answer.data)["links"] if self._is_own(entry)]
+        except (ProviderError, ValueError, KeyError, TypeError, RecursionError) as error:
             log.warning("the control interface's answer to get.links cannot be read: %s", error)
             return None
-        own = self.identity
-        return tuple(_spec(link) for link in links if link.provider_id == own.provider_key and link.link_name == own.link_name)
+        return tuple(map(_spec, links))
+
+    def _is_own(self, entry: object) -> bool:
+        if not isinstance(entry, dict):
+            return False
+        return (entry.get("provider_id"), entry.get("link_name")) == (self.identity.provider_key, self.identity.link_name)
 
     def target(self, key: LinkKey) -> Target:
         """The actor of a link, asked in this provider's name under the link's contract."""
         assert self._client is not None
         origin = Entity(self.identity.provider_key, self.identity.link_name, key.contract)
         return LatticeTarget(self._client, origin, Entity(key.peer, "", ""))
+
+    def lattice(self, contract: str) -> Lattice:
+        """See HostProtocol."""
+        assert self._client is not None
+        return Lattice(self._client, Entity(self.identity.provider_key, self.identity.link_name, contract))
 
     async def stop_calls(self) -> None:
         """Leave the queue group."""
@@ -177,7 +200,7 @@ def _provider_values(config_json: str) -> dict[str, object]:
         return {}
     try:
         values = json.loads(config_json)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidArgument(f"host data: config_json: not JSON: {error}") from None
     if not isinstance(values, dict):
         raise InvalidArgument(f"host data: config_json: expected a JSON object, got {type(values).__name__}")

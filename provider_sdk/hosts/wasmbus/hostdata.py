@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provider_sdk.errors import InvalidArgument
+from provider_sdk.hosts.wasmbus.envelope import is_utf8
 from provider_sdk.hosts.wasmbus.links_wire import LinkDefinition
 from provider_sdk.nkeys import decode_seed
 
@@ -30,7 +31,7 @@ class HostData:
     host_id: str
     lattice_rpc_prefix: str
     link_name: str
-    lattice_rpc_url: str
+    lattice_rpc_url: str = field(repr=False)
     lattice_rpc_user_jwt: str = field(repr=False)
     lattice_rpc_user_seed: str = field(repr=False)
     lattice_rpc_tls: bool
@@ -75,6 +76,8 @@ class _Fields:
         value = self._members.get(name)
         if value is not None and not isinstance(value, str):
             raise self._wrong(name, "a string")
+        if value and not is_utf8(value):
+            raise InvalidArgument(f"host data: {name}: not UTF-8")
         return value or ""
 
     def needed(self, name: str) -> str:
@@ -101,8 +104,8 @@ class _Fields:
 
     def count(self, name: str) -> int | None:
         value = self._members.get(name)
-        if value is not None and (type(value) is not int or value < 0):
-            raise self._wrong(name, "a whole number")
+        if value is not None and (type(value) is not int or not 0 <= value < 1 << 32):
+            raise self._wrong(name, "a whole number below 2^32")
         return value
 
     def strings(self, name: str) -> tuple[str, ...]:
@@ -152,24 +155,34 @@ def decode_line(line: bytes) -> dict[str, Any]:
     return members
 
 
+def _check_seed(name: str, seed: str) -> None:
+    try:
+        decode_seed(seed)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"host data: {name}: {error}") from None
+
+
 def parse_host_data(members: dict[str, Any]) -> HostData:
     """The host data of any host of §1.3, with its historic names and absences; InvalidArgument names the field."""
     fields = _Fields(members)
     level = fields.text("log_level").lower() or None
     if level is not None and level not in _LEVELS:
         raise InvalidArgument(f"host data: log_level: expected one of {', '.join(_LEVELS)}, got {level!r}")
+    user_jwt, user_seed = fields.text("lattice_rpc_user_jwt").strip(), fields.text("lattice_rpc_user_seed").strip()
+    if bool(user_jwt) != bool(user_seed):
+        missing, given = ("seed", "jwt") if user_jwt else ("jwt", "seed")
+        raise InvalidArgument(f"host data: lattice_rpc_user_{missing}: missing, and belongs to lattice_rpc_user_{given}, which is given")
+    if user_seed:
+        _check_seed("lattice_rpc_user_seed", user_seed)
     seed = fields.needed("invocation_seed")
-    try:
-        decode_seed(seed)
-    except InvalidArgument as error:
-        raise InvalidArgument(f"host data: invocation_seed: {error}") from None
+    _check_seed("invocation_seed", seed)
     return HostData(
         host_id=fields.text("host_id"),
         lattice_rpc_prefix=fields.token("lattice_rpc_prefix", dots=True),
         link_name=fields.token("link_name"),
         lattice_rpc_url=fields.text("lattice_rpc_url").strip(),
-        lattice_rpc_user_jwt=fields.text("lattice_rpc_user_jwt").strip(),
-        lattice_rpc_user_seed=fields.text("lattice_rpc_user_seed").strip(),
+        lattice_rpc_user_jwt=user_jwt,
+        lattice_rpc_user_seed=user_seed,
         lattice_rpc_tls=fields.flag("lattice_rpc_tls"),
         provider_key=fields.token("provider_key"),
         invocation_seed=seed,

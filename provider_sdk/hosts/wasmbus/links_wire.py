@@ -10,7 +10,7 @@ from typing import Any
 import msgpack
 
 from provider_sdk.errors import InvalidArgument
-from provider_sdk.hosts.wasmbus.envelope import as_map, kind, unpack
+from provider_sdk.hosts.wasmbus.envelope import as_map, is_utf8, kind, unpack
 
 _NAMES = ("actor_id", "provider_id", "link_name", "contract_id", "values")
 
@@ -33,12 +33,16 @@ class LinkDefinition:
         for name in _NAMES[:4]:
             if not isinstance(members.get(name, ""), str):
                 raise InvalidArgument(f"{where}.{name}: expected a string, got {kind(members[name])}")
+            if not is_utf8(members.get(name, "")):
+                raise InvalidArgument(f"{where}.{name}: not UTF-8")
         values = members.get("values", {})
         if not isinstance(values, dict):
             raise InvalidArgument(f"{where}.values: expected a map of strings, got {kind(values)}")
         for key, value in values.items():
             if not isinstance(key, str) or not isinstance(value, str):
                 raise InvalidArgument(f"{where}.values: expected a map of strings, got {kind(value)} for {str(key)[:64]!r}")
+            if not is_utf8(key) or not is_utf8(value):
+                raise InvalidArgument(f"{where}.values: not UTF-8 at {key[:64]!r}")
         actor_id, provider_id, link_name, contract_id = (members.get(name, "") for name in _NAMES[:4])
         return LinkDefinition(actor_id, provider_id, link_name, contract_id, values)
 
@@ -67,7 +71,7 @@ def encode_health(healthy: bool, message: str, *, as_json: bool = False) -> byte
     """A health answer (§7.1): `message` only where there is one."""
     members: dict[str, Any] = {"healthy": healthy}
     if message:
-        members["message"] = message
+        members["message"] = message.encode("utf-8", "backslashreplace").decode()
     if as_json:
         return json.dumps(members).encode()
     packed: bytes = msgpack.packb(members)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +14,17 @@ from provider_sdk.errors import Internal, ProviderError, ResourceExhausted, Unsu
 from provider_sdk.hosts.base import Call, Calls
 from provider_sdk.hosts.wasmbus.claims import verify
 from provider_sdk.hosts.wasmbus.client import CHUNK_OVER, error_text
-from provider_sdk.hosts.wasmbus.envelope import Invocation, InvocationResponse, decode_invocation, encode_response
+from provider_sdk.hosts.wasmbus.envelope import InvocationResponse, decode_invocation, encode_response
 from provider_sdk.hosts.wasmbus.values import OperationCodec, operation_codec
 from provider_sdk.interface import Interface, Operation
+from provider_sdk.metrics import Metrics
 from provider_sdk.transport.base import Message, Transport
 
 log = logging.getLogger("provider.calls")
 LARGEST_ARGUMENT = 1 << 30
+LONGEST_TRACESTATE = 4096
+# W3C Trace Context, version 00, and what later versions add behind it.
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[ -~]{0,256})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,15 @@ class Server:
     verify = staticmethod(verify)
 
     def __init__(
-        self, transport: Transport, control: Calls, operations: Mapping[str, Served], *, lattice: str, key: str, issuers: frozenset[str]
+        self,
+        transport: Transport,
+        control: Calls,
+        operations: Mapping[str, Served],
+        *,
+        lattice: str,
+        key: str,
+        issuers: frozenset[str],
+        metrics: Metrics | None = None,
     ) -> None:
         self._transport = transport
         self._control = control
@@ -58,6 +71,9 @@ class Server:
         self._issuers = issuers
         self._loop = asyncio.get_running_loop()
         self._refusing: set[asyncio.Task[None]] = set()
+        self._errors = (metrics or Metrics()).counter(
+            "provider_errors_total", "Calls answered with an error, by code: also those that reached no operation.", "code"
+        )
 
     def receive(self, message: Message) -> None:
         """Start serving one message, or refuse it at once where too many are being served."""
@@ -80,10 +96,26 @@ class Server:
         identifier = ""
         try:
             invocation = decode_invocation(message.data)
-            identifier = invocation.id
-            response = await self._answer(invocation, message, received)
+            identifier, payload = invocation.id, invocation.msg
+            if invocation.content_length > len(payload):
+                payload = await self._transport.objects(self._lattice).take(identifier, LARGEST_ARGUMENT)
+                # Callers wait 13 s or more for a chunked call (§4.8): its transfer is not taken from the operation's time.
+                received = self._loop.time()
+            self.verify(invocation, payload, own_key=self._key, issuers=self._issuers, now=time.time())
+            found = self._operations.get(invocation.operation)
+            if found is None:
+                raise self._unknown(invocation.operation)
+            arguments, form = found.codec.decode_arguments(payload)
+            trace = _trace(message.headers) or _trace(invocation.trace or None)
+            origin, contract = invocation.origin.public_key, invocation.target.contract_id
+            call = Call(found.operation, arguments, origin, contract, identifier, received, trace)
+            result = found.codec.encode_result(await self._control.run_call(call), form)
+            length = len(result)
+            if length > CHUNK_OVER:
+                await self._transport.objects(self._lattice).put(f"{identifier}-r", result)
+                result = b""
             if message.reply:
-                await self._transport.publish(message.reply, encode_response(response))
+                await self._transport.publish(message.reply, encode_response(InvocationResponse(result, identifier, None, length)))
         except ProviderError as error:
             await self._refuse(message, identifier, error)
         except asyncio.CancelledError:
@@ -92,23 +124,8 @@ class Server:
         except Exception as error:
             log.error("call %s: %s", identifier, error, exc_info=error)
             await self._refuse(message, identifier, Internal(f"the provider failed; its log has call {identifier}"))
-
-    async def _answer(self, invocation: Invocation, message: Message, received: float) -> InvocationResponse:
-        payload = invocation.msg
-        if invocation.content_length > len(payload):
-            payload = await self._transport.objects(self._lattice).take(invocation.id, LARGEST_ARGUMENT)
-        self.verify(invocation, payload, own_key=self._key, issuers=self._issuers, now=time.time())
-        found = self._operations.get(invocation.operation)
-        if found is None:
-            raise self._unknown(invocation.operation)
-        arguments, form = found.codec.decode_arguments(payload)
-        trace = _trace(message.headers or invocation.trace or None)
-        call = Call(found.operation, arguments, invocation.origin.public_key, invocation.target.contract_id, invocation.id, received, trace)
-        result = found.codec.encode_result(await self._control.run_call(call), form)
-        if len(result) > CHUNK_OVER:
-            await self._transport.objects(self._lattice).put(f"{invocation.id}-r", result)
-            return InvocationResponse(b"", invocation.id, None, len(result))
-        return InvocationResponse(result, invocation.id, None, len(result))
+        finally:
+            self._control.end_call()
 
     def _unknown(self, operation: str) -> Unsupported:
         """The texts of §5.4."""
@@ -118,6 +135,7 @@ class Server:
         return Unsupported(f"method not handled {operation}{' - unknown method' if self._services else ''}")
 
     async def _refuse(self, message: Message, identifier: str, error: ProviderError) -> None:
+        self._errors.add(error.code.value)
         if not message.reply:
             return
         try:
@@ -129,5 +147,7 @@ class Server:
 def _trace(carrier: Mapping[str, str] | None) -> TraceContext | None:
     if not carrier:
         return None
-    parent = carrier.get("traceparent") or ""
-    return TraceContext(parent, carrier.get("tracestate") or "") if parent else None
+    parent, state = carrier.get("traceparent") or "", carrier.get("tracestate") or ""
+    if not _TRACEPARENT.fullmatch(parent):
+        return None
+    return TraceContext(parent, state if len(state) <= LONGEST_TRACESTATE and state.isprintable() else "")

@@ -7,6 +7,7 @@ Definite lengths only, as on the other side.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 from provider_sdk.hosts.wasmbus.value_kinds import (
@@ -23,6 +24,7 @@ from provider_sdk.hosts.wasmbus.value_kinds import (
     Real,
     Row,
     Sequence,
+    Single,
     Structure,
     Table,
     Text,
@@ -61,15 +63,15 @@ def write(kind: Kind, value: Any, out: bytearray) -> None:
         out += head(_BYTES, len(data)) + data
         return None
     if isinstance(kind, Sequence | Row):
-        checked = kind.write(value) if isinstance(kind, Row) else value
-        items = [kind.item] * len(value) if isinstance(kind, Sequence) else kind.items
-        if len(items) != len(checked):
-            raise kind.wrong(value)
+        checked = kind.accept(value) if isinstance(kind, Sequence) else kind.write(value)
+        items = [kind.item] * len(checked) if isinstance(kind, Sequence) else kind.items
         out += head(_ARRAY, len(items))
         for index, (item_kind, item) in enumerate(zip(items, value, strict=True)):
             _step(item_kind, item, out, f"[{index}]")
         return None
     if isinstance(kind, Table):
+        if not isinstance(value, Mapping):
+            raise kind.wrong(value)
         out += head(_MAP, len(value))
         for key, item in value.items():
             write(kind.key, key, out)
@@ -117,6 +119,8 @@ def _write_plain(value: Any, out: bytearray) -> None:
         out.append(0xF5 if value else 0xF4)
     elif isinstance(value, int):
         out += head(_UNSIGNED, value) if value >= 0 else head(_NEGATIVE, -1 - value)
+    elif isinstance(value, Single):
+        out += b"\xfa" + struct.pack(">f", value)
     elif isinstance(value, float):
         out += b"\xfb" + struct.pack(">d", value)
     elif isinstance(value, str):
@@ -162,14 +166,13 @@ class Reader:
         if isinstance(kind, Variants):
             return self._variant(kind, depth)
         if isinstance(kind, Sequence):
-            return kind.make([self._item(kind.item, f"[{index}]", depth) for index in range(self._head(_ARRAY, kind))])
+            return kind.gather([self._item(kind.item, f"[{index}]", depth) for index in range(self._head(_ARRAY, kind))])
         if isinstance(kind, Row):
             if self._head(_ARRAY, kind) != len(kind.items):
                 raise Fault(f"expected {kind.name}")
             return tuple(self._item(item, f"[{index}]", depth) for index, item in enumerate(kind.items))
         if isinstance(kind, Table):
-            pairs = range(self._head(_MAP, kind))
-            return {self.read(kind.key, depth + 1): self._item(kind.item, "", depth) for _ in pairs}
+            return dict(self._entry(kind, depth) for _ in range(self._head(_MAP, kind)))
         if isinstance(kind, Text | Flag | Whole | Real | Blob | Nothing | Choice | Document):
             return kind.read(self._plain(depth))
         raise Fault("cannot be read from CBOR")
@@ -179,6 +182,14 @@ class Reader:
             return self.read(kind, depth + 1)
         except Fault as fault:
             raise fault.within(step) from None
+
+    def _entry(self, kind: Table, depth: int) -> tuple[Any, Any]:
+        key = self.read(kind.key, depth + 1)
+        try:
+            hash(key)
+        except TypeError:
+            raise Fault("an array or a map cannot be a key") from None
+        return key, self._item(kind.item, f".{key}"[:80], depth)
 
     def _structure(self, kind: Structure, depth: int) -> Any:
         if kind.type is Timestamp:
@@ -191,7 +202,8 @@ class Reader:
         elif major == _MAP:
             by_wire = {member.wire: member for member in kind.members}
             for _ in range(count):
-                self._member(by_wire.get(self._plain(depth)), values, depth)
+                name = self._plain(depth)
+                self._member(by_wire.get(name) if isinstance(name, str) else None, values, depth)
         else:
             raise Fault(f"expected {kind.name}")
         return kind.make(*(values[member.wire] if member.wire in values else member.missing() for member in kind.members))

@@ -6,6 +6,7 @@ A Kind checks while it converts. A fault is raised as `Fault` and gathers its pa
 from __future__ import annotations
 
 import dataclasses
+import struct
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
@@ -125,10 +126,20 @@ class Real(Kind):
     def read(self, value: Any) -> Any:
         if type(value) is not float and type(value) is not int:
             raise self.wrong(value)
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise Fault("a number is out of range for F64") from None
 
     def write(self, value: Any) -> Any:
-        return Single(self.read(value)) if self.single else self.read(value)
+        number = self.read(value)
+        if not self.single:
+            return number
+        try:
+            struct.pack(">f", number)
+        except OverflowError:
+            raise Fault(f"{number} is out of range for F32") from None
+        return Single(number)
 
 
 class Blob(Kind):
@@ -210,12 +221,23 @@ class Sequence(Kind):
     def read(self, value: Any) -> Any:
         if not isinstance(value, list):
             raise self.wrong(value)
-        return self.make(_each(self.item.read, value))
+        return self.gather(_each(self.item.read, value))
 
-    def write(self, value: Any) -> Any:
+    def gather(self, items: list[Any]) -> Any:
+        """The items, read, in the declared collection; Fault where a set cannot hold one."""
+        try:
+            return self.make(items)
+        except TypeError:
+            raise Fault("a set cannot hold an array or a map") from None
+
+    def accept(self, value: Any) -> Any:
+        """A value to write that is a collection of items; Fault for others, strings among them."""
         if not isinstance(value, list | tuple | AbstractSet):
             raise self.wrong(value)
-        return _each(self.item.write, value)
+        return value
+
+    def write(self, value: Any) -> Any:
+        return _each(self.item.write, self.accept(value))
 
 
 def _each(convert: Callable[[Any], Any], items: Any) -> list[Any]:
@@ -387,7 +409,10 @@ class Variants(Kind):
         name, kind = found
         if kind is None:
             return name
-        return {name: kind.write_member(value.value if isinstance(value, Case) else value)}
+        try:
+            return {name: kind.write_member(value.value if isinstance(value, Case) else value)}
+        except Fault as fault:
+            raise fault.within(f".{name}") from None
 
 
 class Later(Kind):

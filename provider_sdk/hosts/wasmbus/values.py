@@ -66,7 +66,7 @@ class ValueCodec:
             return packed
         except Fault as fault:
             raise Internal(f"the value to send is wrong: {fault.describe(self.root)}") from None
-        except (ValueError, TypeError, RecursionError, AttributeError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError, AttributeError) as error:
             raise Internal(f"the value to send is wrong: {self.root}: {error}") from error
 
     def decode(self, data: bytes, form: Form = Form.MSGPACK) -> Any:
