@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from provider_sdk.link import LinkKey
 
 _current: ContextVar[Context | None] = ContextVar("provider_sdk.context", default=None)
 _log = logging.getLogger("provider")
+LONGEST_TRACESTATE = 4096
+# W3C Trace Context, version 00, and what later versions add behind it.
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[ -~]{0,256})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +30,30 @@ class TraceContext:
     traceparent: str
     tracestate: str = ""
 
+    @staticmethod
+    def parse(parent: str, state: str = "") -> TraceContext | None:
+        """The context that two headers carry; None where the first is none, without the second where that cannot be handed on."""
+        if not parent or not _TRACEPARENT.fullmatch(parent):
+            return None
+        return TraceContext(parent, state if len(state) <= LONGEST_TRACESTATE and state.isprintable() else "")
+
+
+class Tracer(Protocol):
+    """Makes spans while `active`, which it is when the host asks for traces."""
+
+    active: bool
+
+    def span(self, name: str, parent: TraceContext | None, attributes: Mapping[str, str]) -> AbstractContextManager[TraceContext | None]:
+        """A server span around a piece of work; gives the context to hand on to calls made on its behalf."""
+
 
 @dataclass(slots=True)
 class Context:
-    """One call in. `deadline` is in the event loop's time, seconds; `call_id` is the host's id of the invocation."""
+    """One call in. `deadline` is in the event loop's time, seconds; `call_id` is the host's id of the invocation.
+
+    A provider whose work does not begin with a call (an HTTP request, a message) makes one of its own and enters it, so that the
+    calls which it makes and the lines which it logs belong together.
+    """
 
     operation: str
     caller: str
@@ -71,5 +97,5 @@ class Context:
         return fields
 
     def enter(self) -> None:
-        """Make this the context of the running task. For the SDK: a task serves one call and ends with it."""
+        """Make this the context of the running task, which serves one call and ends with it."""
         _current.set(self)

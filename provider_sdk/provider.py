@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, get_args
 
 from provider_sdk.config import Config, Layer
+from provider_sdk.context import Tracer
 from provider_sdk.interface import Interface, Lattice
 from provider_sdk.link import C, Link
 from provider_sdk.metrics import Metrics
@@ -32,6 +33,8 @@ class Provider(ABC, Generic[C]):
     """Whom this provider can ask beside the actors that are linked to it: `Greeter.at(self.lattice.provider(key, "acme:greeter"))`."""
     metrics: Metrics
     """Counters and gauges that appear beside the SDK's own."""
+    tracer: Tracer
+    """Spans for work that does not begin with a call."""
 
     def __init_subclass__(cls, serves: tuple[type[Interface], ...] | None = None, **rest: Any) -> None:
         super().__init_subclass__(**rest)

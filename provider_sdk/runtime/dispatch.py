@@ -76,7 +76,7 @@ class Dispatcher:
             link = serving.spec.key
             context = Context(name, call.caller, link, call.call_id, call.received + self._timeout, call.trace)
             if self._tracing.active:
-                with self._tracing.span(call) as context.trace:
+                with self._tracing.span(name, call.trace, _attributes(call)) as context.trace:
                     result = await self._under_deadline(call, serving, context)
             else:
                 result = await self._under_deadline(call, serving, context)
@@ -139,6 +139,15 @@ class Dispatcher:
         if late:
             await asyncio.wait(late, timeout=0.1)
         return len(late)
+
+
+def _attributes(call: Call) -> dict[str, str]:
+    return {
+        "rpc.system": "wasmbus",
+        "rpc.method": call.operation.name,
+        "wasmcloud.caller": call.caller,
+        "wasmcloud.invocation": call.call_id,
+    }
 
 
 def _fields(call: Call, link: LinkKey | None) -> dict[str, str]:

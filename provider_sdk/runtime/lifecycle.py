@@ -65,6 +65,7 @@ class Runtime:
         self._provider.layer = Layer("provider configuration", host.provider_values)
         self._provider.data_dir = settings.data_dir or default_data_dir(host.identity.lattice, host.identity.provider_key)
         self._provider.metrics = self._metrics
+        self._provider.tracer = self._tracing
         self._links = LinkTable(self._provider, settings, host.target, self.fault)
         self._reconciler = Reconciler(host, self._links)
         self._dispatcher = Dispatcher(
@@ -137,7 +138,9 @@ class Runtime:
         cancelled = await self._dispatcher.drain(end.budget * 0.6)
         if cancelled:
             log.warning("%d calls were cut off: they did not end within %.3g s", cancelled, end.budget * 0.6)
-        await self._links.close(max(0.02, until - loop.time()) * 0.8)
+        # Of a short budget a fifth is left for what follows, of a long one half a second.
+        left = max(0.02, until - loop.time())
+        await self._links.close(max(left * 0.8, left - 0.5))
         leave.set()
         await asyncio.wait([lifespan], timeout=max(0.02, until - loop.time()))
         lifespan.cancel()

@@ -1,6 +1,7 @@
 """Logs: lines on stderr, text or JSON, written by a thread so that a reader who stops reading stalls nobody.
 
-stdout stays open and silent: an OTP host reads it, and takes its end for the provider's (§1.1).
+stdout stays open and silent: an OTP host reads it, and takes its end for the provider's (§1.1). A record with `bare` is written as its
+message says, for lines that have a form of their own, such as those of an access log.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line, its traceback, if any, below."""
+        if getattr(record, "bare", False):
+            return record.getMessage()
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
         text = f"{_moment(record)} {record.levelname} {record.name}: {_one_line(record.getMessage())}{fields}"
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info and record.exc_info[0] else text
@@ -33,6 +36,8 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one JSON line."""
+        if getattr(record, "bare", False):
+            return record.getMessage()
         entry: dict[str, Any] = {
             "timestamp": _moment(record),
             "level": record.levelname,

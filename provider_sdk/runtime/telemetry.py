@@ -8,18 +8,17 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from provider_sdk.context import TraceContext
 from provider_sdk.errors import Unsupported
-from provider_sdk.hosts.base import Call
 
 log = logging.getLogger("provider.traces")
 
 
 class Tracing:
-    """Makes one server span a call while `active`."""
+    """Makes one server span a call while `active`: a Tracer."""
 
     def __init__(self) -> None:
         self.active = False
@@ -44,21 +43,15 @@ class Tracing:
         self.active = True
 
     @contextlib.contextmanager
-    def span(self, call: Call) -> Iterator[TraceContext | None]:
-        """A span around one call; gives the context to hand on to calls made on its behalf."""
-        carrier = {} if call.trace is None else {"traceparent": call.trace.traceparent, "tracestate": call.trace.tracestate}
+    def span(self, name: str, parent: TraceContext | None, attributes: Mapping[str, str]) -> Iterator[TraceContext | None]:
+        """See Tracer."""
+        carrier = {} if parent is None else {"traceparent": parent.traceparent, "tracestate": parent.tracestate}
         kind = importlib.import_module("opentelemetry.trace").SpanKind.SERVER
-        attributes = {
-            "rpc.system": "wasmbus",
-            "rpc.method": call.operation.name,
-            "wasmcloud.caller": call.caller,
-            "wasmcloud.invocation": call.call_id,
-        }
-        parent = self._propagator.extract(carrier)
-        with self._tracer.start_as_current_span(call.operation.name, context=parent, kind=kind, attributes=attributes):
+        context = self._propagator.extract(carrier)
+        with self._tracer.start_as_current_span(name, context=context, kind=kind, attributes=dict(attributes)):
             onward: dict[str, str] = {}
             self._propagator.inject(onward)
-            yield TraceContext(onward["traceparent"], onward.get("tracestate", "")) if "traceparent" in onward else call.trace
+            yield TraceContext(onward["traceparent"], onward.get("tracestate", "")) if "traceparent" in onward else parent
 
     def stop(self) -> None:
         """Export what is left, within a second. Blocks: call it in a thread."""

@@ -1,28 +1,153 @@
-"""Settings of the httpserver, under the names of the official one (wasmbus-0x.md §9.1)."""
+"""Settings of the httpserver: those of the official one under its names (wasmbus-0x.md §9.1), and what it lacks."""
 
 from __future__ import annotations
 
+import ipaddress
+import json
+import re
 import socket
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
-from provider_sdk import Config, InvalidArgument, Layer, setting
+from provider_sdk import Config, InvalidArgument, Layer, Secret, setting
 from provider_sdk.config import unfold_json
+
+_NAME = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_ORIGIN = re.compile(r"https?://([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+LARGEST_FILE = 1 << 20
+
+
+class CorsConfig(Config):
+    """Who may ask from a page of another origin."""
+
+    allowed_origins: list[str] = setting([], doc="Origins that may ask, each http(s)://host[:port]; none named: any.")
+    allowed_headers: list[str] = setting(
+        ["accept", "accept-language", "content-type", "content-language"], doc="Request headers that a preflight may ask for."
+    )
+    allowed_methods: list[str] = setting(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS"], doc="Methods that a preflight may ask for.")
+    exposed_headers: list[str] = setting([], doc="Response headers that a page may read beside the usual ones.")
+    max_age_secs: int = setting(300, minimum=0, doc="Seconds for which a browser may remember a preflight's answer.")
+    allow_credentials: bool = setting(False, doc="Let pages send cookies and authorization; needs allowed_origins.")
+    mode: str = setting(
+        "official",
+        choices=("official", "fetch", "off"),
+        doc="official: as the official provider, a refused origin gets 403 and the actor is not asked; fetch: by the Fetch standard, "
+        "the browser does the refusing; off: left to the actor, preflights too.",
+    )
+
+    def __post_init__(self) -> None:
+        for origin in self.allowed_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise InvalidArgument(f"allowed_origins: {origin!r} is not http(s)://host[:port] without a path")
+        for setting_name in ("allowed_headers", "allowed_methods", "exposed_headers"):
+            for name in getattr(self, setting_name):
+                if not _TOKEN.fullmatch(name):
+                    raise InvalidArgument(f"{setting_name}: {name!r} is not a name that HTTP allows")
+        if self.allow_credentials and not self.allowed_origins:
+            raise InvalidArgument("allow_credentials: name the allowed_origins: any page at all could act in its visitor's name")
+
+
+class TlsConfig(Config):
+    """HTTPS instead of HTTP. Files are PEM, and are read again when they change."""
+
+    cert_file: Path | None = setting(None, doc="Certificate, and the chain that leads to its authority.")
+    priv_key_file: Path | None = setting(None, doc="Private key of cert_file.")
+    key_password: Secret | None = setting(None, doc="What decrypts the private keys, where they are encrypted.")
+    certificates: dict[str, Path] = setting(
+        {}, doc="Certificates for further server names (SNI; `*.` for all below): name to one file with chain and private key."
+    )
+    client_ca_file: Path | None = setting(None, doc="Authorities that client certificates are checked against.")
+    client_certificates: str = setting(
+        "none", choices=("none", "optional", "required"), doc="Whether clients are asked for a certificate; needs client_ca_file."
+    )
+    min_version: str = setting("1.2", choices=("1.2", "1.3"), doc="Least version of TLS.")
+
+    def __post_init__(self) -> None:
+        if (self.cert_file is None) != (self.priv_key_file is None):
+            raise InvalidArgument("cert_file and priv_key_file belong together, and one of them is missing")
+        if self.cert_file is None and (self.certificates or self.client_certificates != "none"):
+            raise InvalidArgument("cert_file and priv_key_file are missing: clients that name no server get that certificate")
+        if (self.client_certificates == "none") != (self.client_ca_file is None):
+            raise InvalidArgument("client_certificates and client_ca_file belong together: what is asked for is checked against something")
+        for name in self.certificates:
+            if not _NAME.fullmatch(name.lower()):
+                raise InvalidArgument(f"certificates: {name!r} is not a host name, such as www.example.com or *.example.com")
 
 
 class HttpServerConfig(Config):
-    """Settings of one link: where it listens and what it lets through."""
+    """Settings of one link: where it listens, what it lets through, how long it waits."""
 
     address: str = setting("127.0.0.1:8000", doc="ip:port to listen on; port 0 takes a free one and logs it.")
     port: int | None = setting(None, minimum=0, maximum=65535, doc="Port to listen on at 127.0.0.1; overrides an address given beside it.")
     readonly_mode: bool = setting(False, doc="Refuse every method but GET and HEAD with 405.")
     cache_control: str | None = setting(None, doc="Cache-Control header of responses that have none of their own.")
     timeout_ms: int | None = setting(
-        None, unit="milliseconds", minimum=1, doc="How long the actor may take before 503; default: what the host says that calls may take."
+        None,
+        unit="milliseconds",
+        minimum=1,
+        doc="How long the actor may take; default: what the host says that calls may take, and 13 s more where bodies go in chunks.",
     )
     max_content_len: int = setting(100 << 20, unit="bytes", minimum=0, maximum=1 << 30, doc="Longest request body; longer ones get 413.")
+    tls: TlsConfig = setting(TlsConfig(), doc="HTTPS.")
+    cors: CorsConfig = setting(CorsConfig(), doc="Cross-origin requests.")
+
+    hosts: list[str] = setting([], doc="Host names that this link answers for (`*.` for all below); none: any that no other link names.")
+    path_prefix: str = setting("/", doc="Paths that this link answers for: this one and those below; the longest of several counts.")
+    timeout_status: int = setting(504, choices=(503, 504), doc="Status where the actor took too long; the official provider's is 503.")
+    max_requests: int = setting(1024, minimum=1, doc="Requests of this link in progress at once; more get 503 at once.")
+    max_body_memory: int = setting(
+        256 << 20, unit="bytes", minimum=1 << 20, doc="Bodies held at once by the whole process; a request that would need more gets 503."
+    )
+    gzip: bool = setting(False, doc="Compress responses for clients that take it: text, JSON, XML, SVG, JavaScript.")
+    gzip_min_size: int = setting(1024, unit="bytes", minimum=0, doc="Shorter responses are not compressed.")
+    request_id_header: str = setting(
+        "x-request-id", doc="Header of a request's id: taken from the request or made, told to the actor and to the client; empty: none."
+    )
+    trusted_proxies: list[str] | None = setting(
+        None,
+        doc="Addresses or networks whose X-Forwarded-* and Forwarded headers are believed; what others send under these names is left out. "
+        "By default nobody is believed and the headers go to the actor as they came.",
+    )
+    trusted_header: str = setting(
+        "x-forwarded-for",
+        choices=("x-forwarded-for", "forwarded"),
+        doc="Which of the two the trusted proxies write; the other one is left out.",
+    )
+    access_log: str = setting("none", choices=("none", "common", "combined", "json"), doc="Form of a line for each request.")
+    access_log_file: Path | None = setting(None, doc="File that access lines are added to, opened anew when it was moved; default: stderr.")
+
+    header_timeout: float = setting(
+        10.0, unit="seconds", minimum=0.1, doc="From a request's first byte to the end of its headers, else 408."
+    )
+    body_timeout: float = setting(10.0, unit="seconds", minimum=0.1, doc="What a body may take beside its length over min_rate, else 408.")
+    send_timeout: float = setting(10.0, unit="seconds", minimum=0.1, doc="The same for a client that takes a response: it is cut off.")
+    min_rate: int = setting(500, unit="bytes", minimum=1, doc="Bytes a second at which a client has to send a body and to take a response.")
+    idle_timeout: float = setting(30.0, unit="seconds", minimum=0.1, doc="How long a connection may stand between two requests.")
+    max_uri: int = setting(8190, unit="bytes", minimum=64, maximum=1 << 20, doc="Longest request target; longer ones get 414.")
+    max_header: int = setting(32 << 10, unit="bytes", minimum=256, maximum=1 << 20, doc="All headers of a request; more get 431.")
+    max_header_line: int = setting(8190, unit="bytes", minimum=64, maximum=1 << 20, doc="Longest header; longer ones get 431.")
+    max_header_count: int = setting(100, minimum=1, maximum=10_000, doc="Headers of a request; more get 431.")
+    max_connections: int = setting(10_000, minimum=1, doc="Connections at the address; more get 503 at once.")
+    max_connections_per_client: int = setting(1000, minimum=1, doc="Connections of one client address; trusted proxies have no such limit.")
 
     def __post_init__(self) -> None:
         _ = self.bind
+        for host in self.hosts:
+            if not (_NAME.fullmatch(host.lower()) or _is_ip(host.strip("[]"))):
+                raise InvalidArgument(f"hosts: {host!r} is not a host name, such as www.example.com or *.example.com, without a port")
+        if not self.path_prefix.startswith("/") or not re.fullmatch(r"[!-~]+", self.path_prefix) or set(self.path_prefix) & {"?", "#"}:
+            raise InvalidArgument(f"path_prefix: {self.path_prefix!r} is not a path, such as /shop")
+        if self.cache_control is not None and re.search(r"[^\t\x20-\x7e]", self.cache_control):
+            raise InvalidArgument("cache_control: a header is of visible ASCII")
+        if self.request_id_header and not _TOKEN.fullmatch(self.request_id_header):
+            raise InvalidArgument(f"request_id_header: {self.request_id_header!r} is not a name that HTTP allows")
+        for network in self.trusted_proxies or ():
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError:
+                raise InvalidArgument(f"trusted_proxies: {network!r} is no address or network, such as 10.0.0.0/8") from None
 
     @property
     def bind(self) -> tuple[str, int]:
@@ -37,14 +162,49 @@ class HttpServerConfig(Config):
 
     @classmethod
     def expand(cls, layer: Layer) -> list[Layer]:
-        """`config_b64` and `config_json` unfolded; an address overrides a port that was given in an earlier place."""
-        parts = unfold_json(layer)
-        for part in parts:
-            if any(name.lower() == "tls" and value for name, value in part.values.items()):
-                raise InvalidArgument(
-                    f"{part.source}: tls: HTTPS is not served by this version: remove it, and end TLS in front of the provider"
-                )
-        return [_without_earlier_port(part) for part in parts]
+        """`config_file`, `config_b64` and `config_json` unfolded, in this order, below the rest.
+
+        An address overrides a port that was given in an earlier place. `log` of the official provider is without effect:
+        the host says what is logged.
+        """
+        parts = [part for inner in _with_file(layer) for part in unfold_json(inner)]
+        return [_without_earlier_port(_without_log(part)) for part in parts]
+
+
+def _with_file(layer: Layer) -> list[Layer]:
+    given = [key for key in layer.values if key.lower() == "config_file"]
+    if not given or len(given) > 1:
+        if given:
+            raise InvalidArgument(f"{layer.source}: {' and '.join(given)} name the same setting: give only one of them")
+        return [layer]
+    rest = {key: value for key, value in layer.values.items() if key != given[0]}
+    path = Path(str(layer.values[given[0]]))
+    return [
+        Layer(f"{layer.source}: config_file {path}", _read(path, f"{layer.source}: config_file"), layer.secret),
+        replace(layer, values=rest),
+    ]
+
+
+def _read(path: Path, where: str) -> dict[str, object]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except (OSError, ValueError) as error:
+        raise InvalidArgument(f"{where}: {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(data) > LARGEST_FILE:
+        raise InvalidArgument(f"{where}: {path} has more than {LARGEST_FILE} bytes: that is no settings file")
+    try:
+        content: object = tomllib.loads(data.decode()) if path.suffix == ".toml" else json.loads(data)
+    except (ValueError, RecursionError) as error:
+        kind = "TOML" if path.suffix == ".toml" else "JSON"
+        raise InvalidArgument(f"{where}: {path} is not {kind}: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise InvalidArgument(f"{where}: {path} does not hold a JSON object")
+    return content
+
+
+def _without_log(layer: Layer) -> Layer:
+    return replace(layer, values={key: value for key, value in layer.values.items() if key.lower() != "log"})
 
 
 def _without_earlier_port(layer: Layer) -> Layer:

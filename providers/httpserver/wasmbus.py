@@ -2,104 +2,115 @@
 
 from __future__ import annotations
 
-import logging
+import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from aiohttp import web
-from multidict import CIMultiDict
-
-from provider_sdk import DeadlineExceeded, Link, ProviderError
+from provider_sdk import Context, DeadlineExceeded, Link, ProviderError, Unavailable
+from provider_sdk.context import TraceContext, Tracer
 from provider_sdk.contracts.httpserver import HttpRequest, HttpResponse, HttpServer
+from providers.httpserver.answer import Answer, Lines
 from providers.httpserver.config import HttpServerConfig
-
-log = logging.getLogger("provider.http")
+from providers.httpserver.exchange import OF_THE_CONNECTION, Exchange
+from providers.httpserver.forwarded import Proxies
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_UNPRINTABLE = re.compile(r"[^\t\x20-\x7e]")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_OF_THE_CONNECTION = frozenset(
-    ("connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
-)
 
 
 class ActorSite:
-    """What one link serves: each request is a call to its actor."""
+    """Has the requests of one link answered by its actor: each is a call."""
 
-    def __init__(self, link: Link[HttpServerConfig]) -> None:
+    def __init__(self, link: Link[HttpServerConfig], tracer: Tracer) -> None:
         self._link = link
-        timeout = link.config.timeout_ms
-        self._actor = HttpServer.at(link.peer, timeout=None if timeout is None else timeout / 1000)
+        self._config = link.config
+        self._tracer = tracer
+        self._proxies = Proxies(link.config.trusted_proxies, link.config.trusted_header)
+        self._id_header = link.config.request_id_header.lower()
+        self._timeout = None if link.config.timeout_ms is None else link.config.timeout_ms / 1000
+        self._actor = HttpServer.at(link.peer, timeout=self._timeout)
 
-    async def respond(self, request: web.Request) -> web.Response:
-        """The actor's response, or an empty one with the status that says why there is none."""
-        response = await self._respond(request)
-        self._link.log.debug("%s %s: %d", request.method, request.rel_url.raw_path, response.status)
-        return response
+    async def handle(self, exchange: Exchange) -> Answer:
+        """The actor's response; Refused with the status that says why there is none."""
+        config = self._config
+        body = await exchange.body(config.max_content_len, config.max_body_memory)
+        request = HttpRequest(exchange.method, exchange.path, exchange.request.query_text, self._header(exchange), body)
+        del body
+        with self._call(exchange) as context:
+            try:
+                response = await self._actor.handle_request(request)
+            except ProviderError as error:
+                status = self._status(error)
+                context.log.warning("%s %s: %d: %s", exchange.method, exchange.path, status, error)
+                raise exchange.refuse(status) from error
+        return self._answer(exchange, response)
 
-    async def _respond(self, request: web.Request) -> web.Response:
-        if self._link.config.readonly_mode and request.method not in ("GET", "HEAD"):
-            return web.Response(status=405)
-        try:
-            body = await self._body(request)
-        except (web.RequestPayloadError, ConnectionResetError):
-            return web.Response(status=400)
-        if body is None:
-            return web.Response(status=413)
-        try:
-            return self._response(await self._actor.handle_request(http_request(request, body)))
-        except DeadlineExceeded as error:
-            self._link.log.warning("%s %s: 503: %s", request.method, request.rel_url.raw_path, error)
-            return web.Response(status=503)
-        except ProviderError as error:
-            self._link.log.warning("%s %s: 500: %s", request.method, request.rel_url.raw_path, error)
-            return web.Response(status=500)
+    def _status(self, error: ProviderError) -> int:
+        # What has a cause arose on the way; the actor's own error has none, whatever code its text ends in.
+        if isinstance(error, DeadlineExceeded) and (error.__cause__ is not None):
+            return self._config.timeout_status
+        return 503 if isinstance(error, Unavailable) and error.__cause__ is not None else 500
 
-    async def _body(self, request: web.Request) -> bytes | None:
-        """The whole body; None for one that is longer than max_content_len."""
-        limit = self._link.config.max_content_len
-        if (request.content_length or 0) > limit:
-            return None
-        parts, length = [], 0
-        async for part in request.content.iter_any():
-            length += len(part)
-            if length > limit:
-                return None
-            parts.append(part)
-        return b"".join(parts)
+    def _header(self, exchange: Exchange) -> dict[str, list[str]]:
+        header = exchange.header(self._proxies)
+        if self._id_header:
+            header[self._id_header] = [exchange.request_id]
+        if self._config.tls.client_certificates != "none":
+            header.pop("client-cert-chain", None)
+            header.pop("client-cert", None)
+            certificate = exchange.client_certificate()
+            if certificate:
+                header["client-cert"] = [certificate]
+        return header
 
-    def _response(self, answer: HttpResponse) -> web.Response:
-        if not 200 <= answer.status_code <= 999:
-            self._link.log.warning("the actor answered with status %d: sent as 500", answer.status_code)
-            return web.Response(status=500)
-        header, left_out = response_header(answer.header, self._link.config.cache_control)
+    @contextmanager
+    def _call(self, exchange: Exchange) -> Iterator[Context]:
+        """The context of the call that the request becomes: a name for logs and traces, and the trace that the client began."""
+        header = exchange.request.headers
+        trace = TraceContext.parse(header.get("Traceparent", ""), header.get("Tracestate", ""))
+        client = exchange.client.address if exchange.client else ""
+        operation = f"HTTP {exchange.method}"
+        context = Context(operation, client, self._link.key, exchange.request_id, math.inf, trace)
+        context.enter()
+        if not self._tracer.active:
+            yield context
+            return
+        attributes = {
+            "http.request.method": exchange.method,
+            "url.path": exchange.path,
+            "client.address": client,
+            "http.request.id": exchange.request_id,
+        }
+        with self._tracer.span(operation, trace, attributes) as context.trace:
+            yield context
+
+    def _answer(self, exchange: Exchange, response: HttpResponse) -> Answer:
+        if not 200 <= response.status_code <= 999:
+            self._link.log.warning("%s: the actor answered with status %d: sent as 502", exchange.path, response.status_code)
+            raise exchange.refuse(502)
+        lines, left_out = response_lines(response.header, self._config.cache_control)
         if left_out:
             self._link.log.warning("response headers left out, since they cannot be sent: %s", ", ".join(left_out))
-        response = web.Response(status=answer.status_code, headers=header, body=answer.body)
-        response["given"] = frozenset(name.lower() for name in header)
-        return response
+        return Answer(response.status_code, lines, response.body)
 
 
-def http_request(request: web.Request, body: bytes) -> HttpRequest:
-    """The request as the contract has it; header values with other than visible ASCII are left out."""
-    header: dict[str, list[str]] = {}
-    for name, value in request.headers.items():
-        if not _UNPRINTABLE.search(value):
-            header.setdefault(name.lower(), []).append(value)
-    url = request.rel_url
-    return HttpRequest(request.method.upper(), url.raw_path or "/", url.raw_query_string, header, body)
-
-
-def response_header(given: dict[str, list[str]], cache_control: str | None) -> tuple[CIMultiDict[str], list[str]]:
+def response_lines(given: dict[str, list[str]], cache_control: str | None) -> tuple[Lines, list[str]]:
     """The header lines to send, without those of the connection, and the names of those that HTTP does not allow."""
-    header: CIMultiDict[str] = CIMultiDict()
+    lines: Lines = []
     left_out = []
-    lines = {"cache-control": [cache_control]} if cache_control else {}
-    for name, values in (lines | {name.lower(): values for name, values in given.items()}).items():
-        if name in _OF_THE_CONNECTION:
+    cached = cache_control is None
+    for name, values in given.items():
+        lower = name.lower()
+        if lower in OF_THE_CONNECTION:
             continue
+        cached = cached or lower == "cache-control"
+        known = _TOKEN.fullmatch(name) is not None
         for value in values:
-            if _TOKEN.fullmatch(name) and not _CONTROL.search(value):
-                header.add(name, value.strip(" \t"))
+            if known and ((value.isascii() and value.isprintable()) or not _CONTROL.search(value)):
+                lines.append((lower, value.strip(" \t")))
             else:
                 left_out.append(repr(name))
-    return header, left_out
+    if not cached and cache_control:
+        lines.append(("cache-control", cache_control))
+    return lines, left_out

@@ -74,8 +74,3 @@ def test_json_in_base64_comes_before_json_and_that_before_single_values(padding:
 def test_a_content_length_beyond_one_gigabyte_or_no_size_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="max_content_len"):
         load({"max_content_len": text})
-
-
-def test_a_manifest_that_asks_for_tls_is_refused_rather_than_served_in_the_clear() -> None:
-    with pytest.raises(InvalidArgument, match="tls: HTTPS is not served"):
-        HttpServerConfig.load(Layer("link values", {"config_json": '{"tls": {"cert_file": "a.pem", "priv_key_file": "b.pem"}}'}))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,9 +21,6 @@ from provider_sdk.transport.base import Message, Transport
 
 log = logging.getLogger("provider.calls")
 LARGEST_ARGUMENT = 1 << 30
-LONGEST_TRACESTATE = 4096
-# W3C Trace Context, version 00, and what later versions add behind it.
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[ -~]{0,256})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +141,4 @@ class Server:
 
 
 def _trace(carrier: Mapping[str, str] | None) -> TraceContext | None:
-    if not carrier:
-        return None
-    parent, state = carrier.get("traceparent") or "", carrier.get("tracestate") or ""
-    if not _TRACEPARENT.fullmatch(parent):
-        return None
-    return TraceContext(parent, state if len(state) <= LONGEST_TRACESTATE and state.isprintable() else "")
+    return TraceContext.parse(carrier.get("traceparent") or "", carrier.get("tracestate") or "") if carrier else None

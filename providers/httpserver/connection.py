@@ -1,0 +1,178 @@
+"""One connection: aiohttp's, with the limits and deadlines that it has not, and answers of ours to what is not HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import ssl
+from typing import TYPE_CHECKING, Any, cast
+
+from aiohttp import StreamReader, web
+from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, HttpProcessingError, LineTooLong
+
+from providers.httpserver.answer import Answer
+from providers.httpserver.forwarded import plain_address
+from providers.httpserver.limits import Limits
+from providers.httpserver.pages import bare, page
+
+if TYPE_CHECKING:
+    from providers.httpserver.listener import Listener
+
+log = logging.getLogger("provider.http")
+
+LINGER = 1.0
+_UNKNOWN_METHOD = re.compile(r"""b["'][!#$%&*+.^_`|~0-9A-Za-z-]+ """)
+
+
+class Connection(web.RequestHandler):
+    """Counts what arrives, so that a head that is late or long ends the connection.
+
+    `impatient`: the connection is closed at once behind the response, without waiting for what the client still sends.
+    """
+
+    __slots__ = ("_body", "_head_bytes", "_head_timer", "_heads", "_listener", "_long_head", "impatient", "limits", "peer", "release")
+
+    def __init__(self, listener: Listener, limits: Limits, release: Any) -> None:
+        # A line that is one byte too long for a header is told from a target that is too long by the limit in the error.
+        field = limits.max_header_line + (limits.max_header_line == limits.max_uri)
+        super().__init__(
+            listener.server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=limits.idle_timeout,
+            access_log=None,  # type: ignore[arg-type]  # None is no access log, whatever the annotation says
+            max_line_size=limits.max_uri,
+            max_field_size=field,
+            max_headers=limits.max_header_count,
+            lingering_time=LINGER,
+            auto_decompress=False,
+        )
+        self.limits = limits
+        self.release = release
+        self.impatient = False
+        self.peer = ""
+        self._listener = listener
+        self._heads = 0
+        self._head_bytes = 0
+        self._body: StreamReader | None = None
+        self._long_head = False
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def ending(self) -> bool:
+        """Whether the next response is the last one."""
+        return self._listener.draining
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has served requests and waits for the next, of which nothing has arrived."""
+        return self._waiter is not None and self._heads > 0 and not self._head_bytes
+
+    @property
+    def fresh(self) -> bool:
+        """Whether no whole request has arrived yet."""
+        return self._heads == 0
+
+    @property
+    def long_head(self) -> bool:
+        """Whether the last head may be longer than max_header: it is to be measured."""
+        return self._long_head
+
+    def now(self) -> float:
+        """The loop's time."""
+        return self._loop.time()
+
+    def tls_object(self) -> ssl.SSLObject | None:
+        """The TLS side of the connection, if it has one."""
+        return None if self.transport is None else self.transport.get_extra_info("ssl_object")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        name = transport.get_extra_info("peername")
+        self.peer = plain_address(name[0]) if name else ""
+        # With no bytes kept back here, `drain` means that the system has taken all.
+        cast("asyncio.Transport", transport).set_write_buffer_limits(high=0)
+        self._head_timer = self._loop.call_later(self.limits.header_timeout, self._head_is_late)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """See asyncio.Protocol."""
+        self.release()
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        in_body = self._body is not None and not self._body.is_eof()
+        super().data_received(data)
+        if self._request_count != self._heads:
+            self._body = self._messages[-1][1] if self._messages else None
+            self._long_head = self._head_bytes + len(data) > self.limits.max_header
+            self._heads = self._request_count
+            self._head_bytes = 0
+            self._stop_timer()
+        elif data and not in_body:
+            self._head_bytes += len(data)
+            if self._head_timer is None:
+                self._head_timer = self._loop.call_later(self.limits.header_timeout, self._head_is_late)
+            if self._head_bytes > self.limits.max_header + self.limits.max_uri:
+                self._last_word(431)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self._current_request is not None or self._messages:
+            # The next request waits behind one that is being served.
+            self._head_timer = self._loop.call_later(self.limits.header_timeout, self._head_is_late)
+        elif self._head_bytes:
+            self._last_word(408)
+        else:
+            self.force_close()
+
+    def _last_word(self, status: int) -> None:
+        self._listener.counts.answered(status)
+        if self.transport is not None:
+            self.transport.write(bare(status))
+        self.force_close()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """The answer to what is not HTTP, or to a fault of ours."""
+        if request.writer.output_size > 0:
+            raise ConnectionResetError("the response has begun")
+        if isinstance(exc, HttpProcessingError):
+            found, detail = self._judgement(exc)
+            log.debug("%s: %d: %s", self.peer, found, " ".join(str(exc).split()))
+            return page(found, detail=detail, end=True)
+        log.error("a request failed: %s", exc, exc_info=exc)
+        return page(500, request.headers.get("Accept", ""), end=True)
+
+    def _judgement(self, error: HttpProcessingError) -> tuple[int, str]:
+        if isinstance(error, LineTooLong):
+            return (414 if str(error.args[1]) == str(self.max_line_size) else 431), ""
+        text = str(error.message)
+        if "Too many headers" in text:
+            return 431, ""
+        if isinstance(error, BadHttpMethod):
+            if "HTTPS" in text:
+                return 400, "This port speaks HTTP, and the request is HTTPS."
+            if _UNKNOWN_METHOD.search(text):
+                return 501, ""
+        if isinstance(error, BadStatusLine) and "Invalid HTTP version" in text:
+            return 505, ""
+        return 400, ""
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """What aiohttp calls an unhandled exception: a client that went at a bad moment is none."""
+        error = kw.get("exc_info")
+        if not isinstance(error, (web.RequestPayloadError, web.PayloadAccessError, ConnectionError)):
+            super().log_exception(*args, **kw)
+
+    def answered(self, answer: Answer) -> None:
+        """A response has been written, or the client has gone."""
+        self._listener.answered(answer)

@@ -1,0 +1,338 @@
+"""Listening sockets: each is shared by the links at its address, which come, change and go without a gap."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import resource
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from provider_sdk import AlreadyExists, Unavailable
+from provider_sdk.metrics import Metrics
+from providers.httpserver import tls
+from providers.httpserver.answer import Answer
+from providers.httpserver.connection import Connection
+from providers.httpserver.counts import Counts
+from providers.httpserver.exchange import Exchange
+from providers.httpserver.forwarded import plain_address
+from providers.httpserver.limits import Budget, Limits
+from providers.httpserver.pages import bare
+from providers.httpserver.request import Request, bare_host
+from providers.httpserver.routes import Routes
+from providers.httpserver.site import Site
+
+log = logging.getLogger("provider.http")
+
+BACKLOG = 1024
+FILES_BESIDE = 64
+TLS_GOODBYE = 1.0
+READ_WITHIN = 0.01
+FIRST_REQUEST_WITHIN = 0.1
+REFUSED_LINGER = 0.5
+MOST_REFUSED_LINGERING = 128
+_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+Address = tuple[str, int]
+
+
+class Listener:
+    """One listening socket, its connections and its routes."""
+
+    def __init__(self, address: Address, counts: Counts, budget: Budget) -> None:
+        self.address = address
+        self.routes: Routes[Site] = Routes()
+        self.draining = False
+        self.counts = counts
+        self.server = web.Server(self._respond, request_factory=Request)  # type: ignore[arg-type]  # it makes its own kind, and gets it
+        self._budget = budget
+        self._limits: Limits | None = None
+        self._tls: ssl.SSLContext | None = None
+        self._socket: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
+        self._opening: set[asyncio.Task[None]] = set()
+        self._clients: dict[str, int] = {}
+        self._count = 0
+        self._lingering = 0
+        self._gone = asyncio.Event()
+
+    @property
+    def connections(self) -> int:
+        """How many stand, or are being made."""
+        return self._count
+
+    def open(self) -> None:
+        """Begin to listen; Unavailable with one line where that is not possible."""
+        host, port = self.address
+        try:
+            self._socket = _listening(host, port)
+        except OSError as error:
+            raise Unavailable(_refusal(self.address, error)) from error
+        self._accepting = asyncio.create_task(self._accept(self._socket), name=f"accept {text(self.address)}")
+
+    def tell(self, owner: str) -> None:
+        """Log where it listens."""
+        assert self._socket is not None
+        log.info("listening on %s://%s", "https" if self._tls else "http", text(self._socket.getsockname()[:2]), extra={"link": owner})
+
+    def add(self, site: Site) -> None:
+        """Have `site` answer on its routes; AlreadyExists where another link has one of them or the address speaks otherwise."""
+        others = [other for other in self.routes if other.owner != site.owner]
+        if others and bool(others[0].certificates) != bool(site.certificates):
+            speaks = "HTTPS" if others[0].certificates else "HTTP"
+            taken = f"address {text(self.address)} speaks {speaks} for the link {others[0].owner}"
+            raise AlreadyExists(f"{taken}: give this one another address")
+        self.routes.add(site.config.hosts, site.config.path_prefix, site, text(self.address))
+        self._settle()
+
+    def remove(self, site: Site) -> None:
+        """Have `site` get no more requests."""
+        self.routes.remove(site)
+        self._settle()
+
+    def _settle(self) -> None:
+        sites = list(self.routes)
+        if sites:
+            self._limits = Limits.of(site.config for site in sites)
+            newest_first = [site.certificates for site in reversed(sites) if site.certificates]
+            self._tls = tls.front(newest_first) if newest_first else None
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, name = await loop.sock_accept(listening)
+            except OSError as error:
+                if error.errno in _OUT_OF_FILES:
+                    log.error("no more connections at %s: %s: raise the limit of open files", text(self.address), error.strerror)
+                    await asyncio.sleep(0.5)
+                continue
+            self._admit(accepted, name)
+
+    def _admit(self, accepted: socket.socket, name: tuple[str, int]) -> None:
+        accepted.setblocking(False)
+        limits = self._limits
+        assert limits is not None
+        client = plain_address(name[0])
+        of_client = self._clients.get(client, 0)
+        if self._count >= limits.max_connections:
+            self._turn_away(accepted, "address")
+        elif of_client >= limits.max_connections_per_client and not any(site.proxies.trusts(client) for site in self.routes):
+            self._turn_away(accepted, "client")
+        else:
+            self._count += 1
+            self._clients[client] = of_client + 1
+            task = asyncio.create_task(self._take(accepted, client, limits), name="connection")
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+    async def _take(self, accepted: socket.socket, client: str, limits: Limits) -> None:
+        released = False
+
+        def release() -> None:
+            nonlocal released
+            if not released:
+                released = True
+                self._release(client)
+
+        loop = asyncio.get_running_loop()
+        secure = self._tls
+        options = {} if secure is None else {"ssl_handshake_timeout": limits.header_timeout, "ssl_shutdown_timeout": TLS_GOODBYE}
+        try:
+            await loop.connect_accepted_socket(lambda: Connection(self, limits, release), accepted, ssl=secure, **options)
+        except (OSError, asyncio.CancelledError) as error:
+            log.debug("%s: no connection: %s", client, error)
+            accepted.close()
+            release()
+
+    def _release(self, client: str) -> None:
+        self._count -= 1
+        left = self._clients[client] - 1
+        if left:
+            self._clients[client] = left
+        else:
+            del self._clients[client]
+        if not self._count:
+            self._gone.set()
+
+    def _turn_away(self, accepted: socket.socket, reason: str) -> None:
+        """503 at once. What the client has sent is unread, so that closing now would take the answer back."""
+        self.counts.refused.add(reason)
+        if self._tls is None:
+            with contextlib.suppress(OSError):
+                accepted.send(bare(503))
+                accepted.shutdown(socket.SHUT_WR)
+        if self._lingering >= MOST_REFUSED_LINGERING:
+            accepted.close()
+            return
+        self._lingering += 1
+        asyncio.get_running_loop().call_later(REFUSED_LINGER, self._forget, accepted)
+
+    def _forget(self, accepted: socket.socket) -> None:
+        self._lingering -= 1
+        accepted.close()
+
+    async def _respond(self, request: Request) -> Answer:
+        exchange = Exchange(request, self._budget)
+        connection = exchange.connection
+        if connection.long_head and request.head_size() > connection.limits.max_header:
+            return exchange.page(431, end=True)
+        host = request.asked_host()
+        if host is None:
+            return exchange.page(400, detail="The Host header names no host.", end=True)
+        if request.method == "CONNECT":
+            return exchange.page(405, detail="This server is no proxy.", end=True)
+        site = self._site(exchange, host)
+        if site is None:
+            return exchange.page(404)
+        return await site.respond(exchange)
+
+    def _site(self, exchange: Exchange, host: str) -> Site | None:
+        first = self.routes.find(host, exchange.path)
+        if first is None or not first.proxies.configured:
+            return first
+        # A trusted proxy knows better which host was asked for.
+        asked = first.client(exchange).asked_host
+        return self.routes.find(bare_host(asked) or "", exchange.path) if asked else first
+
+    def answered(self, answer: Answer) -> None:
+        """A response has been written."""
+        self.counts.answered(answer.status)
+        if answer.tell is not None:
+            answer.tell(answer)
+
+    async def close(self) -> None:
+        """Accept no more, and let the requests that came finish; `end` follows."""
+        self._stop_accepting()
+        # What the system has received already is read before a connection counts as idle.
+        await asyncio.sleep(READ_WITHIN)
+        self.draining = True
+        self._end_connections(lambda one: one.idle)
+        if any(one.fresh for one in self._connections()):
+            await asyncio.sleep(FIRST_REQUEST_WITHIN)
+            self._end_connections(lambda one: one.idle or one.fresh)
+        while self._count:
+            self._gone.clear()
+            await self._gone.wait()
+
+    def end(self) -> None:
+        """Close what is left."""
+        self.draining = True
+        self._stop_accepting()
+        self._end_connections(lambda one: True)
+        for task in self._opening:
+            task.cancel()
+
+    def _connections(self) -> list[Connection]:
+        return [one for one in self.server.connections if isinstance(one, Connection)]
+
+    def _end_connections(self, which: Callable[[Connection], bool]) -> None:
+        for connection in self._connections():
+            if which(connection):
+                connection.force_close()
+
+    def _stop_accepting(self) -> None:
+        if self._accepting is not None:
+            self._accepting.cancel()
+        listening, self._socket = self._socket, None
+        if listening is None:
+            return
+        with contextlib.suppress(OSError):
+            while True:
+                self._admit(*listening.accept())
+        listening.close()
+
+
+class Listeners:
+    """The listeners of a provider by address."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._open: dict[tuple[Address, str], Listener] = {}
+        self.budget = Budget()
+        self.counts = Counts(metrics, lambda: sum(listener.connections for listener in self._open.values()), lambda: self.budget.held)
+
+    @asynccontextmanager
+    async def serve(self, site: Site) -> AsyncIterator[None]:
+        """Have `site` answer at its address, in place of whatever of the same link answers on its routes.
+
+        AlreadyExists where another link has a route of it, Unavailable where the system refuses the address. Cancelled while leaving:
+        what is unfinished is answered 503.
+        """
+        address = site.config.bind
+        # Port 0 is another port for each owner, but the same one again for a changed link of an owner.
+        key = (address, site.owner if address[1] == 0 else "")
+        listener = self._open.get(key)
+        if listener is None:
+            listener = Listener(address, self.counts, self.budget)
+            listener.add(site)
+            listener.open()
+            self._open[key] = listener
+            listener.tell(site.owner)
+        else:
+            listener.add(site)
+        try:
+            yield
+        finally:
+            await self._leave(key, listener, site)
+
+    async def _leave(self, key: tuple[Address, str], listener: Listener, site: Site) -> None:
+        # The last site stays, for the requests that come over the connections that are there.
+        last = list(listener.routes) == [site]
+        try:
+            if last:
+                del self._open[key]
+                await listener.close()
+            else:
+                listener.remove(site)
+            await site.finished()
+        except asyncio.CancelledError:
+            await site.cut_off()
+            raise
+        finally:
+            if last:
+                listener.end()
+
+
+def text(address: Address) -> str:
+    """`127.0.0.1:80`, `[::1]:80`."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    _raise_file_limit()
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if host == "::":
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listening.setblocking(False)
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
+
+
+def _raise_file_limit() -> None:
+    """A host starts its providers with room for a thousand files; each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and (hard == resource.RLIM_INFINITY or soft < hard):
+        wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
+def _refusal(address: Address, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"address {text(address)} is in use: another program listens there; end it or give this link another address"
+    if error.errno == errno.EACCES:
+        return f"cannot listen on {text(address)}: {error.strerror}: ports below 1024 need a right of their own"
+    return f"cannot listen on {text(address)}: {error.strerror}"

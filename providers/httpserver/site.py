@@ -1,0 +1,154 @@
+"""What one link serves: the rules that every request of it passes, and the requests in progress."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+import uuid
+from collections.abc import Awaitable, Callable
+
+from providers.httpserver import gzip
+from providers.httpserver.access import AccessLog, Entry
+from providers.httpserver.answer import Answer
+from providers.httpserver.config import HttpServerConfig
+from providers.httpserver.cors import Cors
+from providers.httpserver.counts import Counts
+from providers.httpserver.exchange import Exchange, Refused
+from providers.httpserver.forwarded import Client, Proxies
+from providers.httpserver.tls import Certificates
+
+Handler = Callable[[Exchange], Awaitable[Answer]]
+"""Has a request answered by the link's program; Refused where the answer is ours."""
+
+CUT_WITHIN = 0.05
+_REQUEST_ID = re.compile(r"[!-~]{1,128}")
+
+
+class Site:
+    """The front of one link."""
+
+    def __init__(
+        self,
+        owner: str,
+        config: HttpServerConfig,
+        handle: Handler,
+        counts: Counts,
+        certificates: Certificates | None,
+        access: AccessLog | None,
+    ) -> None:
+        self.owner = owner
+        self.config = config
+        self.certificates = certificates
+        self.proxies = Proxies(config.trusted_proxies, config.trusted_header)
+        self._handle = handle
+        self._cors = Cors(config.cors)
+        self._counts = counts
+        self._access = access
+        self._in_progress: set[Exchange] = set()
+        self._idle = asyncio.Event()
+        self._id_header = config.request_id_header.lower()
+
+    def client(self, exchange: Exchange) -> Client:
+        """Who asks."""
+        if exchange.client is None:
+            connection = exchange.connection
+            exchange.client = self.proxies.client(connection.peer, "https" if self.certificates else "http", exchange.request.headers)
+        return exchange.client
+
+    async def respond(self, exchange: Exchange) -> Answer:
+        """The answer to a request, whatever happens."""
+        given = exchange.request.headers.get(self._id_header, "") if self._id_header else ""
+        exchange.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        self.client(exchange)
+        if len(self._in_progress) >= self.config.max_requests:
+            return self._dressed(exchange, exchange.page(503))
+        task = exchange.task = asyncio.current_task()
+        assert task is not None
+        self._in_progress.add(exchange)
+        try:
+            answer = await self._answer(exchange)
+        except Refused as refused:
+            answer = refused.answer
+        except asyncio.CancelledError:
+            if not exchange.cut or task.uncancel():
+                exchange.over()
+                raise
+            answer = exchange.page(503, end=True)
+        except BaseException:
+            exchange.over()
+            raise
+        finally:
+            self._in_progress.discard(exchange)
+            if not self._in_progress:
+                self._idle.set()
+        return self._dressed(exchange, answer)
+
+    async def _answer(self, exchange: Exchange) -> Answer:
+        config, request = self.config, exchange.request
+        if self.certificates is not None and self.certificates.asks_clients:
+            self._check_certificate(exchange, self.certificates)
+        judged = self._cors.judge(exchange.method, request.headers)
+        if isinstance(judged, Answer):
+            return judged
+        try:
+            if config.readonly_mode and exchange.method not in ("GET", "HEAD"):
+                answer = exchange.page(405)
+                answer.lines.append(("allow", "GET, HEAD"))
+            else:
+                answer = await self._handle(exchange)
+                exchange.hold_answer(len(answer.whole), config.max_body_memory)
+        except Refused as refused:
+            answer = refused.answer
+        if judged:
+            answer.lines = [(name, value) for name, value in answer.lines if not self._cors.owns(name)] + judged
+        if config.gzip:
+            await gzip.compress(answer, request.headers.get("Accept-Encoding", ""), config.gzip_min_size)
+        return answer
+
+    def _check_certificate(self, exchange: Exchange, certificates: Certificates) -> None:
+        """A client certificate counts for the name that it was shown under: another one may ask for another authority's."""
+        found = exchange.connection.tls_object()
+        if found is None or not certificates.owns(found.context):
+            raise exchange.refuse(421, end=True)
+        if certificates.requires_clients and not _shown(found):
+            raise exchange.refuse(403, detail="A client certificate is needed here.", end=True)
+
+    def _dressed(self, exchange: Exchange, answer: Answer) -> Answer:
+        if self._id_header:
+            answer.lines = [line for line in answer.lines if line[0] != self._id_header]
+            answer.lines.append((self._id_header, exchange.request_id))
+        answer.tell = lambda sent: self._sent(exchange, sent)
+        return answer
+
+    def _sent(self, exchange: Exchange, answer: Answer) -> None:
+        exchange.over()
+        seconds = exchange.connection.now() - exchange.since
+        self._counts.seconds.observe(seconds)
+        if self._access is not None:
+            request, client = exchange.request, self.client(exchange)
+            agent, referer = request.headers.get("User-Agent", ""), request.headers.get("Referer", "")
+            version = f"HTTP/{request.version.major}.{request.version.minor}"
+            asked = (client.address, exchange.method, request.target, version, client.host, referer, agent)
+            self._access.write(Entry(*asked, answer.status, answer.sent, seconds, exchange.request_id))
+
+    async def finished(self) -> None:
+        """Returns when no request is in progress."""
+        while self._in_progress:
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def cut_off(self) -> None:
+        """Have the requests in progress answered 503 now."""
+        tasks = []
+        for exchange in self._in_progress:
+            exchange.cut = True
+            if exchange.task is not None:
+                exchange.task.cancel()
+                tasks.append(exchange.task)
+        if tasks:
+            await asyncio.wait(tasks, timeout=CUT_WITHIN)
+
+
+def _shown(connection: ssl.SSLObject) -> bool:
+    return connection.getpeercert(binary_form=True) is not None
