@@ -167,7 +167,7 @@ class Runtime:
             from provider_sdk.runtime.exposition import serve
 
             try:
-                await serve(self._settings.metrics_address, self._metrics)
+                await serve(self._settings.metrics_address, self._metrics, self.health)
             except (ProviderError, OSError) as error:
                 log.error("metrics_address %s: %s", self._settings.metrics_address, error)
 
