@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import ssl
-import uuid
 from collections.abc import Awaitable, Callable
 
 from providers.httpserver import gzip
@@ -59,7 +59,7 @@ class Site:
     async def respond(self, exchange: Exchange) -> Answer:
         """The answer to a request, whatever happens."""
         given = exchange.request.headers.get(self._id_header, "") if self._id_header else ""
-        exchange.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        exchange.request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
         self.client(exchange)
         if len(self._in_progress) >= self.config.max_requests:
             return self._dressed(exchange, exchange.page(503))
