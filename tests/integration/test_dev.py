@@ -102,6 +102,7 @@ def test_up_serves_a_manifest_and_shows_each_request(terminal: Terminal, manner:
         assert (status, text.strip()) == (200, "3")
         until(lambda: "NumberGen.RandomInRange {min: 3, max: 3} → 3" in terminal.output())
         assert "GET /random?min=3&max=3" in terminal.output()
+        assert f"listening on http://127.0.0.1:{terminal.port}/   ← open it in a browser" in terminal.output()
         assert f"curl http://127.0.0.1:{terminal.port}/" in terminal.output()
 
 
@@ -115,6 +116,18 @@ def test_run_needs_no_manifest_and_manifest_writes_what_it_did(terminal: Termina
     assert f"file://{actor}" in (terminal.folder / "wadm.yaml").read_text()
     with terminal.running("up", "wadm.yaml"):
         assert terminal.get("/guid")[0] == 200
+
+
+def test_a_contract_that_nobody_serves_is_left_out_with_a_warning(terminal: Terminal) -> None:
+    actor = str(shutil.copy(EXAMPLES / "hello" / "hello.wasm", terminal.folder))
+    contracts = ("wasmcloud:httpserver", "acme:nothing", "wasmcloud:numbergen")
+    assert terminal.type("sign", actor, *(word for contract in contracts for word in ("--cap", contract))).returncode == 0
+    written = terminal.type("manifest", actor)
+    assert (written.returncode, written.stderr.count("\n"), "acme:nothing" in written.stdout) == (0, 1, False)
+    assert "no installed provider serves acme:nothing" in written.stderr
+    with terminal.running("run", actor, "--port", str(terminal.port)):
+        assert terminal.get("/guid")[0] == 200
+        assert terminal.output().count("no installed provider serves acme:nothing") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
