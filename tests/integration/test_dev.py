@@ -130,6 +130,19 @@ def test_a_contract_that_nobody_serves_is_left_out_with_a_warning(terminal: Term
         assert terminal.output().count("no installed provider serves acme:nothing") == 1
 
 
+def test_a_page_is_told_of_by_its_kind_and_size(terminal: Terminal) -> None:
+    with terminal.running("up", str(terminal.example("hello"))):
+        assert terminal.get("/style.css")[0] == 200
+        until(lambda: re.search(r"GET /style\.css  \(httpserver → Hello\) → 200 text/css, \d+\.\d kB", terminal.output()))
+
+
+def test_check_asks_the_hello_example_and_ends(terminal: Terminal) -> None:
+    done = terminal.type("up", str(terminal.example("hello")), "--check")
+    assert done.returncode == 0, done.stdout
+    assert "ok   GET / as a browser does → 200 text/html with the number " in done.stdout
+    assert done.stdout.endswith(" passed, 0 failed\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_whatever_ends_it_leaves_no_process_and_no_folder(terminal: Terminal, number: signal.Signals) -> None:
     with terminal.running("up", str(terminal.example("hello"))) as process:
