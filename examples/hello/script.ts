@@ -37,6 +37,7 @@ form.addEventListener("submit", async (event) => {
     put("asked", "GET " + path);
     put("drawn", "draws " + text + " from " + form.min.value + " to " + form.max.value);
     put("fact-path", path);
+    find("counted")?.parentElement.remove(); // this request is no visit
     put("fact-x-request-id", answer.headers.get("x-request-id"));
   } catch {
     complain("No answer came. Is the demo still running?");

@@ -17,7 +17,7 @@ body {
   background: var(--paper); color: var(--ink); font: 1rem/1.55 system-ui, sans-serif;
 }
 h1 { font-size: clamp(1.75rem, 5vw, 2.75rem); line-height: 1.15; letter-spacing: -0.02em; text-wrap: balance; }
-h2 { font-size: 1.25rem; letter-spacing: -0.01em; }
+h2 { font-size: 1.25rem; line-height: 1.3; letter-spacing: -0.01em; }
 .tile h2 { font-size: 0.95rem; letter-spacing: 0; color: var(--soft); }
 .tile h2 + * { margin-top: 0.5rem; }
 p { text-wrap: pretty; }
@@ -29,7 +29,7 @@ main > * { margin-top: clamp(1.75rem, 4vw, 3rem); }
 .tile { padding: 1.5rem; background: var(--sheet); border: 1px solid var(--line); border-radius: 1rem; }
 output { display: block; font-size: clamp(5rem, 18vw, 8.5rem); }
 output, .count { font-weight: 700; line-height: 1.1; letter-spacing: -0.04em; font-variant-numeric: tabular-nums; color: var(--accent); }
-output.long { font-size: clamp(2.5rem, 11vw, 5.5rem); }
+output.long { font-size: clamp(2rem, 11vw, 5.5rem); }
 form { display: flex; flex-wrap: wrap; align-items: center; gap: 0.75rem; margin-top: 1rem; }
 input, button { font: inherit; padding: 0.45rem 0.75rem; border: 1px solid var(--soft); border-radius: 0.6rem; }
 label { display: flex; align-items: center; gap: 0.5rem; }
