@@ -80,6 +80,7 @@ class Http:
             port = free_port()
             responder = yardstick(self.natsraw, "answer", str(self.nats_port), SUBJECT, SUBJECT, f"@{answer}")
             async with responder, yardstick(program, str(port), str(self.nats_port), SUBJECT, str(size)):
+                await asyncio.to_thread(ask, port, an_answer())
                 ports = {"httpnats": port, "unsigned": unsigned.port, "signed": signed.port}
                 for number in range(rounds + 1):
                     loads, cpu = {}, signed.running.cpu_seconds()
@@ -149,12 +150,12 @@ def an_answer() -> bytes:
     return encode_response(InvocationResponse(response, "0189f7a0-4b5c-4d7e-8c1d-2f3a4b5c6d7e", None, len(response)))
 
 
-def ask(port: int) -> None:
-    """One request as wrk makes it."""
+def ask(port: int, answer: bytes = BODY) -> None:
+    """One request as wrk makes it; Unavailable where another answer comes."""
     connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     connection.putrequest("GET", "/rpc", skip_accept_encoding=True)
     connection.endheaders()
-    expect(connection, BODY)
+    expect(connection, answer)
     connection.close()
 
 
@@ -172,4 +173,4 @@ def expect(connection: HTTPConnection, body: bytes) -> None:
     """Read the answer; Unavailable where it is another one."""
     response = connection.getresponse()
     if (response.status, answered := response.read()) != (200, body):
-        raise Unavailable(f"the httpserver answered {response.status} with {len(answered)} bytes instead of 200")
+        raise Unavailable(f"port {connection.port} answered {response.status} with {len(answered)} bytes, not 200 with {len(body)}")
