@@ -105,7 +105,7 @@ class _Subscription:
         except Exception as error:
             self._failed(error)
 
-    def _call(self, message: Msg) -> None:
+    def _call(self, message: Message) -> None:
         try:
             self.handler(message)
         except Exception as error:
