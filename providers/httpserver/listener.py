@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import itertools
 import logging
 import resource
 import socket
@@ -31,6 +32,7 @@ from providers.httpserver.site import Site
 log = logging.getLogger("provider.http")
 
 BACKLOG = 1024
+AT_A_TIME = 32
 FILES_BESIDE = 64
 TLS_GOODBYE = 1.0
 READ_WITHIN = 0.01
@@ -67,6 +69,11 @@ class Listener:
         """How many stand, or are being made."""
         return self._count
 
+    @property
+    def secure(self) -> bool:
+        """Whether new connections are TLS."""
+        return self._tls is not None
+
     def open(self) -> None:
         """Begin to listen; Unavailable with one line where that is not possible."""
         host, port = self.address
@@ -92,20 +99,25 @@ class Listener:
         self._settle()
 
     def remove(self, site: Site) -> None:
-        """Have `site` get no more requests."""
+        """Have `site` get no more requests. After the last one, what is left is closed."""
         self.routes.remove(site)
-        self._settle()
+        if not list(self.routes):
+            self._end()
+        elif not self.draining:
+            self._settle()
 
     def _settle(self) -> None:
         sites = list(self.routes)
-        if sites:
-            self._limits = Limits.of(site.config for site in sites)
-            newest_first = [site.certificates for site in reversed(sites) if site.certificates]
-            self._tls = tls.front(newest_first) if newest_first else None
+        self._limits = Limits.of(site.config for site in sites)
+        newest_first = [site.certificates for site in reversed(sites) if site.certificates]
+        self._tls = tls.front(newest_first) if newest_first else None
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        for number in itertools.count():
+            if number % AT_A_TIME == 0:
+                # sock_accept gives nobody else a turn while clients wait.
+                await asyncio.sleep(0)
             try:
                 accepted, name = await loop.sock_accept(listening)
             except OSError as error:
@@ -147,8 +159,8 @@ class Listener:
         try:
             await loop.connect_accepted_socket(lambda: Connection(self, limits, release), accepted, ssl=secure, **options)
         except (OSError, asyncio.CancelledError) as error:
+            # The socket is the transport's, which closes it.
             log.debug("%s: no connection: %s", client, error)
-            accepted.close()
             release()
 
     def _release(self, client: str) -> None:
@@ -181,6 +193,8 @@ class Listener:
     async def _respond(self, request: Request) -> Answer:
         exchange = Exchange(request, self._budget)
         connection = exchange.connection
+        if request.version.major != 1:
+            return exchange.page(505, end=True)
         if connection.long_head and request.head_size() > connection.limits.max_header:
             return exchange.page(431, end=True)
         host = request.asked_host()
@@ -208,7 +222,16 @@ class Listener:
             answer.tell(answer)
 
     async def close(self) -> None:
-        """Accept no more, and let the requests that came finish; `end` follows."""
+        """Accept no more, and let the requests that came finish. The last site to be removed ends what is left."""
+        if self._accepting is not None:
+            self._accepting.cancel()
+            self._accepting = None
+            await self._end_idle()
+        while self._count:
+            self._gone.clear()
+            await self._gone.wait()
+
+    async def _end_idle(self) -> None:
         self._stop_accepting()
         # What the system has received already is read before a connection counts as idle.
         await asyncio.sleep(READ_WITHIN)
@@ -217,14 +240,9 @@ class Listener:
         if any(one.fresh for one in self._connections()):
             await asyncio.sleep(FIRST_REQUEST_WITHIN)
             self._end_connections(lambda one: one.idle or one.fresh)
-        while self._count:
-            self._gone.clear()
-            await self._gone.wait()
 
-    def end(self) -> None:
-        """Close what is left."""
+    def _end(self) -> None:
         self.draining = True
-        self._stop_accepting()
         self._end_connections(lambda one: True)
         for task in self._opening:
             task.cancel()
@@ -238,8 +256,6 @@ class Listener:
                 connection.force_close()
 
     def _stop_accepting(self) -> None:
-        if self._accepting is not None:
-            self._accepting.cancel()
         listening, self._socket = self._socket, None
         if listening is None:
             return
@@ -252,7 +268,8 @@ class Listener:
 class Listeners:
     """The listeners of a provider by address."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, stopping: Callable[[], bool]) -> None:
+        self._stopping = stopping
         self._open: dict[tuple[Address, str], Listener] = {}
         self.budget = Budget()
         self.counts = Counts(metrics, lambda: sum(listener.connections for listener in self._open.values()), lambda: self.budget.held)
@@ -282,11 +299,11 @@ class Listeners:
             await self._leave(key, listener, site)
 
     async def _leave(self, key: tuple[Address, str], listener: Listener, site: Site) -> None:
-        # The last site stays, for the requests that come over the connections that are there.
-        last = list(listener.routes) == [site]
+        # The last site of an address, and every one at the end of the process, still answers what comes over the connections there.
+        closes = self._stopping() or list(listener.routes) == [site]
         try:
-            if last:
-                del self._open[key]
+            if closes:
+                self._open.pop(key, None)
                 await listener.close()
             else:
                 listener.remove(site)
@@ -295,8 +312,8 @@ class Listeners:
             await site.cut_off()
             raise
         finally:
-            if last:
-                listener.end()
+            if closes:
+                listener.remove(site)
 
 
 def text(address: Address) -> str:

@@ -32,6 +32,16 @@ class Request(web.BaseRequest):
         else:
             self.path_text, self.query_text = _path_and_query(target)
 
+    @property
+    def upgrades(self) -> bool:
+        """Whether it asks for another protocol."""
+        return bool(self._message.upgrade)
+
+    @property
+    def expects(self) -> bool:
+        """Whether it has an Expect header."""
+        return "Expect" in self.headers
+
     def asked_host(self) -> str | None:
         """The host that is asked for, as `bare_host` gives it; HTTP/1.0 need not name any."""
         url = self._message.url
