@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import itertools
 import logging
 import resource
 import socket
@@ -38,6 +37,7 @@ TLS_GOODBYE = 1.0
 READ_WITHIN = 0.01
 FIRST_REQUEST_WITHIN = 0.1
 REFUSED_LINGER = 0.5
+OUT_OF_FILES_PAUSE = 0.5
 MOST_REFUSED_LINGERING = 128
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -54,20 +54,15 @@ class Listener:
         self.counts = counts
         self.server = web.Server(self._respond, request_factory=Request)  # type: ignore[arg-type]  # it makes its own kind, and gets it
         self._budget = budget
+        self._loop = asyncio.get_running_loop()
         self._limits: Limits | None = None
         self._tls: ssl.SSLContext | None = None
         self._socket: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
         self._opening: set[asyncio.Task[None]] = set()
         self._clients: dict[str, int] = {}
         self._count = 0
         self._lingering = 0
         self._gone = asyncio.Event()
-
-    @property
-    def connections(self) -> int:
-        """How many stand, or are being made."""
-        return self._count
 
     @property
     def secure(self) -> bool:
@@ -81,7 +76,7 @@ class Listener:
             self._socket = _listening(host, port)
         except OSError as error:
             raise Unavailable(_refusal(self.address, error)) from error
-        self._accepting = asyncio.create_task(self._accept(self._socket), name=f"accept {text(self.address)}")
+        self._begin()
 
     def tell(self, owner: str) -> None:
         """Log where it listens."""
@@ -112,20 +107,21 @@ class Listener:
         newest_first = [site.certificates for site in reversed(sites) if site.certificates]
         self._tls = tls.front(newest_first) if newest_first else None
 
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        for number in itertools.count():
-            if number % AT_A_TIME == 0:
-                # sock_accept gives nobody else a turn while clients wait.
-                await asyncio.sleep(0)
-            try:
-                accepted, name = await loop.sock_accept(listening)
-            except OSError as error:
-                if error.errno in _OUT_OF_FILES:
-                    log.error("no more connections at %s: %s: raise the limit of open files", text(self.address), error.strerror)
-                    await asyncio.sleep(0.5)
-                continue
-            self._admit(accepted, name)
+    def _accept(self) -> None:
+        """Take clients that wait, a few at a time so that the loop gets its turn."""
+        assert self._socket is not None
+        try:
+            for _ in range(AT_A_TIME):
+                self._admit(*self._socket.accept())
+        except OSError as error:
+            if error.errno in _OUT_OF_FILES:
+                log.error("no more connections at %s: %s: raise the limit of open files", text(self.address), error.strerror)
+                self._loop.remove_reader(self._socket)
+                self._loop.call_later(OUT_OF_FILES_PAUSE, self._begin)
+
+    def _begin(self) -> None:
+        if self._socket is not None:
+            self._loop.add_reader(self._socket, self._accept)
 
     def _admit(self, accepted: socket.socket, name: tuple[str, int]) -> None:
         accepted.setblocking(False)
@@ -139,6 +135,7 @@ class Listener:
             self._turn_away(accepted, "client")
         else:
             self._count += 1
+            self.counts.connections += 1
             self._clients[client] = of_client + 1
             task = asyncio.create_task(self._take(accepted, client, limits), name="connection")
             self._opening.add(task)
@@ -153,11 +150,10 @@ class Listener:
                 released = True
                 self._release(client)
 
-        loop = asyncio.get_running_loop()
         secure = self._tls
         options = {} if secure is None else {"ssl_handshake_timeout": limits.header_timeout, "ssl_shutdown_timeout": TLS_GOODBYE}
         try:
-            await loop.connect_accepted_socket(lambda: Connection(self, limits, release), accepted, ssl=secure, **options)
+            await self._loop.connect_accepted_socket(lambda: Connection(self, limits, release), accepted, ssl=secure, **options)
         except (OSError, asyncio.CancelledError) as error:
             # The socket is the transport's, which closes it.
             log.debug("%s: no connection: %s", client, error)
@@ -165,6 +161,7 @@ class Listener:
 
     def _release(self, client: str) -> None:
         self._count -= 1
+        self.counts.connections -= 1
         left = self._clients[client] - 1
         if left:
             self._clients[client] = left
@@ -184,7 +181,7 @@ class Listener:
             accepted.close()
             return
         self._lingering += 1
-        asyncio.get_running_loop().call_later(REFUSED_LINGER, self._forget, accepted)
+        self._loop.call_later(REFUSED_LINGER, self._forget, accepted)
 
     def _forget(self, accepted: socket.socket) -> None:
         self._lingering -= 1
@@ -223,16 +220,14 @@ class Listener:
 
     async def close(self) -> None:
         """Accept no more, and let the requests that came finish. The last site to be removed ends what is left."""
-        if self._accepting is not None:
-            self._accepting.cancel()
-            self._accepting = None
+        if self._socket is not None:
+            self._stop_accepting()
             await self._end_idle()
         while self._count:
             self._gone.clear()
             await self._gone.wait()
 
     async def _end_idle(self) -> None:
-        self._stop_accepting()
         # What the system has received already is read before a connection counts as idle.
         await asyncio.sleep(READ_WITHIN)
         self.draining = True
@@ -243,6 +238,7 @@ class Listener:
 
     def _end(self) -> None:
         self.draining = True
+        self._stop_accepting()
         self._end_connections(lambda one: True)
         for task in self._opening:
             task.cancel()
@@ -259,6 +255,7 @@ class Listener:
         listening, self._socket = self._socket, None
         if listening is None:
             return
+        self._loop.remove_reader(listening)
         with contextlib.suppress(OSError):
             while True:
                 self._admit(*listening.accept())
@@ -272,7 +269,7 @@ class Listeners:
         self._stopping = stopping
         self._open: dict[tuple[Address, str], Listener] = {}
         self.budget = Budget()
-        self.counts = Counts(metrics, lambda: sum(listener.connections for listener in self._open.values()), lambda: self.budget.held)
+        self.counts = Counts(metrics, lambda: self.budget.held)
 
     @asynccontextmanager
     async def serve(self, site: Site) -> AsyncIterator[None]:

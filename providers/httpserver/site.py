@@ -66,6 +66,7 @@ class Site:
         task = exchange.task = asyncio.current_task()
         assert task is not None
         self._in_progress.add(exchange)
+        self._counts.in_progress += 1
         try:
             answer = await self._answer(exchange)
         except Refused as refused:
@@ -80,6 +81,7 @@ class Site:
             raise
         finally:
             self._in_progress.discard(exchange)
+            self._counts.in_progress -= 1
             if not self._in_progress:
                 self._idle.set()
         return self._dressed(exchange, answer)
