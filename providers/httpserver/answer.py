@@ -67,6 +67,8 @@ class Answer(web.StreamResponse):
             await self._write(connection, request)
         finally:
             connection.answered(self)
+            # A task keeps its result, which would keep the task.
+            self.whole, self.tell = b"", None
         if not self._keep_alive:
             await connection.part(self, request)
 

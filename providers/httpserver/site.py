@@ -80,6 +80,7 @@ class Site:
             exchange.over()
             raise
         finally:
+            exchange.task = None
             self._in_progress.discard(exchange)
             self._counts.in_progress -= 1
             if not self._in_progress:
