@@ -137,6 +137,7 @@ class Runtime:
             self._spawn(self._start_extras(), "traces and metrics")
         end = await self._end
         log.info("stopping: %s", end.reason)
+        self._provider.stopping = True
         until = loop.time() + end.budget
         await self._host.stop_calls()
         cancelled = await self._dispatcher.drain(end.budget * 0.6)
