@@ -8,7 +8,6 @@ import errno
 import logging
 import resource
 import socket
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -22,6 +21,7 @@ from providers.httpserver.connection import Connection
 from providers.httpserver.counts import Counts
 from providers.httpserver.exchange import Exchange
 from providers.httpserver.forwarded import plain_address
+from providers.httpserver.hello import NotTls, asked_name
 from providers.httpserver.limits import Budget, Limits
 from providers.httpserver.pages import bare
 from providers.httpserver.request import Request, bare_host
@@ -53,7 +53,7 @@ class Listener:
         self.server = web.Server(self._respond, request_factory=Request)  # type: ignore[arg-type]  # it makes its own kind, and gets it
         self._budget = budget
         self._limits: Limits | None = None
-        self._tls: ssl.SSLContext | None = None
+        self._tls: list[tls.Certificates] = []
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._opening: set[asyncio.Task[None]] = set()
@@ -88,6 +88,10 @@ class Listener:
             speaks = "HTTPS" if others[0].certificates else "HTTP"
             taken = f"address {text(self.address)} speaks {speaks} for the link {others[0].owner}"
             raise AlreadyExists(f"{taken}: give this one another address")
+        if site.certificates:
+            clash = tls.disagreement(site.certificates, [other.certificates for other in others if other.certificates])
+            if clash:
+                raise AlreadyExists(clash)
         self.routes.add(site.config.hosts, site.config.path_prefix, site, text(self.address))
         self._settle()
 
@@ -100,8 +104,7 @@ class Listener:
         sites = list(self.routes)
         if sites:
             self._limits = Limits.of(site.config for site in sites)
-            newest_first = [site.certificates for site in reversed(sites) if site.certificates]
-            self._tls = tls.front(newest_first) if newest_first else None
+            self._tls = [site.certificates for site in reversed(sites) if site.certificates]
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -142,10 +145,19 @@ class Listener:
                 self._release(client)
 
         loop = asyncio.get_running_loop()
-        secure = self._tls
-        options = {} if secure is None else {"ssl_handshake_timeout": limits.header_timeout, "ssl_shutdown_timeout": TLS_GOODBYE}
+        secure, options = None, {}
         try:
+            if self._tls:
+                until = loop.time() + limits.header_timeout
+                async with asyncio.timeout_at(until):
+                    # An address has no name to ask for; the one that was connected to stands in for it.
+                    name = await asked_name(accepted) or plain_address(accepted.getsockname()[0])
+                secure = tls.pick(self._tls, name)
+                options = {"ssl_handshake_timeout": max(0.001, until - loop.time()), "ssl_shutdown_timeout": TLS_GOODBYE}
             await loop.connect_accepted_socket(lambda: Connection(self, limits, release), accepted, ssl=secure, **options)
+        except NotTls:
+            release()
+            self._farewell(accepted, bare(400, "This port speaks HTTPS, and the request is not."))
         except (OSError, asyncio.CancelledError) as error:
             log.debug("%s: no connection: %s", client, error)
             accepted.close()
@@ -162,11 +174,14 @@ class Listener:
             self._gone.set()
 
     def _turn_away(self, accepted: socket.socket, reason: str) -> None:
-        """503 at once. What the client has sent is unread, so that closing now would take the answer back."""
         self.counts.refused.add(reason)
-        if self._tls is None:
+        self._farewell(accepted, b"" if self._tls else bare(503))
+
+    def _farewell(self, accepted: socket.socket, answer: bytes) -> None:
+        """Close with `answer` as the last word. What the client has sent is unread, so that closing now would take it back."""
+        if answer:
             with contextlib.suppress(OSError):
-                accepted.send(bare(503))
+                accepted.send(answer)
                 accepted.shutdown(socket.SHUT_WR)
         if self._lingering >= MOST_REFUSED_LINGERING:
             accepted.close()

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 from provider_sdk import AlreadyExists
 
 ANY = ""
+LONGEST_NAME = 255
 
 
 class Owned(Protocol):
@@ -38,7 +39,7 @@ class Routes(Generic[S]):
 
     def add(self, hosts: list[str], prefix: str, site: S, address: str) -> None:
         """Have `site` answer; AlreadyExists, with a line that names the other, where another owner has one of the routes."""
-        keys = [(host.lower().rstrip("."), _bare(prefix)) for host in hosts or [ANY]]
+        keys = [(host, _bare(prefix)) for host in {plain_host(host) for host in hosts} or [ANY]]
         for host, path in keys:
             there = self._hosts.get(host, {}).get(path)
             if there and there[-1].owner != site.owner:
@@ -66,7 +67,7 @@ class Routes(Generic[S]):
         """The site for a request to `host` (without port, in lower case) and `path` as it was sent."""
         if self._only is not None:
             return self._only
-        for name in _from_precise_to_any(host):
+        for name in from_precise_to_any(host):
             for prefix, site in self._sorted.get(name, ()):
                 if not prefix or (path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/")):
                     return site
@@ -84,9 +85,15 @@ def _bare(prefix: str) -> str:
     return prefix.rstrip("/")
 
 
-def _from_precise_to_any(host: str) -> Iterator[str]:
+def plain_host(host: str) -> str:
+    """A configured host name as requests name it: in lower case, without a last dot or brackets."""
+    return host.lower().rstrip(".").strip("[]")
+
+
+def from_precise_to_any(host: str) -> Iterator[str]:
+    """`a.b.c`, `*.b.c`, `*.c`, ANY: what a host may be listed as."""
     yield host
-    rest = host
+    rest = host if len(host) <= LONGEST_NAME else ""
     while "." in rest:
         rest = rest.partition(".")[2]
         yield f"*.{rest}"

@@ -1,0 +1,92 @@
+"""The server name that a TLS client asks for, looked at before the handshake begins and left where it is.
+
+A context that takes another's place in the middle of a handshake (`sni_callback`) brings its certificate along, but neither its
+versions nor whether it asks clients for a certificate, and it takes up sessions that were made under other names, with the client
+certificate that was shown there. So the name is read first, and a connection has one context from its first byte on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+LONGEST = 32 * 1024
+_RECORD_HEAD = 5
+_HANDSHAKE, _CLIENT_HELLO = 22, 1
+_SERVER_NAME, _HOST_NAME = 0, 0
+_BEFORE_SESSION_ID = 4 + 2 + 32
+
+
+class NotTls(Exception):
+    """The client speaks something else."""
+
+
+async def asked_name(connection: socket.socket) -> str:
+    """The name in lower case, empty where the client gives none; NotTls, or ConnectionError when it goes before it has said."""
+    needed = _RECORD_HEAD
+    try:
+        while True:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, needed)
+            await _readable(connection)
+            data = connection.recv(LONGEST, socket.MSG_PEEK)
+            if data and data[0] != _HANDSHAKE:
+                raise NotTls
+            if len(data) < needed:
+                raise ConnectionResetError("the client went before it had greeted")
+            message, needed = _first_message(data)
+            if not needed:
+                return _name(message)
+            if needed > LONGEST:
+                raise ConnectionAbortedError("the client greets at great length")
+    finally:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
+
+async def _readable(connection: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    descriptor = connection.fileno()
+    loop.add_reader(descriptor, ready.set_result, None)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(descriptor)
+
+
+def _first_message(data: bytes) -> tuple[bytes, int]:
+    """The first handshake message, put together from its records; and how many bytes are needed to say more, 0 when it is whole."""
+    message, at = b"", 0
+    while True:
+        if len(data) < at + _RECORD_HEAD:
+            return b"", at + _RECORD_HEAD
+        if data[at] != _HANDSHAKE:
+            raise NotTls
+        end = at + _RECORD_HEAD + int.from_bytes(data[at + 3 : at + _RECORD_HEAD])
+        if len(data) < end:
+            return b"", end
+        message += data[at + _RECORD_HEAD : end]
+        if len(message) >= 4 and len(message) >= 4 + int.from_bytes(message[1:4]):
+            return message[: 4 + int.from_bytes(message[1:4])], 0
+        at = end
+
+
+def _name(hello: bytes) -> str:
+    """Of a ClientHello (RFC 8446 §4.1.2, RFC 6066 §3). What is not one is left to OpenSSL to refuse."""
+    if hello[0] != _CLIENT_HELLO:
+        raise NotTls
+    at = _BEFORE_SESSION_ID
+    for size in (1, 2, 1):  # session id, cipher suites, compression methods
+        at += size + int.from_bytes(hello[at : at + size])
+    for kind, content in _extensions(hello[at + 2 :]):
+        if kind == _SERVER_NAME and content[2:3] == bytes([_HOST_NAME]):
+            return content[5 : 5 + int.from_bytes(content[3:5])].decode("latin-1").lower()
+    return ""
+
+
+def _extensions(data: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while len(data) >= at + 4:
+        end = at + 4 + int.from_bytes(data[at + 2 : at + 4])
+        yield int.from_bytes(data[at : at + 2]), data[at + 4 : end]
+        at = end
