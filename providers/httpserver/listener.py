@@ -21,7 +21,7 @@ from providers.httpserver.connection import Connection
 from providers.httpserver.counts import Counts
 from providers.httpserver.exchange import Exchange
 from providers.httpserver.forwarded import plain_address
-from providers.httpserver.hello import NotTls, asked_name
+from providers.httpserver.hello import NotTls, read_hello
 from providers.httpserver.limits import Budget, Limits
 from providers.httpserver.pages import bare
 from providers.httpserver.request import Request, bare_host
@@ -150,9 +150,9 @@ class Listener:
             if self._tls:
                 until = loop.time() + limits.header_timeout
                 async with asyncio.timeout_at(until):
-                    # An address has no name to ask for; the one that was connected to stands in for it.
-                    name = await asked_name(accepted) or plain_address(accepted.getsockname()[0])
-                secure = tls.pick(self._tls, name)
+                    hello = await read_hello(accepted)
+                # An address has no name to ask for; the one that was connected to stands in for it.
+                secure = tls.pick(self._tls, hello.name or plain_address(accepted.getsockname()[0]), hello.groups)
                 options = {"ssl_handshake_timeout": max(0.001, until - loop.time()), "ssl_shutdown_timeout": TLS_GOODBYE}
             await loop.connect_accepted_socket(lambda: Connection(self, limits, release), accepted, ssl=secure, **options)
         except NotTls:

@@ -18,6 +18,10 @@ log = logging.getLogger("provider.http")
 LOOK_EVERY = 1.0
 # With forward secrecy and authenticated encryption; TLS 1.3 has no others.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+# Each with a context of its own, since a context has either one group or all that OpenSSL knows, and among those are some by which a
+# client that spends nothing has the server calculate for a fifth of a second (CVE-2002-20001).
+GROUPS = {0x1D: "X25519", 0x17: "prime256v1", 0x18: "secp384r1"}
+_WITHOUT_A_WORD = 0x17
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _ASKING = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 _CERTIFICATE = re.compile(rb"-----BEGIN ((?:TRUSTED |X509 )?CERTIFICATE)-----.+?-----END \1-----", re.DOTALL)
@@ -40,7 +44,7 @@ class Certificates:
         self.asks_clients = config.client_certificates != "none"
         self.requires_clients = config.client_certificates == "required"
         self.authorities: frozenset[bytes] = frozenset()
-        self._names: dict[str, Context] = {}
+        self._names: dict[str, dict[int, Context]] = {}
         self._seen: object = None
 
     def load(self) -> None:
@@ -50,8 +54,8 @@ class Certificates:
         assert config.cert_file is not None
         assert config.priv_key_file is not None
         authorities = _authorities(config.client_ca_file)
-        names = {ANY: self._context(config.cert_file, config.priv_key_file, authorities)}
-        names |= {plain_host(name): self._context(file, file, authorities) for name, file in config.certificates.items()}
+        names = {ANY: self._contexts(config.cert_file, config.priv_key_file, authorities)}
+        names |= {plain_host(name): self._contexts(file, file, authorities) for name, file in config.certificates.items()}
         self._names, self.authorities, self._seen = names, authorities, seen
 
     async def watch(self, trouble: Callable[[str], None]) -> None:
@@ -78,9 +82,10 @@ class Certificates:
             trouble("")
             log.info("certificates loaded anew", extra={"link": self.owner})
 
-    def context(self, name: str) -> Context:
-        """What connections under this server name are made with."""
-        return next(self._names[wider] for wider in from_precise_to_any(name) if wider in self._names)
+    def context(self, name: str, groups: tuple[int, ...]) -> Context:
+        """What connections are made with under this server name for clients that know these groups, preferably the first."""
+        by_group = next(self._names[wider] for wider in from_precise_to_any(name) if wider in self._names)
+        return by_group[next((group for group in groups if group in by_group), _WITHOUT_A_WORD)]
 
     def names(self, name: str) -> bool:
         """Whether there is a certificate for this very name, or for all below one above it."""
@@ -99,10 +104,14 @@ class Certificates:
         files = [config.cert_file, config.priv_key_file, config.client_ca_file, *config.certificates.values()]
         return [_stat(file) for file in files if file is not None]
 
-    def _context(self, cert: Path, key: Path, authorities: frozenset[bytes]) -> Context:
+    def _contexts(self, cert: Path, key: Path, authorities: frozenset[bytes]) -> dict[int, Context]:
+        return {group: self._context(cert, key, authorities, curve) for group, curve in GROUPS.items()}
+
+    def _context(self, cert: Path, key: Path, authorities: frozenset[bytes], curve: str) -> Context:
         context = Context(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = _VERSIONS[self.config.min_version]
         context.set_ciphers(CIPHERS)
+        context.set_ecdh_curve(curve)
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
         context.set_alpn_protocols(["http/1.1"])
         _load_chain(context, cert, key, self.config.key_password)
@@ -116,14 +125,14 @@ class Certificates:
         return context
 
 
-def pick(links: list[Certificates], name: str) -> Context:
+def pick(links: list[Certificates], name: str, groups: tuple[int, ...] = ()) -> Context:
     """The context for a server name: of the link whose hosts have it, as routes choose; `links` begins with the newest."""
     for wider in from_precise_to_any(name):
         found = [link for link in links if wider in link.hosts]
         if found:
             break
     found = found or links
-    return next((link for link in found if link.names(name)), found[0]).context(name)
+    return next((link for link in found if link.names(name)), found[0]).context(name, groups)
 
 
 def disagreement(new: Certificates, others: Iterable[Certificates]) -> str:
