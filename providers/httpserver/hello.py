@@ -8,6 +8,7 @@ certificate that was shown there. So the name is read first, and a connection ha
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,11 +42,12 @@ async def read_hello(connection: socket.socket) -> Hello:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, needed)
             await _readable(connection)
             data = connection.recv(LONGEST, socket.MSG_PEEK)
-            if not data:
-                raise ConnectionResetError("the client went before it had greeted")
-            if data[0] != _HANDSHAKE:
+            if data and data[0] != _HANDSHAKE:
                 raise NotTls
-            if len(data) < needed:  # it has gone in the middle, or this system does not wait for as much as it was told to
+            if len(data) < needed:
+                if not data or _has_gone(connection):
+                    raise ConnectionResetError("the client went before it had greeted")
+                # This system does not wait for as much as it was told to.
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
                 continue
@@ -67,6 +69,12 @@ async def _readable(connection: socket.socket) -> None:
         await ready
     finally:
         loop.remove_reader(descriptor)
+
+
+def _has_gone(connection: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(connection, getattr(select, "POLLRDHUP", 0))  # a reset is always told
+    return bool(poll.poll(0))
 
 
 def _first_message(data: bytes) -> tuple[bytes, int]:

@@ -148,6 +148,7 @@ class Listener:
         secure, options = None, {}
         try:
             if self._tls:
+                tls.alerts_to.set(accepted)
                 until = loop.time() + limits.header_timeout
                 async with asyncio.timeout_at(until):
                     hello = await read_hello(accepted)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
+import socket
 import ssl
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from provider_sdk import InvalidArgument, Secret
 from providers.httpserver.config import LARGEST_FILE, TlsConfig
@@ -28,10 +32,36 @@ _CERTIFICATE = re.compile(rb"-----BEGIN ((?:TRUSTED |X509 )?CERTIFICATE)-----.+?
 _PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 
 
+alerts_to: ContextVar[socket.socket] = ContextVar("alerts_to")
+"""The connection whose handshake the running task is in."""
+
+
 class Context(ssl.SSLContext):
     """Of connections to one link under some of its names. `authorities`: those that client certificates were checked against."""
 
     authorities: frozenset[bytes] = frozenset()
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *rest: Any, **named: Any) -> ssl.SSLObject:
+        """See SSLContext."""
+        made = super().wrap_bio(incoming, outgoing, *rest, **named)
+        made.outgoing = outgoing  # type: ignore[attr-defined]
+        return made
+
+
+class _Alerting(ssl.SSLObject):
+    """Sends the alert that says why a handshake failed: asyncio closes the connection without it."""
+
+    outgoing: ssl.MemoryBIO
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError:
+            with contextlib.suppress(OSError, LookupError):
+                alerts_to.get().send(self.outgoing.read())
+            raise
 
 
 class Certificates:
@@ -109,6 +139,7 @@ class Certificates:
 
     def _context(self, cert: Path, key: Path, authorities: frozenset[bytes], curve: str) -> Context:
         context = Context(ssl.PROTOCOL_TLS_SERVER)
+        context.sslobject_class = _Alerting
         context.minimum_version = _VERSIONS[self.config.min_version]
         context.set_ciphers(CIPHERS)
         context.set_ecdh_curve(curve)
@@ -119,8 +150,8 @@ class Certificates:
         if self.config.client_ca_file is not None:
             try:
                 context.load_verify_locations(cafile=self.config.client_ca_file)
-            except OSError as error:
-                raise InvalidArgument(f"tls: client_ca_file {self.config.client_ca_file} is damaged: {_reason(error)}") from None
+            except OSError:
+                raise InvalidArgument(f"tls: a certificate in client_ca_file {self.config.client_ca_file} is damaged") from None
         context.authorities = authorities
         return context
 
@@ -171,13 +202,24 @@ def _load_chain(context: ssl.SSLContext, cert: Path, key: Path, secret: Secret |
     try:
         context.load_cert_chain(cert, key, password=password)
     except (OSError, ValueError) as error:
-        if "MISMATCH" in _reason(error):
+        reason = str(getattr(error, "reason", None) or "")
+        if "MISMATCH" in reason:
             wrong = f"the private key in {key} does not belong to the certificate in {cert}"
         elif asked:
             wrong = f"the private key in {key} is encrypted, and key_password {'is not its password' if secret else 'is missing'}"
+        elif reason:
+            wrong = f"the certificate in {cert} is not taken: {reason.replace('_', ' ').lower()}"
         else:
-            wrong = f"{cert} or {key} is damaged or not taken: {_reason(error)}"
+            wrong = f"the {f'certificate in {cert}' if _is_damaged(cert) else f'private key in {key}'} is damaged"
         raise InvalidArgument(f"tls: {wrong}") from None
+
+
+def _is_damaged(certificate: Path) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=certificate)
+    except OSError:
+        return True
+    return False
 
 
 def _stat(file: Path) -> tuple[str, int, int, int]:
@@ -197,7 +239,3 @@ def _content(file: Path) -> bytes:
     if len(data) > LARGEST_FILE:
         raise InvalidArgument(f"tls: {file} has more than {LARGEST_FILE} bytes: that is no certificate")
     return data
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error)

@@ -120,9 +120,10 @@ async def test_what_is_no_greeting_is_told_apart(sent: bytes) -> None:
         await heard(sent)
 
 
-async def test_a_client_that_goes_before_it_has_greeted_is_not_waited_for() -> None:
+@pytest.mark.parametrize("cut", [0, 1, 4, 5, 100])
+async def test_a_client_that_goes_before_it_has_greeted_is_not_waited_for(cut: int) -> None:
     with pytest.raises(ConnectionResetError):
-        await heard(b"", ends=True)
+        await heard(greeting("a.test")[:cut], ends=True)
 
 
 async def test_a_greeting_without_an_end_is_broken_off() -> None:
