@@ -67,10 +67,13 @@ class Exchange:
         named = self.request.headers.get("Connection")
         if named is not None and named.lower() not in ("keep-alive", "close"):
             dropped = dropped | {name.strip().lower() for name in named.split(",")} - {"host"}
+        peer = self.connection.peer
         header: dict[str, list[str]] = {}
         for given, value in self.request.headers.items():
             name = given.lower()
-            if name in dropped or proxies.says(name) or (not (value.isascii() and value.isprintable()) and _UNPRINTABLE.search(value)):
+            if name in dropped or proxies.keeps_out(name, peer):
+                continue
+            if not (value.isascii() and value.isprintable()) and _UNPRINTABLE.search(value):
                 continue
             if name in header:
                 header[name].append(value)
