@@ -152,8 +152,7 @@ class Listener:
                 until = loop.time() + limits.header_timeout
                 async with asyncio.timeout_at(until):
                     hello = await read_hello(accepted)
-                # An address has no name to ask for; the one that was connected to stands in for it.
-                secure = tls.pick(self._tls, hello.name or plain_address(accepted.getsockname()[0]), hello.groups)
+                secure = tls.pick(self._tls, hello, plain_address(accepted.getsockname()[0]))
                 options = {"ssl_handshake_timeout": max(0.001, until - loop.time()), "ssl_shutdown_timeout": TLS_GOODBYE}
             await loop.connect_accepted_socket(lambda: Connection(self, limits, release), accepted, ssl=secure, **options)
         except NotTls:

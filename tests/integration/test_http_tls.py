@@ -110,7 +110,9 @@ async def test_sslscan_finds_nothing_that_caps_a_grade(pki: Pki, kind: str) -> N
     assert all(
         name.startswith(("TLS_", "ECDHE-")) and strength in ("strong", "acceptable") and bits >= 128 for name, strength, bits in ciphers
     )
-    assert {one.get("name", "").split()[0] for one in found.iter("group")} <= {"x25519", "secp256r1", "secp384r1"}
+    groups = {(one.get("sslversion"), one.get("name", "").split()[0]) for one in found.iter("group")}
+    assert {name for version, name in groups if version == "TLSv1.3"} == {"x25519", "secp256r1", "secp384r1"}
+    assert {name for version, name in groups if version == "TLSv1.2"} <= {"x25519", "secp256r1", "secp384r1", "secp521r1", "x448"}
     assert not [
         one for one in found.iter("connection-signature-algorithm") if "sha1" in one.get("name", "") or "md5" in one.get("name", "")
     ]
