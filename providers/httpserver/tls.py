@@ -147,8 +147,9 @@ class Certificates:
             context.minimum_version = ssl.TLSVersion.TLSv1_3
             context.set_ecdh_curve(GROUPS[group])
         if self.config.min_version == "1.2":
-            older = kinds[_TLS_1_2] = self._context(cert, key, authorities)
-            older.minimum_version = older.maximum_version = ssl.TLSVersion.TLSv1_2
+            # It knows of TLS 1.3, so that a client that was talked down to 1.2 is told (RFC 8446 §4.1.3, RFC 7507).
+            kinds[_TLS_1_2] = self._context(cert, key, authorities)
+            kinds[_TLS_1_2].minimum_version = ssl.TLSVersion.TLSv1_2
         return kinds
 
     def _context(self, cert: Path, key: Path, authorities: frozenset[bytes]) -> Context:

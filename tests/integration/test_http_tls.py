@@ -77,16 +77,10 @@ async def test_no_group_is_taken_that_costs_the_server_much(pki: Pki) -> None:
 async def test_every_client_finds_a_group_that_it_knows(pki: Pki) -> None:
     async with running() as it:
         _, port = await it.serve(greet, tls=tls(pki.server.issue("r.test", kind=RSA)))
-        chosen = {
-            "X25519": "X25519",
-            "P-256": "prime256v1",
-            "P-384": "secp384r1",
-            "ffdhe8192:P-384": "secp384r1",
-            "P-521:P-256:X25519": "prime256v1",
-        }
+        chosen = {"X25519": "X25519", "P-256": "prime256v1", "P-384": "secp384r1", "X448:P-256": "prime256v1|X448"}
         for version in ("-tls1_2", "-tls1_3"):
             for offered, group in chosen.items():
-                assert re.search(rf"Server Temp Key: (ECDH, )?{group}", await s_client(port, version, "-groups", offered)), (
+                assert re.search(rf"Server Temp Key: (ECDH, )?({group})", await s_client(port, version, "-groups", offered)), (
                     version,
                     offered,
                 )
