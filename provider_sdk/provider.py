@@ -35,6 +35,8 @@ class Provider(ABC, Generic[C]):
     """Counters and gauges that appear beside the SDK's own."""
     tracer: Tracer
     """Spans for work that does not begin with a call."""
+    stopping: bool = False
+    """Whether the process is about to end: links are then left all at once, and none comes after."""
 
     def __init_subclass__(cls, serves: tuple[type[Interface], ...] | None = None, **rest: Any) -> None:
         super().__init_subclass__(**rest)

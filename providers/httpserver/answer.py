@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import sys
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -14,6 +17,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 if TYPE_CHECKING:
     from providers.httpserver.connection import Connection
+    from providers.httpserver.request import Request
 
 Lines = list[tuple[str, str]]
 """Header lines: name in lower case, value."""
@@ -21,6 +25,8 @@ Lines = list[tuple[str, str]]
 AT_ONCE = 64 * 1024
 SLICE = 256 * 1024
 CHECK_EVERY = 0.5
+# Of Linux' struct tcp_info: where tcpi_bytes_acked, its eight bytes, begins and ends.
+BYTES_ACKED, TCP_INFO_SIZE = 120, 128
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {status: f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\n" for status in range(100, 1000)}
@@ -55,21 +61,22 @@ class Answer(web.StreamResponse):
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Write head and body, then tell; ConnectionResetError where the client has gone or takes them too slowly."""
-        request = self._request
-        assert request is not None
+        request = cast("Request", self._request)
         connection = cast("Connection", request.protocol)
         try:
             await self._write(connection, request)
         finally:
             connection.answered(self)
-        if connection.impatient:
-            connection.force_close()
+            # A task keeps its result, which would keep the task.
+            self.whole, self.tell = b"", None
+        if not self._keep_alive:
+            await connection.part(self, request)
 
-    async def _write(self, connection: Connection, request: web.BaseRequest) -> None:
+    async def _write(self, connection: Connection, request: Request) -> None:
         transport = connection.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has gone")
-        self._keep_alive = keep = request.keep_alive and not self.end and not connection.ending
+        self._keep_alive = keep = bool(request.keep_alive) and not self.end and connection.stays(request)
         bodiless = request.method == "HEAD" or self.status in (204, 304)
         body = b"" if bodiless else self.whole
         head = self._head(request, keep)
@@ -94,7 +101,7 @@ class Answer(web.StreamResponse):
                 parts.append(f"{name}: {value}\r\n")
         if self.status == 304 or (request.method == "HEAD" and not self.whole):
             # Of a body that is not sent, whoever made the response knows the length.
-            if length is not None:
+            if length is not None and length.isdecimal():
                 parts.append(f"content-length: {length}\r\n")
         elif self.status != 204:
             parts.append(f"content-length: {len(self.whole)}\r\n")
@@ -132,19 +139,33 @@ class Answer(web.StreamResponse):
 
 
 class _Pace:
-    """Cuts off a client that takes less than `min_rate` bytes a second beside `send_timeout` seconds."""
+    """Cuts off a client that takes less than `min_rate` bytes a second in a span of `send_timeout` seconds."""
 
     def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
         self.written = 0
-        self._limits = connection.limits
+        self._span = connection.limits.send_timeout
+        self._least = self._span * connection.limits.min_rate
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
+        self._mark = self._taken()
         self._timer = self._loop.call_later(CHECK_EVERY, self._check)
 
+    def _taken(self) -> int:
+        """Bytes that the client's side has acknowledged: what waits in our system's buffers, megabytes, is not taken."""
+        with contextlib.suppress(OSError):
+            info = self._transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
+            acknowledged = int.from_bytes(info[BYTES_ACKED:], sys.byteorder)
+            if acknowledged:
+                return acknowledged
+        # Nothing yet, or a system that does not count.
+        return self.written - self._transport.get_write_buffer_size()
+
     def _check(self) -> None:
-        taken = self.written - self._transport.get_write_buffer_size()
-        if self._loop.time() - self._since > self._limits.send_timeout + taken / self._limits.min_rate:
+        now, taken = self._loop.time(), self._taken()
+        if not 0 <= taken - self._mark < self._least:
+            self._mark, self._since = taken, now
+        if now - self._since > self._span:
             self._transport.abort()
         else:
             self._timer = self._loop.call_later(CHECK_EVERY, self._check)

@@ -128,7 +128,9 @@ class HttpServerConfig(Config):
     header_timeout: float = setting(
         10.0, unit="seconds", minimum=0.1, doc="From a request's first byte to the end of its headers, else 408."
     )
-    body_timeout: float = setting(10.0, unit="seconds", minimum=0.1, doc="What a body may take beside its length over min_rate, else 408.")
+    body_timeout: float = setting(
+        10.0, unit="seconds", minimum=0.1, doc="Over which the rate of a body is measured: one that arrives slower than min_rate gets 408."
+    )
     send_timeout: float = setting(10.0, unit="seconds", minimum=0.1, doc="The same for a client that takes a response: it is cut off.")
     min_rate: int = setting(500, unit="bytes", minimum=1, doc="Bytes a second at which a client has to send a body and to take a response.")
     idle_timeout: float = setting(30.0, unit="seconds", minimum=0.1, doc="How long a connection may stand between two requests.")

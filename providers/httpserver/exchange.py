@@ -8,9 +8,8 @@ import re
 import ssl
 from typing import TYPE_CHECKING, cast
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
-from provider_sdk.errors import ProviderError
 from providers.httpserver.answer import Answer
 from providers.httpserver.pages import page
 
@@ -100,22 +99,25 @@ class Exchange:
         if content.is_eof() and not content.total_bytes:
             return b""
         self._meet_expectation(content)
-        limits, parts, received = self.connection.limits, list[bytes](), 0
+        limits, parts, received, counted = self.connection.limits, list[bytes](), 0, 0
+        least = limits.min_rate * limits.body_timeout
         loop = asyncio.get_running_loop()
-        since = loop.time()
         try:
-            async with asyncio.timeout_at(since + limits.body_timeout) as deadline:
+            async with asyncio.timeout(limits.body_timeout) as deadline:
                 async for part in content.iter_any():
                     received += len(part)
                     if received > longest:
                         raise self.refuse(413, end=True)
                     self._hold(len(part), memory)
                     parts.append(part)
-                    deadline.reschedule(since + limits.body_timeout + received / limits.min_rate)
+                    if received - counted >= least:
+                        counted = received
+                        deadline.reschedule(loop.time() + limits.body_timeout)
         except TimeoutError:
             self.connection.impatient = True
             raise self.refuse(408, end=True) from None
-        except (web.RequestPayloadError, ConnectionResetError, ProviderError):
+        except (web.RequestPayloadError, OSError, RuntimeError):
+            # RuntimeError is aiohttp's word for a connection that is closed.
             raise self.refuse(400, detail="The body is not what its headers say.", end=True) from None
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -133,11 +135,11 @@ class Exchange:
             raise self.refuse(503, end=True)
         self._held += size
 
-    def _meet_expectation(self, content: object) -> None:
+    def _meet_expectation(self, content: StreamReader) -> None:
         expected = self.request.headers.get("Expect")
         if expected is None or self.request.version < (1, 1):
             return
         if expected.lower() != "100-continue":
             raise self.refuse(417, end=True)
-        if not self.request.content.total_bytes and self.connection.transport is not None:
+        if not content.total_bytes and self.connection.transport is not None:
             self.connection.transport.write(_CONTINUE)

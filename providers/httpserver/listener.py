@@ -31,11 +31,13 @@ from providers.httpserver.site import Site
 log = logging.getLogger("provider.http")
 
 BACKLOG = 1024
+AT_A_TIME = 32
 FILES_BESIDE = 64
 TLS_GOODBYE = 1.0
 READ_WITHIN = 0.01
 FIRST_REQUEST_WITHIN = 0.1
 REFUSED_LINGER = 0.5
+OUT_OF_FILES_PAUSE = 0.5
 MOST_REFUSED_LINGERING = 128
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -52,10 +54,10 @@ class Listener:
         self.counts = counts
         self.server = web.Server(self._respond, request_factory=Request)  # type: ignore[arg-type]  # it makes its own kind, and gets it
         self._budget = budget
+        self._loop = asyncio.get_running_loop()
         self._limits: Limits | None = None
         self._tls: list[tls.Certificates] = []
         self._socket: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
         self._opening: set[asyncio.Task[None]] = set()
         self._clients: dict[str, int] = {}
         self._count = 0
@@ -63,9 +65,9 @@ class Listener:
         self._gone = asyncio.Event()
 
     @property
-    def connections(self) -> int:
-        """How many stand, or are being made."""
-        return self._count
+    def secure(self) -> bool:
+        """Whether new connections are TLS."""
+        return bool(self._tls)
 
     def open(self) -> None:
         """Begin to listen; Unavailable with one line where that is not possible."""
@@ -74,7 +76,7 @@ class Listener:
             self._socket = _listening(host, port)
         except OSError as error:
             raise Unavailable(_refusal(self.address, error)) from error
-        self._accepting = asyncio.create_task(self._accept(self._socket), name=f"accept {text(self.address)}")
+        self._begin()
 
     def tell(self, owner: str) -> None:
         """Log where it listens."""
@@ -96,27 +98,33 @@ class Listener:
         self._settle()
 
     def remove(self, site: Site) -> None:
-        """Have `site` get no more requests."""
+        """Have `site` get no more requests. After the last one, what is left is closed."""
         self.routes.remove(site)
-        self._settle()
+        if not list(self.routes):
+            self._end()
+        elif not self.draining:
+            self._settle()
 
     def _settle(self) -> None:
         sites = list(self.routes)
-        if sites:
-            self._limits = Limits.of(site.config for site in sites)
-            self._tls = [site.certificates for site in reversed(sites) if site.certificates]
+        self._limits = Limits.of(site.config for site in sites)
+        self._tls = [site.certificates for site in reversed(sites) if site.certificates]
 
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                accepted, name = await loop.sock_accept(listening)
-            except OSError as error:
-                if error.errno in _OUT_OF_FILES:
-                    log.error("no more connections at %s: %s: raise the limit of open files", text(self.address), error.strerror)
-                    await asyncio.sleep(0.5)
-                continue
-            self._admit(accepted, name)
+    def _accept(self) -> None:
+        """Take clients that wait, a few at a time so that the loop gets its turn."""
+        assert self._socket is not None
+        try:
+            for _ in range(AT_A_TIME):
+                self._admit(*self._socket.accept())
+        except OSError as error:
+            if error.errno in _OUT_OF_FILES:
+                log.error("no more connections at %s: %s: raise the limit of open files", text(self.address), error.strerror)
+                self._loop.remove_reader(self._socket)
+                self._loop.call_later(OUT_OF_FILES_PAUSE, self._begin)
+
+    def _begin(self) -> None:
+        if self._socket is not None:
+            self._loop.add_reader(self._socket, self._accept)
 
     def _admit(self, accepted: socket.socket, name: tuple[str, int]) -> None:
         accepted.setblocking(False)
@@ -130,6 +138,7 @@ class Listener:
             self._turn_away(accepted, "client")
         else:
             self._count += 1
+            self.counts.connections += 1
             self._clients[client] = of_client + 1
             task = asyncio.create_task(self._take(accepted, client, limits), name="connection")
             self._opening.add(task)
@@ -144,27 +153,39 @@ class Listener:
                 released = True
                 self._release(client)
 
-        loop = asyncio.get_running_loop()
         secure, options = None, {}
+        if self._tls:
+            until = self._loop.time() + limits.header_timeout
+            secure = await self._greeted(accepted, until)
+            if secure is None:
+                release()
+                return
+            options = {"ssl_handshake_timeout": max(0.001, until - self._loop.time()), "ssl_shutdown_timeout": TLS_GOODBYE}
         try:
-            if self._tls:
-                tls.alerts_to.set(accepted)
-                until = loop.time() + limits.header_timeout
-                async with asyncio.timeout_at(until):
-                    hello = await read_hello(accepted)
-                secure = tls.pick(self._tls, hello, plain_address(accepted.getsockname()[0]))
-                options = {"ssl_handshake_timeout": max(0.001, until - loop.time()), "ssl_shutdown_timeout": TLS_GOODBYE}
-            await loop.connect_accepted_socket(lambda: Connection(self, limits, release), accepted, ssl=secure, **options)
-        except NotTls:
+            await self._loop.connect_accepted_socket(lambda: Connection(self, limits, release), accepted, ssl=secure, **options)
+        except (OSError, asyncio.CancelledError) as error:
+            # The socket is the transport's, which closes it.
+            log.debug("%s: no connection: %s", client, error)
             release()
+
+    async def _greeted(self, accepted: socket.socket, until: float) -> tls.Context | None:
+        """What a TLS connection is made with; None where there is none to be made, and the socket is closed."""
+        links = self._tls
+        tls.alerts_to.set(accepted)
+        try:
+            async with asyncio.timeout_at(until):
+                hello = await read_hello(accepted)
+            return tls.pick(links, hello, plain_address(accepted.getsockname()[0]))
+        except NotTls:
             self._farewell(accepted, bare(400, "This port speaks HTTPS, and the request is not."))
         except (OSError, asyncio.CancelledError) as error:
-            log.debug("%s: no connection: %s", client, error)
+            log.debug("no greeting: %s", error)
             accepted.close()
-            release()
+        return None
 
     def _release(self, client: str) -> None:
         self._count -= 1
+        self.counts.connections -= 1
         left = self._clients[client] - 1
         if left:
             self._clients[client] = left
@@ -187,7 +208,7 @@ class Listener:
             accepted.close()
             return
         self._lingering += 1
-        asyncio.get_running_loop().call_later(REFUSED_LINGER, self._forget, accepted)
+        self._loop.call_later(REFUSED_LINGER, self._forget, accepted)
 
     def _forget(self, accepted: socket.socket) -> None:
         self._lingering -= 1
@@ -196,6 +217,8 @@ class Listener:
     async def _respond(self, request: Request) -> Answer:
         exchange = Exchange(request, self._budget)
         connection = exchange.connection
+        if request.version.major != 1:
+            return exchange.page(505, end=True)
         if connection.long_head and request.head_size() > connection.limits.max_header:
             return exchange.page(431, end=True)
         host = request.asked_host()
@@ -223,8 +246,15 @@ class Listener:
             answer.tell(answer)
 
     async def close(self) -> None:
-        """Accept no more, and let the requests that came finish; `end` follows."""
-        self._stop_accepting()
+        """Accept no more, and let the requests that came finish. The last site to be removed ends what is left."""
+        if self._socket is not None:
+            self._stop_accepting()
+            await self._end_idle()
+        while self._count:
+            self._gone.clear()
+            await self._gone.wait()
+
+    async def _end_idle(self) -> None:
         # What the system has received already is read before a connection counts as idle.
         await asyncio.sleep(READ_WITHIN)
         self.draining = True
@@ -232,12 +262,8 @@ class Listener:
         if any(one.fresh for one in self._connections()):
             await asyncio.sleep(FIRST_REQUEST_WITHIN)
             self._end_connections(lambda one: one.idle or one.fresh)
-        while self._count:
-            self._gone.clear()
-            await self._gone.wait()
 
-    def end(self) -> None:
-        """Close what is left."""
+    def _end(self) -> None:
         self.draining = True
         self._stop_accepting()
         self._end_connections(lambda one: True)
@@ -253,11 +279,10 @@ class Listener:
                 connection.force_close()
 
     def _stop_accepting(self) -> None:
-        if self._accepting is not None:
-            self._accepting.cancel()
         listening, self._socket = self._socket, None
         if listening is None:
             return
+        self._loop.remove_reader(listening)
         with contextlib.suppress(OSError):
             while True:
                 self._admit(*listening.accept())
@@ -267,10 +292,11 @@ class Listener:
 class Listeners:
     """The listeners of a provider by address."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, stopping: Callable[[], bool]) -> None:
+        self._stopping = stopping
         self._open: dict[tuple[Address, str], Listener] = {}
         self.budget = Budget()
-        self.counts = Counts(metrics, lambda: sum(listener.connections for listener in self._open.values()), lambda: self.budget.held)
+        self.counts = Counts(metrics, lambda: self.budget.held)
 
     @asynccontextmanager
     async def serve(self, site: Site) -> AsyncIterator[None]:
@@ -297,11 +323,11 @@ class Listeners:
             await self._leave(key, listener, site)
 
     async def _leave(self, key: tuple[Address, str], listener: Listener, site: Site) -> None:
-        # The last site stays, for the requests that come over the connections that are there.
-        last = list(listener.routes) == [site]
+        # The last site of an address, and every one at the end of the process, still answers what comes over the connections there.
+        closes = self._stopping() or list(listener.routes) == [site]
         try:
-            if last:
-                del self._open[key]
+            if closes:
+                self._open.pop(key, None)
                 await listener.close()
             else:
                 listener.remove(site)
@@ -310,8 +336,8 @@ class Listeners:
             await site.cut_off()
             raise
         finally:
-            if last:
-                listener.end()
+            if closes:
+                listener.remove(site)
 
 
 def text(address: Address) -> str:

@@ -28,7 +28,7 @@ class HttpServerProvider(Provider[HttpServerConfig]):
         await asyncio.to_thread(importlib.import_module, "providers.httpserver.listener")
         from providers.httpserver.listener import Listeners
 
-        self._listeners = Listeners(self.metrics)
+        self._listeners = Listeners(self.metrics, lambda: self.stopping)
         yield
 
     @asynccontextmanager

@@ -9,6 +9,8 @@ from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 
+from providers.httpserver.routes import plain_host
+
 _HOST = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 
 
@@ -30,11 +32,21 @@ class Request(web.BaseRequest):
         else:
             self.path_text, self.query_text = _path_and_query(target)
 
+    @property
+    def upgrades(self) -> bool:
+        """Whether it asks for another protocol."""
+        return bool(self._message.upgrade)
+
+    @property
+    def expects(self) -> bool:
+        """Whether it has an Expect header."""
+        return "Expect" in self.headers
+
     def asked_host(self) -> str | None:
         """The host that is asked for, as `bare_host` gives it; HTTP/1.0 need not name any."""
         url = self._message.url
         if url.absolute and url.raw_host:
-            return url.raw_host.lower()
+            return plain_host(url.raw_host)
         return bare_host(self.headers.get("Host", ""))
 
     def head_size(self) -> int:
@@ -43,9 +55,9 @@ class Request(web.BaseRequest):
 
 
 def bare_host(given: str) -> str | None:
-    """`Example.com:80` as `example.com`, an IPv6 address without its brackets; None for what cannot be a host."""
+    """`Example.com:80` as `example.com`, as `plain_host` has it; None for what cannot be a host."""
     match = _HOST.fullmatch(given)
-    return None if match is None else match[1].strip("[]").rstrip(".").lower()
+    return None if match is None else plain_host(match[1])
 
 
 def _path_and_query(target: str) -> tuple[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
@@ -39,7 +41,7 @@ class Routes(Generic[S]):
 
     def add(self, hosts: list[str], prefix: str, site: S, address: str) -> None:
         """Have `site` answer; AlreadyExists, with a line that names the other, where another owner has one of the routes."""
-        keys = [(host, _bare(prefix)) for host in {plain_host(host) for host in hosts} or [ANY]]
+        keys = [(host, prefix.rstrip("/")) for host in {plain_host(host): None for host in hosts} or [ANY]]
         for host, path in keys:
             there = self._hosts.get(host, {}).get(path)
             if there and there[-1].owner != site.owner:
@@ -64,7 +66,7 @@ class Routes(Generic[S]):
         self._sort()
 
     def find(self, host: str, path: str) -> S | None:
-        """The site for a request to `host` (without port, in lower case) and `path` as it was sent."""
+        """The site for a request to `host` (as `plain_host` gives it) and `path` as it was sent."""
         if self._only is not None:
             return self._only
         for name in from_precise_to_any(host):
@@ -81,13 +83,13 @@ class Routes(Generic[S]):
         self._only = only[0][1] if len(only) == 1 and only[0][0] == "" else None
 
 
-def _bare(prefix: str) -> str:
-    return prefix.rstrip("/")
-
-
 def plain_host(host: str) -> str:
-    """A configured host name as requests name it: in lower case, without a last dot or brackets."""
-    return host.lower().rstrip(".").strip("[]")
+    """A host in the one form that is compared: `Example.com.` as `example.com`, `[0:0::1]` as `::1`."""
+    plain = host.strip("[]").rstrip(".").lower()
+    if ":" in plain:
+        with contextlib.suppress(ValueError):
+            return str(ipaddress.IPv6Address(plain))
+    return plain
 
 
 def from_precise_to_any(host: str) -> Iterator[str]:

@@ -67,6 +67,7 @@ class Site:
         task = exchange.task = asyncio.current_task()
         assert task is not None
         self._in_progress.add(exchange)
+        self._counts.in_progress += 1
         try:
             answer = await self._answer(exchange, judged)
         except Refused as refused:
@@ -80,7 +81,9 @@ class Site:
             exchange.over()
             raise
         finally:
+            exchange.task = None
             self._in_progress.discard(exchange)
+            self._counts.in_progress -= 1
             if not self._in_progress:
                 self._idle.set()
         return self._dressed(exchange, answer, judged)

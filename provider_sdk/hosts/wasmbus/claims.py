@@ -9,6 +9,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Collection
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -59,6 +60,7 @@ def _segment(data: bytes) -> str:
 _HEADER = _segment(b'{"typ":"jwt","alg":"Ed25519"}')
 
 
+@lru_cache(maxsize=4096)
 def entity_url(entity: Entity) -> str:
     """The `wasmbus://` URL of §4.3."""
     key = entity.public_key
