@@ -217,8 +217,9 @@ class Listener:
     async def _respond(self, request: Request) -> Answer:
         exchange = Exchange(request, self._budget)
         connection = exchange.connection
-        if request.version.major != 1:
-            return exchange.page(505, end=True)
+        fault = request.fault()
+        if fault:
+            return exchange.page(fault, end=True)
         if connection.long_head and request.head_size() > connection.limits.max_header:
             return exchange.page(431, end=True)
         host = request.asked_host()
