@@ -17,7 +17,8 @@ LONGEST = 32 * 1024
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.002, 1.0
 _RECORD_HEAD = 5
 _HANDSHAKE, _CLIENT_HELLO = 22, 1
-_SERVER_NAME, _GROUPS, _KEY_SHARES = 0, 10, 51
+_SERVER_NAME, _GROUPS, _VERSIONS, _KEY_SHARES = 0, 10, 43, 51
+_TLS_1_3 = 0x0304
 _HOST_NAME = 0
 _BEFORE_SESSION_ID = 4 + 2 + 32
 
@@ -28,9 +29,10 @@ class NotTls(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The server name in lower case, empty where none is asked for, and the key exchange groups, those with a key in it first."""
+    """The server name in lower case, empty where none is asked for; for TLS 1.3 the key exchange groups, those with a key in it first."""
 
     name: str = ""
+    speaks_1_3: bool = False
     groups: tuple[int, ...] = ()
 
 
@@ -103,7 +105,8 @@ def parsed(message: bytes) -> Hello:
         at += size + int.from_bytes(message[at : at + size])
     found = dict(_extensions(message[at + 2 :]))
     groups = [*_key_groups(found.get(_KEY_SHARES, b"")), *_numbers(found.get(_GROUPS, b"")[2:])]
-    return Hello(_host_name(found.get(_SERVER_NAME, b"")), tuple(groups))
+    newest = _TLS_1_3 in _numbers(found.get(_VERSIONS, b"")[1:])
+    return Hello(_host_name(found.get(_SERVER_NAME, b"")), newest, tuple(groups))
 
 
 def _host_name(content: bytes) -> str:

@@ -153,26 +153,35 @@ class Listener:
                 released = True
                 self._release(client)
 
-        secure, options, handed_over = None, {}, False
+        secure, options = None, {}
+        if self._tls:
+            until = self._loop.time() + limits.header_timeout
+            secure = await self._greeted(accepted, until)
+            if secure is None:
+                release()
+                return
+            options = {"ssl_handshake_timeout": max(0.001, until - self._loop.time()), "ssl_shutdown_timeout": TLS_GOODBYE}
         try:
-            if self._tls:
-                tls.alerts_to.set(accepted)
-                until = self._loop.time() + limits.header_timeout
-                async with asyncio.timeout_at(until):
-                    hello = await read_hello(accepted)
-                # An address has no name to ask for; the one that was connected to stands in for it.
-                secure = tls.pick(self._tls, hello.name or plain_address(accepted.getsockname()[0]), hello.groups)
-                options = {"ssl_handshake_timeout": max(0.001, until - self._loop.time()), "ssl_shutdown_timeout": TLS_GOODBYE}
-            handed_over = True
             await self._loop.connect_accepted_socket(lambda: Connection(self, limits, release), accepted, ssl=secure, **options)
-        except NotTls:
+        except (OSError, asyncio.CancelledError) as error:
+            # The socket is the transport's, which closes it.
+            log.debug("%s: no connection: %s", client, error)
             release()
+
+    async def _greeted(self, accepted: socket.socket, until: float) -> tls.Context | None:
+        """What a TLS connection is made with; None where there is none to be made, and the socket is closed."""
+        links = self._tls
+        tls.alerts_to.set(accepted)
+        try:
+            async with asyncio.timeout_at(until):
+                hello = await read_hello(accepted)
+            return tls.pick(links, hello, plain_address(accepted.getsockname()[0]))
+        except NotTls:
             self._farewell(accepted, bare(400, "This port speaks HTTPS, and the request is not."))
         except (OSError, asyncio.CancelledError) as error:
-            log.debug("%s: no connection: %s", client, error)
-            if not handed_over:
-                accepted.close()
-            release()
+            log.debug("no greeting: %s", error)
+            accepted.close()
+        return None
 
     def _release(self, client: str) -> None:
         self._count -= 1

@@ -15,6 +15,7 @@ from typing import Any
 
 from provider_sdk import InvalidArgument, Secret
 from providers.httpserver.config import LARGEST_FILE, TlsConfig
+from providers.httpserver.hello import Hello
 from providers.httpserver.routes import ANY, from_precise_to_any, plain_host
 
 log = logging.getLogger("provider.http")
@@ -22,11 +23,11 @@ log = logging.getLogger("provider.http")
 LOOK_EVERY = 1.0
 # With forward secrecy and authenticated encryption; TLS 1.3 has no others.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-# Each with a context of its own, since a context has either one group or all that OpenSSL knows, and among those are some by which a
-# client that spends nothing has the server calculate for a fifth of a second (CVE-2002-20001).
+# Of TLS 1.3, each with a context of its own, since a context has either one group or all that OpenSSL knows, and among those are some
+# by which a client that spends nothing has the server calculate for a fifth of a second (CVE-2002-20001). In TLS 1.2 the ciphers leave
+# those out, and one group alone would refuse client certificates of another curve.
 GROUPS = {0x1D: "X25519", 0x17: "prime256v1", 0x18: "secp384r1"}
-_WITHOUT_A_WORD = 0x17
-_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+_TLS_1_2 = 0
 _ASKING = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 _CERTIFICATE = re.compile(rb"-----BEGIN ((?:TRUSTED |X509 )?CERTIFICATE)-----.+?-----END \1-----", re.DOTALL)
 _PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
@@ -46,6 +47,10 @@ class Context(ssl.SSLContext):
         made = super().wrap_bio(incoming, outgoing, *rest, **named)
         made.outgoing = outgoing  # type: ignore[attr-defined]
         return made
+
+
+_Kinds = dict[int, Context]
+"""By key exchange group, and under 0 for TLS 1.2."""
 
 
 class _Alerting(ssl.SSLObject):
@@ -74,7 +79,7 @@ class Certificates:
         self.asks_clients = config.client_certificates != "none"
         self.requires_clients = config.client_certificates == "required"
         self.authorities: frozenset[bytes] = frozenset()
-        self._names: dict[str, dict[int, Context]] = {}
+        self._names: dict[str, _Kinds] = {}
         self._seen: object = None
 
     def load(self) -> None:
@@ -112,10 +117,12 @@ class Certificates:
             trouble("")
             log.info("certificates loaded anew", extra={"link": self.owner})
 
-    def context(self, name: str, groups: tuple[int, ...]) -> Context:
-        """What connections are made with under this server name for clients that know these groups, preferably the first."""
-        by_group = next(self._names[wider] for wider in from_precise_to_any(name) if wider in self._names)
-        return by_group[next((group for group in groups if group in by_group), _WITHOUT_A_WORD)]
+    def context(self, name: str, hello: Hello) -> Context:
+        """What a connection under this server name is made with for a client that greets so."""
+        kinds = next(self._names[wider] for wider in from_precise_to_any(name) if wider in self._names)
+        if not hello.speaks_1_3 and _TLS_1_2 in kinds:
+            return kinds[_TLS_1_2]
+        return next((kinds[group] for group in hello.groups if group in GROUPS), kinds[min(GROUPS)])
 
     def names(self, name: str) -> bool:
         """Whether there is a certificate for this very name, or for all below one above it."""
@@ -134,15 +141,21 @@ class Certificates:
         files = [config.cert_file, config.priv_key_file, config.client_ca_file, *config.certificates.values()]
         return [_stat(file) for file in files if file is not None]
 
-    def _contexts(self, cert: Path, key: Path, authorities: frozenset[bytes]) -> dict[int, Context]:
-        return {group: self._context(cert, key, authorities, curve) for group, curve in GROUPS.items()}
+    def _contexts(self, cert: Path, key: Path, authorities: frozenset[bytes]) -> _Kinds:
+        kinds = {group: self._context(cert, key, authorities) for group in GROUPS}
+        for group, context in kinds.items():
+            context.minimum_version = ssl.TLSVersion.TLSv1_3
+            context.set_ecdh_curve(GROUPS[group])
+        if self.config.min_version == "1.2":
+            # It knows of TLS 1.3, so that a client that was talked down to 1.2 is told (RFC 8446 §4.1.3, RFC 7507).
+            kinds[_TLS_1_2] = self._context(cert, key, authorities)
+            kinds[_TLS_1_2].minimum_version = ssl.TLSVersion.TLSv1_2
+        return kinds
 
-    def _context(self, cert: Path, key: Path, authorities: frozenset[bytes], curve: str) -> Context:
+    def _context(self, cert: Path, key: Path, authorities: frozenset[bytes]) -> Context:
         context = Context(ssl.PROTOCOL_TLS_SERVER)
         context.sslobject_class = _Alerting
-        context.minimum_version = _VERSIONS[self.config.min_version]
         context.set_ciphers(CIPHERS)
-        context.set_ecdh_curve(curve)
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
         context.set_alpn_protocols(["http/1.1"])
         _load_chain(context, cert, key, self.config.key_password)
@@ -156,14 +169,15 @@ class Certificates:
         return context
 
 
-def pick(links: list[Certificates], name: str, groups: tuple[int, ...] = ()) -> Context:
-    """The context for a server name: of the link whose hosts have it, as routes choose; `links` begins with the newest."""
+def pick(links: list[Certificates], hello: Hello, address: str) -> Context:
+    """The context for a connection to `address`: of the link whose hosts have the name, as routes choose; `links`: the newest first."""
+    name = hello.name or address  # an address is no name to ask for
     for wider in from_precise_to_any(name):
         found = [link for link in links if wider in link.hosts]
         if found:
             break
     found = found or links
-    return next((link for link in found if link.names(name)), found[0]).context(name, groups)
+    return next((link for link in found if link.names(name)), found[0]).context(name, hello)
 
 
 def disagreement(new: Certificates, others: Iterable[Certificates]) -> str:

@@ -70,6 +70,11 @@ async def test_the_groups_are_those_with_a_key_and_then_all() -> None:
     assert P256 in (await heard(greeting("a.test", ssl.TLSVersion.TLSv1_2))).groups
 
 
+async def test_whether_tls_1_3_is_spoken_is_known() -> None:
+    assert (await heard(greeting("a.test"))).speaks_1_3
+    assert not (await heard(greeting("a.test", ssl.TLSVersion.TLSv1_2))).speaks_1_3
+
+
 @pytest.mark.parametrize("size", [1, 3, 4, 5, 64, 16_000])
 async def test_a_greeting_in_many_records_is_put_together(size: int) -> None:
     assert (await heard(in_records(greeting("a.test"), size))).name == "a.test"
