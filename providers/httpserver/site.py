@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import re
 import ssl
@@ -145,14 +146,15 @@ class Site:
 
     async def cut_off(self) -> None:
         """Have the requests in progress answered 503 now."""
-        tasks = []
         for exchange in self._in_progress:
             exchange.cut = True
             if exchange.task is not None:
                 exchange.task.cancel()
-                tasks.append(exchange.task)
-        if tasks:
-            await asyncio.wait(tasks, timeout=CUT_WITHIN)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CUT_WITHIN):
+                await self.finished()
+        # Their answers are written in the same turn.
+        await asyncio.sleep(0)
 
 
 def _shown(connection: ssl.SSLObject) -> bool:

@@ -35,7 +35,7 @@ class ActorSite:
         """The actor's response; Refused with the status that says why there is none."""
         config = self._config
         body = await exchange.body(config.max_content_len, config.max_body_memory)
-        request = HttpRequest(exchange.method, exchange.path, exchange.request.query_text, self._header(exchange), body)
+        request = HttpRequest(exchange.method, exchange.path, exchange.request.query, self._header(exchange), body)
         del body
         with self._call(exchange) as context:
             try:
