@@ -61,7 +61,8 @@ class Site:
         """The answer to a request, whatever happens."""
         given = exchange.request.headers.get(self._id_header, "") if self._id_header else ""
         exchange.request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
-        self.client(exchange)
+        if self.proxies.configured:
+            self.client(exchange)
         judged = self._cors.judge(exchange.method, exchange.request.headers)
         if len(self._in_progress) >= self.config.max_requests:
             return self._dressed(exchange, exchange.page(503), judged)
