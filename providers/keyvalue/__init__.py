@@ -1,0 +1,1 @@
+"""Keyvalue: text, counters, lists and sets under keys, in memory, a file, Redis or PostgreSQL."""

@@ -1,0 +1,71 @@
+"""Which store a configuration means, and the stores that are open: links with the same settings share one."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from provider_sdk import Unsupported
+from providers.keyvalue.backend import Store
+from providers.keyvalue.config import KeyValueConfig
+
+OpenStore = Callable[[KeyValueConfig, Path], Store]
+"""Makes the store that a configuration means; the path is the folder for embedded data. It connects to nothing yet."""
+KeyOf = Callable[[KeyValueConfig, Path], object]
+"""What two configurations have to have in common to mean the same store."""
+
+
+@dataclass
+class _Open:
+    store: Store
+    users: int = 0
+
+
+class Stores:
+    """The open stores of a process."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._open: dict[object, _Open] = {}
+
+    @asynccontextmanager
+    async def use(self, config: KeyValueConfig) -> AsyncIterator[Store]:
+        """The store of `config`, closed when nobody uses it any more. Unsupported where its library is not installed."""
+        module = await asyncio.to_thread(_module, config.kind)
+        key = (config.kind, module.store_key(config, self._data_dir))
+        found = self._open.get(key)
+        if found is None:
+            found = self._open[key] = _Open(module.open_store(config, self._data_dir))
+        found.users += 1
+        try:
+            yield found.store
+        finally:
+            found.users -= 1
+            if not found.users:
+                del self._open[key]
+                await found.store.close()
+
+
+@asynccontextmanager
+async def one_store(config: KeyValueConfig, data_dir: Path) -> AsyncIterator[Store]:
+    """The store of `config`, for a program that needs only that."""
+    async with Stores(data_dir).use(config) as store:
+        yield store
+
+
+class _Backend:
+    """What a module below `backends/` offers."""
+
+    open_store: OpenStore
+    store_key: KeyOf
+
+
+def _module(kind: str) -> _Backend:
+    try:
+        return importlib.import_module(f"providers.keyvalue.backends.{kind}")  # type: ignore[return-value]  # a module has what _Backend has
+    except ModuleNotFoundError as error:
+        raise Unsupported(f"the backend {kind} needs the package {error.name}: install provider-sdk[keyvalue]") from error
