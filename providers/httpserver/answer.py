@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-import sys
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -24,9 +21,6 @@ Lines = list[tuple[str, str]]
 
 AT_ONCE = 64 * 1024
 SLICE = 256 * 1024
-CHECK_EVERY = 0.5
-# Of Linux' struct tcp_info: where tcpi_bytes_acked, its eight bytes, begins and ends.
-BYTES_ACKED, TCP_INFO_SIZE = 120, 128
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {status: f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\n" for status in range(100, 1000)}
@@ -82,9 +76,9 @@ class Answer(web.StreamResponse):
         head = self._head(request, keep)
         if len(body) <= AT_ONCE:
             transport.write(head + body)
+            connection.pace.watch(len(head) + len(body))
             self.sent = len(body)
-            if transport.get_write_buffer_size():
-                await self._taken(connection, transport, request.writer)
+            await self._taken(transport, request.writer)
         else:
             transport.write(head)
             await self._write_slices(connection, transport, request.writer, memoryview(body))
@@ -115,69 +109,18 @@ class Answer(web.StreamResponse):
         return "".join(parts).encode("utf-8", "replace")
 
     async def _write_slices(self, connection: Connection, transport: asyncio.Transport, writer: Any, body: memoryview) -> None:
-        pace = _Pace(connection, transport)
-        try:
-            for start in range(0, len(body), SLICE):
-                piece = body[start : start + SLICE]
-                transport.write(piece)
-                self.sent += len(piece)
-                pace.written += len(piece)
-                if transport.get_write_buffer_size():
-                    await writer.drain()
-                    _still_there(transport)
-        finally:
-            pace.end()
+        for start in range(0, len(body), SLICE):
+            piece = body[start : start + SLICE]
+            transport.write(piece)
+            connection.pace.watch(len(piece))
+            self.sent += len(piece)
+            await self._taken(transport, writer)
 
-    async def _taken(self, connection: Connection, transport: asyncio.Transport, writer: Any) -> None:
-        pace = _Pace(connection, transport)
-        pace.written = transport.get_write_buffer_size()
-        try:
+    async def _taken(self, transport: asyncio.Transport, writer: Any) -> None:
+        if transport.get_write_buffer_size():
             await writer.drain()
-            _still_there(transport)
-        finally:
-            pace.end()
-
-
-class _Pace:
-    """Cuts off a client that takes less than `min_rate` bytes a second in a span of `send_timeout` seconds."""
-
-    def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
-        self.written = 0
-        self._span = connection.limits.send_timeout
-        self._least = self._span * connection.limits.min_rate
-        self._transport = transport
-        self._loop = asyncio.get_running_loop()
-        self._since = self._loop.time()
-        self._mark = self._taken()
-        self._timer = self._loop.call_later(CHECK_EVERY, self._check)
-
-    def _taken(self) -> int:
-        """Bytes that the client's side has acknowledged: what waits in our system's buffers, megabytes, is not taken."""
-        with contextlib.suppress(OSError):
-            info = self._transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
-            acknowledged = int.from_bytes(info[BYTES_ACKED:], sys.byteorder)
-            if acknowledged:
-                return acknowledged
-        # Nothing yet, or a system that does not count.
-        return self.written - self._transport.get_write_buffer_size()
-
-    def _check(self) -> None:
-        now, taken = self._loop.time(), self._taken()
-        if not 0 <= taken - self._mark < self._least:
-            self._mark, self._since = taken, now
-        if now - self._since > self._span:
-            self._transport.abort()
-        else:
-            self._timer = self._loop.call_later(CHECK_EVERY, self._check)
-
-    def end(self) -> None:
-        """No more is to be taken."""
-        self._timer.cancel()
-
-
-def _still_there(transport: asyncio.Transport) -> None:
-    if transport.is_closing():
-        raise ConnectionResetError("the client has gone, or took the response too slowly")
+            if transport.is_closing():
+                raise ConnectionResetError("the client has gone, or took the response too slowly")
 
 
 class _Clock:

@@ -16,6 +16,7 @@ from aiohttp.web_protocol import _ErrInfo
 from providers.httpserver.answer import Answer
 from providers.httpserver.forwarded import plain_address
 from providers.httpserver.limits import Limits
+from providers.httpserver.pace import Pace
 from providers.httpserver.pages import page
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Connection(web.RequestHandler):
         "_secure",
         "impatient",
         "limits",
+        "pace",
         "peer",
         "release",
     )
@@ -68,6 +70,7 @@ class Connection(web.RequestHandler):
         self.release = release
         self.impatient = False
         self.peer = ""
+        self.pace: Pace
         self._listener = listener
         self._heads = 0
         self._head_bytes = 0
@@ -110,11 +113,13 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
+        transport = cast("asyncio.Transport", transport)
         name = transport.get_extra_info("peername")
         self.peer = plain_address(name[0]) if name else ""
         self._secure = transport.get_extra_info("ssl_object") is not None
         # With no bytes kept back here, `drain` means that the system has taken all.
-        cast("asyncio.Transport", transport).set_write_buffer_limits(high=0)
+        transport.set_write_buffer_limits(high=0)
+        self.pace = Pace(transport, self.limits)
         self._head_timer = self._loop.call_later(self.limits.header_timeout, self._head_is_late)
         super().connection_made(transport)
 
@@ -122,6 +127,7 @@ class Connection(web.RequestHandler):
         """See asyncio.Protocol."""
         self.release()
         self._stop_timer()
+        self.pace.end()
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
         super().connection_lost(exc)
