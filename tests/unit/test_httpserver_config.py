@@ -245,7 +245,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("cache_control", "a\nset-cookie: b", "cache_control: a header is of visible ASCII"),
     ("config_json", "{", "link values: config_json: the value is not a JSON object"),
     ("config_b64", "???", "link values: config_b64: the value is not base64 of a JSON object"),
-    ("tls", "on", 'link values: tls: <secret> is not a JSON object'),
+    ("tls", "on", "link values: tls: <secret> is not a JSON object"),
     ("cors", "[]", 'link values: cors: "[]" is not a JSON object'),
 ]
 
