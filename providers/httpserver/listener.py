@@ -11,8 +11,6 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from aiohttp import web
-
 from provider_sdk import AlreadyExists, Unavailable
 from provider_sdk.metrics import Metrics
 from providers.httpserver import tls
@@ -52,7 +50,7 @@ class Listener:
         self.routes: Routes[Site] = Routes()
         self.draining = False
         self.counts = counts
-        self.server = web.Server(self._respond, request_factory=Request)  # type: ignore[arg-type]  # it makes its own kind, and gets it
+        self.connections: set[Connection] = set()
         self._budget = budget
         self._loop = asyncio.get_running_loop()
         self._limits: Limits | None = None
@@ -214,7 +212,8 @@ class Listener:
         self._lingering -= 1
         accepted.close()
 
-    async def _respond(self, request: Request) -> Answer:
+    async def respond(self, request: Request) -> Answer:
+        """The answer to a request."""
         exchange = Exchange(request, self._budget)
         connection = exchange.connection
         fault = request.fault()
@@ -266,7 +265,7 @@ class Listener:
         await asyncio.sleep(READ_WITHIN)
         self.draining = True
         self._end_connections(lambda one: one.idle)
-        if any(one.fresh for one in self._connections()):
+        if any(one.fresh for one in self.connections):
             await asyncio.sleep(FIRST_REQUEST_WITHIN)
             self._end_connections(lambda one: one.idle or one.fresh)
 
@@ -277,11 +276,8 @@ class Listener:
         for task in self._opening:
             task.cancel()
 
-    def _connections(self) -> list[Connection]:
-        return [one for one in self.server.connections if isinstance(one, Connection)]
-
     def _end_connections(self, which: Callable[[Connection], bool]) -> None:
-        for connection in self._connections():
+        for connection in tuple(self.connections):
             if which(connection):
                 connection.force_close()
 
