@@ -240,6 +240,18 @@ async def test_a_deleted_link_answers_what_is_in_flight_and_then_closes_its_conn
         assert (await idle.ask("GET / HTTP/1.1")).status == 200
 
 
+async def test_a_deleted_links_requests_that_outlast_link_timeout_get_a_503() -> None:
+    async with running(configuration={"link_timeout": 1}) as it:
+        actor, port = await it.serve(after(5), **PATIENT)
+        async with connected(port) as wire:
+            await wire.send("GET / HTTP/1.1")
+            await asked(actor, 1)
+            await it.unlink(actor.key)
+            assert await outcome(wire) == (503, ("close",))
+        await it.said("still not left after 1.0 s")
+        assert complaints(it) == []
+
+
 async def test_a_link_that_comes_back_at_once_listens_again_while_the_old_ones_requests_finish() -> None:
     async with running() as it:
         actor, port = await it.serve(after(1), port=str(free_port()), **PATIENT)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import resource
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
@@ -254,6 +256,24 @@ async def test_links_at_one_address_share_the_strictest_limits_of_its_connection
         await it.said("link down")
         async with connected(int(port)) as wire:
             assert (await wire.ask(f"GET /{'x' * 150} HTTP/1.1")).status == 200
+
+
+def open_files(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+async def test_without_files_for_more_connections_the_server_says_so_and_goes_on_when_some_are_free() -> None:
+    async with running() as it:
+        _, port = await it.serve(tell)
+        pid = it.provider.pid
+        _, most = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_files(pid) + 10, most))
+        async with AsyncExitStack() as stack:
+            wires = [await stack.enter_async_context(connected(port)) for _ in range(30)]
+            await it.said("no more connections at .*: raise the limit of open files")
+            assert (await wires[0].ask("GET / HTTP/1.1")).status == 200
+        async with connected(port) as wire:
+            assert (await wire.ask("GET / HTTP/1.1")).status == 200
 
 
 # Order
