@@ -7,13 +7,15 @@ import base64
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from provider_sdk.errors import ProviderError, Unavailable
@@ -26,16 +28,17 @@ LATTICE = "bench"
 CLUSTER = KeyPair.generate(Prefix.CLUSTER)
 HOST = KeyPair.generate(Prefix.SERVER)
 ACTOR = KeyPair.generate(Prefix.MODULE)
+ANY_PORT: Mapping[str, str] = MappingProxyType({"port": "0"})
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-def compile_yardstick(folder: Path) -> Path:
-    """natsraw, built with gcc -O2 into `folder`; Unavailable without a C compiler."""
+def compile_yardstick(folder: Path, name: str = "natsraw") -> Path:
+    """A C program of this folder, built with gcc -O2 into `folder`; Unavailable without a C compiler."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         raise Unavailable("no C compiler found: the yardstick is a C program, install gcc")
-    program = folder / "natsraw"
-    subprocess.run([compiler, "-O2", "-w", "-o", str(program), str(Path(__file__).with_name("natsraw.c"))], check=True)
+    program = folder / name
+    subprocess.run([compiler, "-O2", "-w", "-o", str(program), str(Path(__file__).with_name(f"{name}.c"))], check=True)
     return program
 
 
@@ -53,11 +56,8 @@ class Running:
         return (int(fields[11]) + int(fields[12])) / TICK
 
     def rss_mb(self) -> float:
-        """Resident memory in MB (10^6 bytes)."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024 / 1e6
-        raise Unavailable("the process has no VmRSS line: it has ended")
+        """Resident memory."""
+        return memory_mb(self.process.pid, "VmRSS")
 
     async def stop(self) -> None:
         """End it."""
@@ -66,9 +66,41 @@ class Running:
         await self.process.wait()
 
 
-def host_data(url: str, key: str, contract: str) -> bytes:
+def memory_mb(pid: int, what: str) -> float:
+    """VmRSS (resident now) or VmHWM (the most it ever was) of a process in MB (10^6 bytes)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{what}:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise Unavailable(f"process {pid} has no {what} line: it has ended")
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody has yet."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def listening(port: int, process: asyncio.subprocess.Process | None = None, *, within: float = 10.0) -> None:
+    """Wait until somebody takes connections at `port`; Unavailable after `within` seconds, or as soon as `process` has ended."""
+    limit = time.perf_counter() + within
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            ended = process is not None and process.returncode is not None
+            if ended or time.perf_counter() > limit:
+                raise Unavailable(f"nobody listens on port {port}" + (": the process has ended" if ended else "")) from None
+            await asyncio.sleep(0.02)
+            continue
+        writer.close()
+        await writer.wait_closed()
+        return
+
+
+def host_data(url: str, key: str, contract: str, values: Mapping[str, str]) -> bytes:
     """The line that a Rust host writes."""
-    link = {"actor_id": ACTOR.public, "provider_id": key, "link_name": "default", "contract_id": contract, "values": {"port": "0"}}
+    link = {"actor_id": ACTOR.public, "provider_id": key, "link_name": "default", "contract_id": contract, "values": dict(values)}
     data = {
         "host_id": HOST.public,
         "lattice_rpc_prefix": LATTICE,
@@ -89,14 +121,14 @@ def host_data(url: str, key: str, contract: str) -> bytes:
     return base64.b64encode(json.dumps(data).encode()) + b"\r\n"
 
 
-async def start_provider(url: str, module: str, contract: str, **environment: str) -> Running:
-    """Spawn `python -m module` as a Rust host would; not yet waited for."""
+async def start_provider(url: str, module: str, contract: str, values: Mapping[str, str] = ANY_PORT, **environment: str) -> Running:
+    """Spawn `python -m module` as a Rust host would, with one link of these values; not yet waited for."""
     key = KeyPair.generate(Prefix.PROVIDER).public
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, cwd=Path(__file__).parent.parent
     )
     assert process.stdin is not None
-    process.stdin.write(host_data(url, key, contract))
+    process.stdin.write(host_data(url, key, contract, values))
     process.stdin.close()
     return Running(process, f"wasmbus.rpc.{LATTICE}.{key}.default", key)
 
@@ -123,16 +155,23 @@ def invocation(key: str, argument: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def yardstick(program: Path, port: int) -> AsyncIterator[Running]:
-    """The C responder."""
-    process = await asyncio.create_subprocess_exec(str(program), "echo", str(port), "bench.echo", stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    await process.stdout.readline()
-    running = Running(process, "bench.echo")
+async def yardstick(program: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A C program that is ready; Unavailable where it ends instead."""
+    process = await asyncio.create_subprocess_exec(str(program), *arguments, stdout=subprocess.PIPE)
     try:
-        yield running
+        assert process.stdout is not None
+        if await process.stdout.readline() != b"READY\n":
+            raise Unavailable(f"{program.name} ended at once")
+        yield process
     finally:
-        await running.stop()
+        await Running(process, "").stop()
+
+
+@asynccontextmanager
+async def echo_yardstick(program: Path, port: int) -> AsyncIterator[Running]:
+    """The C responder."""
+    async with yardstick(program, "echo", str(port), "bench.echo") as process:
+        yield Running(process, "bench.echo")
 
 
 async def load(program: Path, port: int, running: Running, in_flight: int, seconds: float, payload: Path) -> dict[str, Any]:

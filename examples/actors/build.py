@@ -40,7 +40,7 @@ class Source:
 # `wash` lets nobody sign an alias with a colon, but hosts look up an alias as it is (wasmbus-0x.md §10.1): an actor that
 # bears the name of a contract answers for it wherever no provider is linked.
 ACTORS = (
-    Source("hello/hello", "Hello", ("wasmcloud:httpserver", "wasmcloud:numbergen")),
+    Source("hello/hello", "Hello", ("wasmcloud:httpserver", "wasmcloud:numbergen", "wasmcloud:keyvalue")),
     Source("primes/asker", "Asker", ("wasmcloud:httpserver", "wasmcloud:numbergen"), "asker"),
     Source("primes/primes", "Primes", ("wasmcloud:builtin:numbergen",), "wasmcloud:numbergen"),
     Source("greeter/greeter_actor", "Greeter", ("wasmcloud:httpserver", "acme:greeter")),

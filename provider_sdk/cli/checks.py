@@ -8,20 +8,27 @@ import urllib.request
 from collections.abc import Callable, Iterator
 
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+NUMBER = re.compile(r"<output[^>]*>(\d+)</output>")
 TIMEOUT = 10
 
 
 def ask(url: str, body: bytes | None = None) -> tuple[int, str]:
     """Status and text of one request; status 0 where no answer came."""
-    request = urllib.request.Request(url, data=body, headers={"Content-Type": "text/plain"} if body else {})
+    status, _, text = _ask(url, body, {"Content-Type": "text/plain"} if body else {})
+    return status, text
+
+
+def _ask(url: str, body: bytes | None, header: dict[str, str]) -> tuple[int, str, str]:
+    """Status, media type and text."""
+    request = urllib.request.Request(url, data=body, headers=header)
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=TIMEOUT) as answer:
-            return answer.status, answer.read().decode()
+            return answer.status, answer.headers.get_content_type(), answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
-            return error.code, error.read().decode()
+            return error.code, error.headers.get_content_type(), error.read().decode()
     except OSError as error:
-        return 0, str(error)
+        return 0, "", str(error)
 
 
 def hello_checks(base: str) -> Iterator[tuple[str, bool, str]]:
@@ -38,3 +45,7 @@ def hello_checks(base: str) -> Iterator[tuple[str, bool, str]]:
     for path, body, right in cases:
         status, text = ask(base + path, body)
         yield f"{'POST' if body else 'GET'} {path}", right(status, text), f"{status} {text.strip()!r}"[:120]
+    status, media_type, page = _ask(f"{base}/", None, {"Accept": "text/html"})
+    number = NUMBER.search(page)
+    shown = status == 200 and media_type == "text/html" and number is not None
+    yield "GET / as a browser does", shown, f"{status} {media_type} with the number {number[1] if number else 'missing'}"

@@ -90,7 +90,10 @@ def manifest(
     from provider_sdk.cli.serve import manifest_for
     from provider_sdk.lattice.wadm import write_manifest
 
-    text = write_manifest(manifest_for(actor, port=port, registry=registry), f"written from the claims of {actor.name}")
+    found = manifest_for(actor, port=port, registry=registry)
+    for warning in found.warnings:
+        print(warning, file=sys.stderr)
+    text = write_manifest(found, f"written from the claims of {actor.name}")
     if output is None:
         print(text, end="")
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from provider_sdk.cli.checks import hello_checks
 from provider_sdk.cli.view import Traffic
-from provider_sdk.errors import Unavailable
+from provider_sdk.errors import NotFound, Unavailable
 from provider_sdk.hosts.wasmbus.actor_claims import ActorClaims, verify_actor
 from provider_sdk.lattice.box import Box, BoxOptions, open_box
 from provider_sdk.lattice.deploy import HTTP
@@ -82,13 +82,13 @@ async def _deploy(box: Box, manifest: Manifest, demo: bool, check: bool) -> int:
             return 1
         return 0 if await asyncio.to_thread(_checked, f"http://{box.deployment.addresses[0]}") else 1
     for address in box.deployment.addresses:
-        say(f"\nlistening on http://{address}/")
+        say(f"\nlistening on http://{address}/{'   ← open it in a browser' if demo else ''}")
     if demo and box.deployment.addresses:
         base = f"http://{box.deployment.addresses[0]}"
-        say("try, in another terminal:")
+        say("or ask from another terminal:")
         for line in (f"curl {base}/", f"curl '{base}/random?min=1&max=6'", f"curl {base}/guid", f"curl -d 'some text' {base}/echo"):
             say(f"  {line}")
-        say(f"logs: {box.options.folder}/log    end: Ctrl-C\n")
+        say(f"\neach request is shown here as it passes    logs: {box.options.folder}/log    end: Ctrl-C\n")
     return 0
 
 
@@ -102,23 +102,33 @@ def _checked(base: str) -> bool:
 
 
 def manifest_for(actor: Path, *, port: int | None, registry: str) -> Manifest:
-    """The manifest that an actor's claims ask for: every contract served by the standard pack with embedded defaults.
+    """The manifest that an actor's claims ask for: contracts served by the standard pack, with embedded defaults.
 
-    NotFound for a contract that nobody here serves. `port` None: a free one is chosen.
+    A contract that nobody here serves is left out with a warning, since claims say what an actor may use, not what it cannot do without;
+    NotFound where nothing is left. `port` None: a free one is chosen.
     """
     claims = verify_actor(actor_file(actor.resolve().as_uri(), Path.cwd()).read_bytes())
     name = _component_name(claims)
-    links, providers = [], []
+    links: list[ManifestLink] = []
+    providers: list[ProviderComponent] = []
+    missing: list[NotFound] = []
     for contract in claims.capabilities:
         if contract in BUILT_IN:
             continue
-        found = provider_for(contract)
+        try:
+            found = provider_for(contract)
+        except NotFound as error:
+            missing.append(error)
+            continue
         values = {"address": f"127.0.0.1:{port or _free_port()}"} if contract == HTTP else {}
         links.append(ManifestLink(found.name, values))
         reference = f"{registry}/{found.name}:{found.version}"
         providers.append(ProviderComponent(found.name, reference, contract))
+    if missing and not providers:
+        raise missing[0]
+    warnings = tuple(f"warning: {error.message}; until then {name}'s calls of it fail" for error in missing)
     component = ActorComponent(name, actor.resolve().as_uri(), 1, tuple(links))
-    return Manifest(name, (component,), tuple(providers), Path.cwd())
+    return Manifest(name, (component,), tuple(providers), Path.cwd(), warnings=warnings)
 
 
 def _component_name(claims: ActorClaims) -> str:

@@ -47,35 +47,52 @@ class Traffic:
 
 def _asked(record: CallRecord) -> str:
     way = f"{record.caller.name} → {record.target.name}"
-    value = _decoded(record.argument, record.argument_length)
-    if record.operation == HANDLE and isinstance(value, dict):
-        query = f"?{value['queryString']}" if value.get("queryString") else ""
-        return f"{value.get('method')} {value.get('path')}{query}  ({way})"
-    shown = "" if record.argument_length == 0 else f" {_shown(value)}"
+    request = _members(record.argument) if record.operation == HANDLE else {}
+    if "method" in request and "path" in request:
+        query = f"?{request['queryString']}" if request.get("queryString") else ""
+        return f"{request['method']} {request['path']}{query}  ({way})"
+    shown = "" if record.argument_length == 0 else f" {_shown(record.argument, record.argument_length)}"
     return f"{way}  {record.operation}{shown}"
 
 
 def _answered(record: CallRecord) -> str:
-    value = _decoded(record.result, record.result_length)
-    if record.operation == HANDLE and isinstance(value, dict):
-        body = value.get("body") or b""
-        text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body)
-        return f"{value.get('statusCode')} {_short(repr(text))}"
-    return _shown(value) if record.result_length else "done"
+    response = _members(record.result) if record.operation == HANDLE else {}
+    if "statusCode" not in response:
+        return _shown(record.result, record.result_length) if record.result_length else "done"
+    status, header, body = response["statusCode"], response.get("header"), response.get("body")
+    given = header.get("content-type") if isinstance(header, dict) else None
+    media_type = str(given[0]).partition(";")[0] if isinstance(given, list) and given else "text/plain"
+    if media_type == "text/plain" and isinstance(body, bytes):
+        return f"{status} {_short(repr(body.decode('utf-8', 'replace')))}"
+    return f"{status} {media_type}, {record.result_length / 1000:.1f} kB"
 
 
-def _decoded(data: bytes, length: int) -> Any:
-    if len(data) < length:
-        return f"({length} bytes)"
+def _members(data: bytes) -> dict[str, Any]:
+    """The members of a map whose end may be missing, as far as they are there."""
+    unpacker = msgpack.Unpacker(strict_map_key=False)
+    unpacker.feed(data)
+    found: dict[str, Any] = {}
     try:
-        return msgpack.unpackb(data, strict_map_key=False) if data else None
-    except (ValueError, msgpack.UnpackException):
-        return f"({length} bytes)"
+        for _ in range(unpacker.read_map_header()):
+            name = unpacker.unpack()
+            found[str(name)] = unpacker.unpack()
+    except (ValueError, TypeError, msgpack.UnpackException):
+        pass
+    return found
 
 
-def _shown(value: Any) -> str:
+def _shown(data: bytes, length: int) -> str:
+    if len(data) == length:
+        try:
+            return _written(msgpack.unpackb(data, strict_map_key=False))
+        except (ValueError, TypeError, msgpack.UnpackException):
+            pass
+    return f"({length} bytes)"
+
+
+def _written(value: Any) -> str:
     if isinstance(value, dict):
-        return _short("{" + ", ".join(f"{key}: {_shown(item)}" for key, item in value.items()) + "}")
+        return _short("{" + ", ".join(f"{key}: {_written(item)}" for key, item in value.items()) + "}")
     return _short(repr(value) if isinstance(value, str | bytes) else str(value))
 
 

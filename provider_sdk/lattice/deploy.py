@@ -117,12 +117,11 @@ class Deployment:
             return
         if running is not None:
             await self._host.stop_provider(running.program.key, running.program.link_name)
-        elif runnable.note:
-            self._say(runnable.note)
         started = await self._host.start_provider(program, restarts=True)
         self._providers[component.name] = wanted
         await self._host.ready(started)
-        self._say(f"provider {component.name} {'restarted' if running else 'started'} (pid {started.process.pid})")
+        note = f": {runnable.note}" if runnable.note and running is None else ""
+        self._say(f"provider {component.name} {'restarted' if running else 'started'} (pid {started.process.pid}){note}")
 
     def _configuration(self, component: ProviderComponent) -> str:
         """The manifest's configuration, with a data folder of this lattice where it names none."""

@@ -69,7 +69,7 @@ def _image(reference: str) -> Runnable:
     found = standard_pack().get(name)
     if found is None:
         return _archive(reference)
-    return _from_source(found, f"{reference}: running the {name} {found.version} that is installed here")
+    return _from_source(found, f"the {found.version} installed here, for {reference}")
 
 
 def _from_source(provider: PackProvider, note: str) -> Runnable:

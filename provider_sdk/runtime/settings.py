@@ -18,7 +18,9 @@ class RuntimeSettings(Config):
     link_wait: float = setting(1.0, unit="seconds", minimum=0.0, doc="How long a call waits for a link that it has overtaken.")
     link_timeout: float = setting(30.0, unit="seconds", minimum=0.1, doc="How long setting up a link may take before it counts as failed.")
     drain_timeout: float = setting(5.0, unit="seconds", minimum=0.0, doc="How long SIGTERM and SIGINT wait for calls in flight.")
-    metrics_address: str | None = setting(None, doc="host:port on which Prometheus text is served at /metrics; none by default.")
+    metrics_address: str | None = setting(
+        None, doc="host:port on which /metrics (Prometheus text) and /healthz are served; none by default."
+    )
     nats_ca_file: Path | None = setting(
         None, doc="PEM file of the authorities that the NATS server's certificate is checked against; by default the system's."
     )

@@ -10,11 +10,9 @@ import asyncio
 import base64
 import contextlib
 import inspect
-import itertools
 import logging
 import math
 import random
-import secrets
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from provider_sdk.errors import DeadlineExceeded, InvalidArgument, ProviderError
 from provider_sdk.nkeys import KeyPair
 from provider_sdk.transport.base import Credentials, Handler, Message, ObjectStore
 from provider_sdk.transport.nats_client import NatsClient
+from provider_sdk.transport.nats_requests import Requests
 
 # The client comes first: its import keeps nats-py from importing aiohttp.
 from nats.aio.msg import Msg  # isort: skip
@@ -106,7 +105,7 @@ class _Subscription:
         except Exception as error:
             self._failed(error)
 
-    def _call(self, message: Msg) -> None:
+    def _call(self, message: Message) -> None:
         try:
             self.handler(message)
         except Exception as error:
@@ -144,9 +143,7 @@ class NatsTransport:
         self._mending: asyncio.Task[None] | None = None
         self._callbacks: list[Callable[[], None]] = []
         self._held = 0
-        self._inbox = f"_INBOX.{secrets.token_hex(11)}."
-        self._tokens = itertools.count()
-        self._waiting: dict[str, asyncio.Future[Message]] = {}
+        self._requests = Requests()
         self._subscriptions: list[_Subscription] = []
         self._draining: set[asyncio.Task[None]] = set()
         self._objects: dict[str, ObjectStore] = {}
@@ -190,7 +187,7 @@ class NatsTransport:
         try:
             async with asyncio.timeout(ATTEMPT_TIMEOUT * len(self._urls)):
                 await client.connect(list(self._urls), **self._options)
-                await client.subscribe_direct(f"{self._inbox}*", "", self._answered)
+                await client.subscribe_direct(self._requests.subject, "", self._requests.answered)
                 await client.flush()
                 while missing := [one for one in self._subscriptions if one.carrier is not client]:
                     for subscription in missing:
@@ -240,9 +237,7 @@ class NatsTransport:
 
     def _give_up(self, how: str) -> None:
         """Nothing that belongs to this connection will come to its end."""
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(Unavailable(f"the NATS connection was {how} before an answer came"))
+        self._requests.give_up(f"the NATS connection was {how} before an answer came")
         for task in self._draining:
             task.cancel()
 
@@ -355,34 +350,20 @@ class NatsTransport:
 
     async def request(self, subject: str, data: bytes, *, timeout: float, headers: Mapping[str, str] | None = None) -> Message:
         """See Transport."""
-        loop = asyncio.get_running_loop()
         if not self._up.is_set():
+            loop = asyncio.get_running_loop()
             until = loop.time() + timeout
             await self._connection(timeout, len(data) + _UPKEEP)
             timeout = max(0.0, until - loop.time())
-        token = f"{self._inbox}{next(self._tokens)}"
-        answer: asyncio.Future[Message] = loop.create_future()
-        self._waiting[token] = answer
-        timer = loop.call_later(timeout, _expire, answer, timeout)
+        token, answer = self._requests.begin(timeout)
         try:
             await self.publish(subject, data, reply=token, headers=headers)
             message = await answer
-        except BaseException:
-            # A publish that failed with the connection leaves an error in the answer, too, which nobody would look at.
-            if answer.done() and not answer.cancelled():
-                answer.exception()
-            raise
         finally:
-            timer.cancel()
-            del self._waiting[token]
+            self._requests.end(token)
         if message.headers and not message.data and message.headers.get("Status") == "503":
             raise NoResponders("nobody listens there (no responders)")
         return message
-
-    def _answered(self, message: Message) -> None:
-        waiting = self._waiting.get(message.subject)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(message)
 
     async def flush(self, timeout: float = 2.0) -> None:
         """See Transport."""
@@ -464,11 +445,6 @@ async def _abandon(client: NatsClient) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(ABANDON_TIMEOUT):
             await client.abandon()
-
-
-def _expire(answer: asyncio.Future[Message], timeout: float) -> None:
-    if not answer.done():
-        answer.set_exception(DeadlineExceeded(f"no answer within {timeout:g} s"))
 
 
 def _refused(error: BaseException | None) -> bool:

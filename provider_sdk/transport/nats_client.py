@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
+
+from provider_sdk.transport.base import Message
 
 _HIDDEN = ("aiohttp", "multidict")
 
@@ -30,10 +32,48 @@ def _without_websockets() -> Iterator[None]:
 
 with _without_websockets():
     from nats.aio.client import PING_PROTO, Client
-    from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
     from nats.errors import Error as NatsError
-    from nats.protocol.parser import PERMISSIONS_ERR
+    from nats.protocol.parser import AWAITING_CONTROL_LINE, PERMISSIONS_ERR, Parser
+
+
+class Received(NamedTuple):
+    """A message without headers, as a transport.base.Message."""
+
+    subject: str
+    reply: str
+    data: bytes
+    headers: None = None
+
+
+class ShortParser(Parser):
+    """nats-py's parser, past which go whole messages without headers for direct subscriptions: they need a tenth of its time."""
+
+    def __init__(self, client: NatsClient) -> None:
+        super().__init__(client)
+        self._direct = client.direct
+
+    async def parse(self, data: bytes = b"") -> None:
+        if not self.buf and self.state == AWAITING_CONTROL_LINE:
+            data = self._taken(data)
+        if data:
+            await super().parse(data)
+
+    def _taken(self, data: bytes) -> bytes:
+        """What is left of `data` behind the messages at its beginning."""
+        at = 0
+        while data.startswith(b"MSG ", at):
+            end = data.find(b"\r\n", at)
+            parts = data[at + 4 : end].split(b" ")
+            # subject, subscription, reply if there is one, size
+            if end < 0 or len(parts) not in (3, 4) or not (parts[1].isdigit() and parts[-1].isdigit()):
+                break
+            take, stop = self._direct.get(int(parts[1])), end + 2 + int(parts[-1])
+            if take is None or len(data) < stop + 2:
+                break
+            take(Received(parts[0].decode(), parts[2].decode() if len(parts) == 4 else "", data[end + 2 : stop]))
+            at = stop + 2
+        return data[at:] if at else data
 
 
 class NatsClient(Client):
@@ -46,7 +86,8 @@ class NatsClient(Client):
         super().__init__()
         self.broken = False
         self._on_break = on_break
-        self._direct: dict[int, Callable[[Msg], None]] = {}
+        self.direct: dict[int, Callable[[Message], None]] = {}
+        self._ps = ShortParser(self)
         self._writing = False
         self._wants_tls = wants_tls
 
@@ -56,10 +97,10 @@ class NatsClient(Client):
         writer = getattr(self._transport, "_io_writer", None)
         return self._pending_data_size + (writer.transport.get_write_buffer_size() if writer else 0)
 
-    async def subscribe_direct(self, subject: str, queue: str, take: Callable[[Msg], None]) -> Subscription:
+    async def subscribe_direct(self, subject: str, queue: str, take: Callable[[Message], None]) -> Subscription:
         """Subscribe past the queue and the task that nats-py has for each subscription: `take` is called as messages are read."""
         subscription = await self.subscribe(subject, queue)
-        self._direct[self._sid] = take
+        self.direct[self._sid] = take
         return subscription
 
     def send(self, subject: str, reply: str, data: bytes) -> None:
@@ -121,7 +162,7 @@ class NatsClient(Client):
         await super()._process_pong()
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        take = self._direct.get(sid)
+        take = self.direct.get(sid)
         if take is None:
             await super()._process_msg(sid, subject, reply, data, headers)
         else:

@@ -15,7 +15,12 @@ from provider_sdk.config import unfold_json
 
 _NAME = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_ORIGIN = re.compile(r"https?://([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_ORIGIN = re.compile(r"(?i:https?)://([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_MEANT_OTHERWISE = {
+    *("connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "expect", "content-length", "content-type"),
+    *("content-encoding", "host", "date", "cookie", "set-cookie", "authorization", "location", "vary", "cache-control", "origin"),
+    *("traceparent", "tracestate", "forwarded", "client-cert", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
+}
 LARGEST_FILE = 1 << 20
 
 
@@ -69,6 +74,8 @@ class TlsConfig(Config):
             raise InvalidArgument("cert_file and priv_key_file belong together, and one of them is missing")
         if self.cert_file is None and (self.certificates or self.client_certificates != "none"):
             raise InvalidArgument("cert_file and priv_key_file are missing: clients that name no server get that certificate")
+        if self.cert_file is None and (self.key_password is not None or self.min_version != "1.2"):
+            raise InvalidArgument("cert_file and priv_key_file are missing: without them this is plain HTTP")
         if (self.client_certificates == "none") != (self.client_ca_file is None):
             raise InvalidArgument("client_certificates and client_ca_file belong together: what is asked for is checked against something")
         for name in self.certificates:
@@ -145,6 +152,10 @@ class HttpServerConfig(Config):
             raise InvalidArgument("cache_control: a header is of visible ASCII")
         if self.request_id_header and not _TOKEN.fullmatch(self.request_id_header):
             raise InvalidArgument(f"request_id_header: {self.request_id_header!r} is not a name that HTTP allows")
+        if self.request_id_header.lower() in _MEANT_OTHERWISE:
+            raise InvalidArgument(f"request_id_header: {self.request_id_header!r} means something else in HTTP")
+        if self.access_log_file is not None and self.access_log == "none":
+            raise InvalidArgument("access_log_file: say with access_log in which form lines are written there")
         for network in self.trusted_proxies or ():
             try:
                 ipaddress.ip_network(network, strict=False)
@@ -174,12 +185,12 @@ class HttpServerConfig(Config):
 
 
 def _with_file(layer: Layer) -> list[Layer]:
-    given = [key for key in layer.values if key.lower() == "config_file"]
-    if not given or len(given) > 1:
-        if given:
-            raise InvalidArgument(f"{layer.source}: {' and '.join(given)} name the same setting: give only one of them")
-        return [layer]
-    rest = {key: value for key, value in layer.values.items() if key != given[0]}
+    given = [key for key in layer.values if key.replace("_", "").replace("-", "").lower() == "configfile"]
+    if len(given) > 1:
+        raise InvalidArgument(f"{layer.source}: {' and '.join(given)} name the same setting: give only one of them")
+    rest = {key: value for key, value in layer.values.items() if key not in given}
+    if not given or not layer.values[given[0]]:
+        return [replace(layer, values=rest)]
     path = Path(str(layer.values[given[0]]))
     return [
         Layer(f"{layer.source}: config_file {path}", _read(path, f"{layer.source}: config_file"), layer.secret),
@@ -189,6 +200,8 @@ def _with_file(layer: Layer) -> list[Layer]:
 
 def _read(path: Path, where: str) -> dict[str, object]:
     try:
+        if path.exists() and not path.is_file():  # reading a pipe would wait for its writer
+            raise InvalidArgument(f"{where}: {path} is not a file")
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
     except (OSError, ValueError) as error:
@@ -196,9 +209,9 @@ def _read(path: Path, where: str) -> dict[str, object]:
     if len(data) > LARGEST_FILE:
         raise InvalidArgument(f"{where}: {path} has more than {LARGEST_FILE} bytes: that is no settings file")
     try:
-        content: object = tomllib.loads(data.decode()) if path.suffix == ".toml" else json.loads(data)
+        content: object = tomllib.loads(data.decode()) if path.suffix.lower() == ".toml" else json.loads(data)
     except (ValueError, RecursionError) as error:
-        kind = "TOML" if path.suffix == ".toml" else "JSON"
+        kind = "TOML" if path.suffix.lower() == ".toml" else "JSON"
         raise InvalidArgument(f"{where}: {path} is not {kind}: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise InvalidArgument(f"{where}: {path} does not hold a JSON object")

@@ -85,9 +85,8 @@ class Connection(web.RequestHandler):
         """Whether more requests may follow the one that is being answered."""
         if self._listener.draining and not self._messages:
             return False
-        # aiohttp's parser loses what comes in one piece with a request that asks for another protocol: the rest would be read from
-        # its middle. A client that waits for 100 Continue in vain may send the body or leave it: the two cannot be told apart.
-        return not (request.upgrades or self._secure != self._listener.secure or (request.expects and not request.content.is_eof()))
+        # A client that waits for 100 Continue in vain may send the body or leave it: the two cannot be told apart.
+        return not (request.spoils or self._secure != self._listener.secure or (request.expects and not request.content.is_eof()))
 
     @property
     def idle(self) -> bool:
@@ -153,7 +152,9 @@ class Connection(web.RequestHandler):
         if isinstance(message, _ErrInfo):
             self._deaf = True
             if self._body is not None and not self._body.is_eof():
+                # A reader that the end of a chunk woke does not look for an exception again.
                 self._body.set_exception(web.RequestPayloadError(message.message))
+                self._body.feed_eof()
         self._body = body
         self._long_head = self._head_bytes + size > self.limits.max_header
         self._heads = self._request_count

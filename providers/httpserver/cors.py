@@ -19,13 +19,15 @@ class Cors:
         self._official = config.mode == "official"
         self._off = config.mode == "off"
         self._origins = frozenset(map(_plain, config.allowed_origins))
-        self._methods = frozenset(config.allowed_methods)
+        # Every method that is in use is in capitals, and names of methods are told apart by their case.
+        methods = [method.upper() for method in config.allowed_methods]
+        self._methods = frozenset(methods)
         self._headers = frozenset(name.lower() for name in config.allowed_headers)
         self._credentials: Lines = [("access-control-allow-credentials", "true")] if config.allow_credentials else []
         self._exposed: Lines = [("access-control-expose-headers", ", ".join(config.exposed_headers))] if config.exposed_headers else []
         self._preflight: Lines = [
             ("access-control-allow-headers", ", ".join(config.allowed_headers)),
-            ("access-control-allow-methods", ", ".join(config.allowed_methods)),
+            ("access-control-allow-methods", ", ".join(methods)),
             ("access-control-max-age", str(config.max_age_secs)),
         ]
         # What caches have to know of every response: without Origin there is no permission in it.
@@ -55,7 +57,7 @@ class Cors:
             return [*granted, ORIGIN]
         if header.get("Access-Control-Request-Method") not in self._methods:
             return _forbidden("request-method not allowed")
-        if not _names(header.get("Access-Control-Request-Headers", "")) <= self._headers:
+        if not _names(header.getall("Access-Control-Request-Headers", [])) <= self._headers:
             return _forbidden("header not allowed")
         return Answer(200, [*self._preflight, *granted, PREFLIGHT])
 
@@ -76,8 +78,8 @@ def _plain(origin: str) -> str:
     return origin.removesuffix(_DEFAULT_PORTS.get(origin.partition(":")[0], "\0"))
 
 
-def _names(text: str) -> set[str]:
-    return {name.strip().lower() for name in text.split(",") if name.strip()}
+def _names(lines: list[str]) -> set[str]:
+    return {name.strip().lower() for line in lines for name in line.split(",") if name.strip()}
 
 
 def _forbidden(detail: str) -> Answer:

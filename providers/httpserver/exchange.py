@@ -67,15 +67,20 @@ class Exchange:
         named = self.request.headers.get("Connection")
         if named is not None and named.lower() not in ("keep-alive", "close"):
             dropped = dropped | {name.strip().lower() for name in named.split(",")} - {"host"}
+        peer = self.connection.peer
         header: dict[str, list[str]] = {}
         for given, value in self.request.headers.items():
             name = given.lower()
-            if name in dropped or proxies.says(name) or (not (value.isascii() and value.isprintable()) and _UNPRINTABLE.search(value)):
+            if name in dropped or proxies.keeps_out(name, peer):
+                continue
+            if not (value.isascii() and value.isprintable()) and _UNPRINTABLE.search(value):
                 continue
             if name in header:
                 header[name].append(value)
             else:
                 header[name] = [value]
+        if self.request.authority:
+            header["host"] = [self.request.authority]
         if self.client is not None:
             header.update(proxies.header(self.client))
         return header
@@ -93,7 +98,7 @@ class Exchange:
         if length is not None and length > longest:
             raise self.refuse(413, end=True)
         content = request.content
-        if content.is_eof() and not content.total_bytes:
+        if content.is_eof() and not content.total_bytes and content.exception() is None:
             return b""
         self._meet_expectation(content)
         limits, parts, received, counted = self.connection.limits, list[bytes](), 0, 0
@@ -116,6 +121,8 @@ class Exchange:
         except (web.RequestPayloadError, OSError, RuntimeError):
             # RuntimeError is aiohttp's word for a connection that is closed.
             raise self.refuse(400, detail="The body is not what its headers say.", end=True) from None
+        if content.exception() is not None:
+            raise self.refuse(400, detail="The body is not what its headers say.", end=True)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def hold_answer(self, size: int, memory: int) -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from multidict import MultiMapping
 
-_PAIR = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^";,\s]*)\s*')
+from providers.httpserver.config import HttpServerConfig
+
+_PAIR = re.compile(r'[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^";,\s]*)[ \t]*')
 _HOST = re.compile(r"[A-Za-z0-9._~-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?", re.ASCII)
+_BRACKETED = re.compile(r"\[([^\]]*)\](?::[0-9A-Za-z._-]+)?")
+_OF_PROXIES = ("forwarded", "x-real-ip")
+_OF_CERTIFICATES = ("client-cert", "client-cert-chain")
 MOST_HOPS = 32
 MOST_REMEMBERED = 4096
 
@@ -28,11 +34,23 @@ class Client:
 class Proxies:
     """The proxies of one link that are believed."""
 
-    def __init__(self, networks: list[str] | None, header: str) -> None:
+    def __init__(self, networks: list[str] | None, header: str, *, tls: bool = False, asks_clients: bool = False) -> None:
         self.configured = networks is not None
         self._networks = [ipaddress.ip_network(text, strict=False) for text in networks or ()]
         self._standard = header == "forwarded"
+        self._tls, self._asks_clients = tls, asks_clients
         self._known: dict[str, bool] = {}
+
+    @staticmethod
+    def of(config: HttpServerConfig) -> Proxies:
+        """Those of a link's settings."""
+        tls = config.tls
+        return Proxies(
+            config.trusted_proxies,
+            config.trusted_header,
+            tls=tls.cert_file is not None,
+            asks_clients=tls.client_certificates != "none",
+        )
 
     def trusts(self, address: str) -> bool:
         """Whether `address` is one of the proxies."""
@@ -48,31 +66,47 @@ class Proxies:
         host = header.get("Host", "")
         if not self._networks or not self.trusts(peer):
             return Client(peer, scheme, host, (peer,))
-        hops, proto, asked = self._standard_hops(header) if self._standard else self._usual_hops(header)
-        chain = [peer]
+        chain, proto, asked = self._standard_way(peer, header) if self._standard else self._usual_way(peer, header)
+        proto = proto.lower() if proto.lower() in ("http", "https") else scheme
+        asked = asked if _HOST.fullmatch(asked) else ""
+        return Client(chain[0], proto, asked or host, tuple(chain), asked)
+
+    def _usual_way(self, peer: str, header: MultiMapping[str]) -> tuple[list[str], str, str]:
+        hops = [text for text in _list(header, "X-Forwarded-For") if text]
+        # The nearest proxy's word: these are replaced rather than added to, so that their places do not match the addresses'.
+        proto, asked = (_list(header, name)[-1:] or [""] for name in ("X-Forwarded-Proto", "X-Forwarded-Host"))
+        return self._chain(peer, hops)[0], proto[0], asked[0]
+
+    def _standard_way(self, peer: str, header: MultiMapping[str]) -> tuple[list[str], str, str]:
+        elements = [element for line in header.getall("Forwarded", []) for element in _elements(line)]
+        chain, believed = self._chain(peer, [element.get("for", "") for element in elements])
+        first = elements[-believed] if believed else {}
+        return chain, first.get("proto", ""), first.get("host", "")
+
+    def _chain(self, peer: str, hops: list[str]) -> tuple[list[str], int]:
+        """The addresses up to the first that is no proxy or unknown, and how many of the last hops a proxy wrote."""
+        chain, believed = [peer], 0
         for hop in reversed(hops[-MOST_HOPS:]):
             if not self.trusts(chain[0]):
                 break
+            believed += 1
             address = _address(hop)
             if address is None:
                 break
             chain.insert(0, address)
-        proto = proto if proto in ("http", "https") else scheme
-        asked = asked if _HOST.fullmatch(asked) else ""
-        return Client(chain[0], proto, asked or host, tuple(chain), asked)
+        return chain, believed
 
-    def _usual_hops(self, header: MultiMapping[str]) -> tuple[list[str], str, str]:
-        hops = [hop.strip() for line in header.getall("X-Forwarded-For", []) for hop in line.split(",")]
-        return hops, _last(header, "X-Forwarded-Proto").lower(), _last(header, "X-Forwarded-Host")
+    def keeps_out(self, name: str, peer: str) -> bool:
+        """Whether a request header, by its name in lower case, is one that `peer` may not write, or that `header` replaces.
 
-    def _standard_hops(self, header: MultiMapping[str]) -> tuple[list[str], str, str]:
-        elements = [_element(text) for line in header.getall("Forwarded", []) for text in _split(line)]
-        last = elements[-1] if elements else {}
-        return [element.get("for", "") for element in elements], last.get("proto", "").lower(), last.get("host", "")
-
-    def says(self, name: str) -> bool:
-        """Whether a request header, by its name in lower case, is one that only proxies may write here."""
-        return self.configured and (name.startswith("x-forwarded-") or name in ("forwarded", "x-real-ip"))
+        Names that an actor might take for one of those, since it writes `_` for `-`, count too.
+        """
+        if not self.configured and not self._tls:
+            return False
+        name = name.replace("_", "-")
+        if name in _OF_CERTIFICATES:
+            return self._asks_clients or not self.trusts(peer)
+        return self.configured and (name.startswith("x-forwarded-") or name in _OF_PROXIES)
 
     def header(self, client: Client) -> dict[str, list[str]]:
         """What the actor is told instead of what the proxies wrote."""
@@ -85,7 +119,10 @@ class Proxies:
 def plain_address(address: str) -> str:
     """An IPv4 address that came in as IPv6 (`::ffff:192.0.2.1`) in its own form; no zone."""
     address = address.partition("%")[0]
-    return address[7:] if address.startswith("::ffff:") and "." in address else address
+    if not address.startswith("::ffff:"):
+        return address
+    mapped = ipaddress.IPv6Address(address).ipv4_mapped
+    return str(mapped) if mapped else address
 
 
 def _within(address: str, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
@@ -98,28 +135,45 @@ def _within(address: str, networks: list[ipaddress.IPv4Network | ipaddress.IPv6N
 
 def _address(hop: str) -> str | None:
     """The address of `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`."""
-    text = hop[1 : hop.find("]")] if hop.startswith("[") else hop.partition(":")[0] if hop.count(":") == 1 else hop
+    bracketed = _BRACKETED.fullmatch(hop)
+    text = bracketed[1] if bracketed else hop.partition(":")[0] if hop.count(":") == 1 else hop
     try:
         return plain_address(str(ipaddress.ip_address(text)))
     except ValueError:
         return None
 
 
-def _last(header: MultiMapping[str], name: str) -> str:
-    lines = header.getall(name, [])
-    return lines[-1].rpartition(",")[2].strip() if lines else ""
+def _list(header: MultiMapping[str], name: str) -> list[str]:
+    return [text.strip() for line in header.getall(name, []) for text in line.split(",")]
 
 
-def _split(line: str) -> list[str]:
-    """Elements at commas that no quotes enclose."""
-    return re.findall(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+', line)
+def _elements(line: str) -> list[dict[str, str]]:
+    """The elements of one Forwarded line. Where it is not as RFC 7239 §4 has it, every comma parts two of them.
+
+    A client may have sent a quote that it never closes, in front of what a proxy adds: that must not swallow the proxy's word.
+    """
+    elements: list[dict[str, str]] = [{}]
+    at = 0
+    while at <= len(line):
+        match = _PAIR.match(line, at)
+        if match is None:
+            return [dict(_pairs(text)) for text in line.split(",")]
+        elements[-1].setdefault(match[1].lower(), _unquoted(match[2]))
+        at = match.end() + 1
+        behind = line[at - 1 : at]
+        if behind == ",":
+            elements.append({})
+        elif behind not in (";", ""):
+            return [dict(_pairs(text)) for text in line.split(",")]
+    return elements
 
 
-def _element(text: str) -> dict[str, str]:
-    found = {}
-    for part in re.findall(r'(?:[^;"]|"(?:[^"\\]|\\.)*")+', text):
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    for part in text.split(";"):
         match = _PAIR.fullmatch(part)
         if match:
-            value = match[2]
-            found[match[1].lower()] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
-    return found
+            yield match[1].lower(), _unquoted(match[2])
+
+
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value

@@ -7,27 +7,31 @@ import re
 import zlib
 
 from providers.httpserver.answer import Answer
+from providers.httpserver.weights import weighted
 
 IN_THREAD_FROM = 64 * 1024
 LEVEL = 5
 _WORTH_IT = re.compile(r"(text/[^;]+|[^;]+[+/](json|xml)|application/(x-)?javascript|application/wasm)\s*(;.*)?", re.IGNORECASE)
+_AS_IT_IS = (204, 206, 304)
+_OF_THE_BYTES = {"content-encoding", "content-range", "content-digest", "repr-digest", "digest", "content-md5"}
 _VARY = ("vary", "accept-encoding")
 
 
 async def compress(answer: Answer, accepted: str, smallest: int) -> None:
     """Replace the body of `answer` by its gzip form, if it is worth it, is not to be left alone, and `accepted` allows it."""
     header = dict(answer.lines)
-    if len(answer.whole) < smallest or not _WORTH_IT.fullmatch(header.get("content-type", "")):
+    if len(answer.whole) < smallest or answer.status in _AS_IT_IS or not _WORTH_IT.fullmatch(header.get("content-type", "")):
         return
-    if "content-encoding" in header or answer.status in (206, 304) or "no-transform" in header.get("cache-control", ""):
+    if _OF_THE_BYTES & header.keys() or any(name == "cache-control" and "no-transform" in value.lower() for name, value in answer.lines):
         return
     answer.lines.append(_VARY)
     if not _takes_gzip(accepted):
         return
     body = answer.whole
     answer.whole = await asyncio.to_thread(_gzip, body) if len(body) >= IN_THREAD_FROM else _gzip(body)
-    # A strong validator stands for the very bytes (RFC 9110 §8.8.1).
-    answer.lines = [(name, f"W/{value}" if name == "etag" and value.startswith('"') else value) for name, value in answer.lines]
+    # A strong validator, and ranges, stand for the very bytes (RFC 9110 §8.8.1).
+    lines = [(name, f"W/{value}" if name == "etag" and value.startswith('"') else value) for name, value in answer.lines]
+    answer.lines = [line for line in lines if line[0] != "accept-ranges"]
     answer.lines.append(("content-encoding", "gzip"))
 
 
@@ -37,12 +41,5 @@ def _gzip(body: bytes) -> bytes:
 
 
 def _takes_gzip(accepted: str) -> bool:
-    weights = {}
-    for item in accepted.lower().split(","):
-        coding, _, parameter = item.partition(";")
-        name, _, weight = parameter.strip().partition("=")
-        try:
-            weights[coding.strip()] = float(weight) if name.strip() == "q" else 1.0
-        except ValueError:
-            weights[coding.strip()] = 0.0
+    weights = dict(weighted(accepted))
     return weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0))) > 0

@@ -8,7 +8,6 @@ import errno
 import logging
 import resource
 import socket
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -22,6 +21,7 @@ from providers.httpserver.connection import Connection
 from providers.httpserver.counts import Counts
 from providers.httpserver.exchange import Exchange
 from providers.httpserver.forwarded import plain_address
+from providers.httpserver.hello import NotTls, read_hello
 from providers.httpserver.limits import Budget, Limits
 from providers.httpserver.pages import bare
 from providers.httpserver.request import Request, bare_host
@@ -56,7 +56,7 @@ class Listener:
         self._budget = budget
         self._loop = asyncio.get_running_loop()
         self._limits: Limits | None = None
-        self._tls: ssl.SSLContext | None = None
+        self._tls: list[tls.Certificates] = []
         self._socket: socket.socket | None = None
         self._opening: set[asyncio.Task[None]] = set()
         self._clients: dict[str, int] = {}
@@ -67,7 +67,7 @@ class Listener:
     @property
     def secure(self) -> bool:
         """Whether new connections are TLS."""
-        return self._tls is not None
+        return bool(self._tls)
 
     def open(self) -> None:
         """Begin to listen; Unavailable with one line where that is not possible."""
@@ -90,6 +90,10 @@ class Listener:
             speaks = "HTTPS" if others[0].certificates else "HTTP"
             taken = f"address {text(self.address)} speaks {speaks} for the link {others[0].owner}"
             raise AlreadyExists(f"{taken}: give this one another address")
+        if site.certificates:
+            clash = tls.disagreement(site.certificates, [other.certificates for other in others if other.certificates])
+            if clash:
+                raise AlreadyExists(clash)
         self.routes.add(site.config.hosts, site.config.path_prefix, site, text(self.address))
         self._settle()
 
@@ -104,8 +108,7 @@ class Listener:
     def _settle(self) -> None:
         sites = list(self.routes)
         self._limits = Limits.of(site.config for site in sites)
-        newest_first = [site.certificates for site in reversed(sites) if site.certificates]
-        self._tls = tls.front(newest_first) if newest_first else None
+        self._tls = [site.certificates for site in reversed(sites) if site.certificates]
 
     def _accept(self) -> None:
         """Take clients that wait, a few at a time so that the loop gets its turn."""
@@ -150,14 +153,35 @@ class Listener:
                 released = True
                 self._release(client)
 
-        secure = self._tls
-        options = {} if secure is None else {"ssl_handshake_timeout": limits.header_timeout, "ssl_shutdown_timeout": TLS_GOODBYE}
+        secure, options = None, {}
+        if self._tls:
+            until = self._loop.time() + limits.header_timeout
+            secure = await self._greeted(accepted, until)
+            if secure is None:
+                release()
+                return
+            options = {"ssl_handshake_timeout": max(0.001, until - self._loop.time()), "ssl_shutdown_timeout": TLS_GOODBYE}
         try:
             await self._loop.connect_accepted_socket(lambda: Connection(self, limits, release), accepted, ssl=secure, **options)
         except (OSError, asyncio.CancelledError) as error:
             # The socket is the transport's, which closes it.
             log.debug("%s: no connection: %s", client, error)
             release()
+
+    async def _greeted(self, accepted: socket.socket, until: float) -> tls.Context | None:
+        """What a TLS connection is made with; None where there is none to be made, and the socket is closed."""
+        links = self._tls
+        tls.alerts_to.set(accepted)
+        try:
+            async with asyncio.timeout_at(until):
+                hello = await read_hello(accepted)
+            return tls.pick(links, hello, plain_address(accepted.getsockname()[0]))
+        except NotTls:
+            self._farewell(accepted, bare(400, "This port speaks HTTPS, and the request is not."))
+        except (OSError, asyncio.CancelledError) as error:
+            log.debug("no greeting: %s", error)
+            accepted.close()
+        return None
 
     def _release(self, client: str) -> None:
         self._count -= 1
@@ -171,11 +195,14 @@ class Listener:
             self._gone.set()
 
     def _turn_away(self, accepted: socket.socket, reason: str) -> None:
-        """503 at once. What the client has sent is unread, so that closing now would take the answer back."""
         self.counts.refused.add(reason)
-        if self._tls is None:
+        self._farewell(accepted, b"" if self._tls else bare(503))
+
+    def _farewell(self, accepted: socket.socket, answer: bytes) -> None:
+        """Close with `answer` as the last word. What the client has sent is unread, so that closing now would take it back."""
+        if answer:
             with contextlib.suppress(OSError):
-                accepted.send(bare(503))
+                accepted.send(answer)
                 accepted.shutdown(socket.SHUT_WR)
         if self._lingering >= MOST_REFUSED_LINGERING:
             accepted.close()
@@ -190,8 +217,9 @@ class Listener:
     async def _respond(self, request: Request) -> Answer:
         exchange = Exchange(request, self._budget)
         connection = exchange.connection
-        if request.version.major != 1:
-            return exchange.page(505, end=True)
+        fault = request.fault()
+        if fault:
+            return exchange.page(fault, end=True)
         if connection.long_head and request.head_size() > connection.limits.max_header:
             return exchange.page(431, end=True)
         host = request.asked_host()

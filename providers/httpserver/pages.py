@@ -6,6 +6,7 @@ import json
 from http import HTTPStatus
 
 from providers.httpserver.answer import Answer, Lines
+from providers.httpserver.weights import weighted
 
 DETAILS = {
     400: "The request is not HTTP as it is written down.",
@@ -24,8 +25,10 @@ DETAILS = {
     504: "The program behind this address did not answer in time.",
     505: "HTTP/1.1 is spoken here.",
 }
-_TEXT = ("text/html", "text/plain", "text/*")
-_JSON = ("application/problem+json", "application/json")
+# What a client may name, and the JSON type that it gets: none of it is plain text.
+_PLAIN, _PROBLEM = "", "application/problem+json"
+_FORMS = dict.fromkeys(("text/html", "text/plain", "text/*", "*/*"), _PLAIN)
+_FORMS |= {_PROBLEM: _PROBLEM, "application/json": "application/json", "application/*": _PROBLEM}
 _NO_STORE = ("cache-control", "no-store")
 
 
@@ -45,9 +48,9 @@ def page(status: int, accept: str = "", request_id: str = "", *, detail: str = "
     return Answer(status, lines, body, end=end)
 
 
-def bare(status: int) -> bytes:
+def bare(status: int, detail: str = "") -> bytes:
     """A last word as bytes, for a connection that has no request yet."""
-    body = f"{status} {_phrase(status)}\n{DETAILS[status]}\n"
+    body = f"{status} {_phrase(status)}\n{detail or DETAILS[status]}\n"
     head = f"HTTP/1.1 {status} {_phrase(status)}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {len(body)}\r\n"
     return f"{head}{'retry-after: 1' + chr(13) + chr(10) if status == 503 else ''}connection: close\r\n\r\n{body}".encode()
 
@@ -60,21 +63,8 @@ def _phrase(status: int) -> str:
 
 
 def _json_form(accept: str) -> str:
-    """The JSON type to send, empty where text is to be sent: what is named counts, by weight, then by place (RFC 9110 §12.5.1)."""
-    if "json" not in accept:
-        return ""
-    named = []
-    for item in accept.lower().split(","):
-        kind, *parameters = (part.strip() for part in item.split(";"))
-        weight = next((part[2:] for part in parameters if part.startswith("q=")), "1")
-        if kind in _TEXT or kind in _JSON:
-            named.append((_weight(weight), kind))
-    best = max(named, key=lambda entry: entry[0], default=(0.0, ""))
-    return best[1] if best[0] > 0 and best[1] in _JSON else ""
-
-
-def _weight(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
+    """The JSON type to send, empty for text: the kind of the greatest weight, then the one that is named first (RFC 9110 §12.5.1)."""
+    if not accept or accept == "*/*":
+        return _PLAIN
+    known = [(weight, kind != "*/*", _FORMS[kind]) for kind, weight in weighted(accept) if kind in _FORMS and weight > 0]
+    return max(known, key=lambda entry: entry[:2], default=(0.0, False, _PLAIN))[2]

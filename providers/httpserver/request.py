@@ -7,7 +7,7 @@ import re
 
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import RawRequestMessage
+from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
 
 from providers.httpserver.routes import plain_host
 
@@ -15,7 +15,8 @@ _HOST = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{
 
 
 class Request(web.BaseRequest):
-    """One request. `target`, `path_text` (still percent-encoded) and `query_text` (without `?`) are what the client sent."""
+    """One request. `target`, `path_text` (still percent-encoded) and `query_text` (without `?`) are what the client sent; `authority` is
+    host and port of a target in absolute form, which count in place of the Host header (RFC 9112 §3.2.2)."""
 
     def __init__(
         self,
@@ -26,16 +27,34 @@ class Request(web.BaseRequest):
         task: asyncio.Task[None],
     ) -> None:
         super().__init__(message, payload, protocol, writer, task, asyncio.get_running_loop())
-        self.target = target = message.path
+        self.target = message.path
+        # A target has no fragment (RFC 9112 §3.2); where one is sent, it is nobody's business here.
+        target = self.target.partition("#")[0]
+        self.authority = ""
         if target[0] == "/":
             self.path_text, _, self.query_text = target.partition("?")
         else:
-            self.path_text, self.query_text = _path_and_query(target)
+            self.authority, self.path_text, self.query_text = _absolute(target)
 
     @property
-    def upgrades(self) -> bool:
-        """Whether it asks for another protocol."""
-        return bool(self._message.upgrade)
+    def spoils(self) -> bool:
+        """Whether no other request may follow, since aiohttp's parser goes wrong behind this one.
+
+        It drops what comes in one piece with a request for another protocol, and takes the last trailer of a chunked body for a header
+        of the next request.
+        """
+        return bool(self._message.upgrade or self._message.chunked)
+
+    def fault(self) -> int:
+        """The status that answers a version or a framing that is not taken, 0 where there is nothing to say (RFC 9112 §2.3, §6.1)."""
+        if self.version not in (HttpVersion10, HttpVersion11):
+            return 505
+        coding = self.headers.get("Transfer-Encoding")
+        if coding is None:
+            return 0
+        if self.version < HttpVersion11:
+            return 400
+        return 0 if coding.lower() == "chunked" else 501
 
     @property
     def expects(self) -> bool:
@@ -44,10 +63,7 @@ class Request(web.BaseRequest):
 
     def asked_host(self) -> str | None:
         """The host that is asked for, as `bare_host` gives it; HTTP/1.0 need not name any."""
-        url = self._message.url
-        if url.absolute and url.raw_host:
-            return plain_host(url.raw_host)
-        return bare_host(self.headers.get("Host", ""))
+        return bare_host(self.authority or self.headers.get("Host", ""))
 
     def head_size(self) -> int:
         """Bytes of all headers."""
@@ -60,11 +76,11 @@ def bare_host(given: str) -> str | None:
     return None if match is None else plain_host(match[1])
 
 
-def _path_and_query(target: str) -> tuple[str, str]:
-    """Of the absolute form (RFC 9112 §3.2.2), whose path may be empty, or of `*`."""
+def _absolute(target: str) -> tuple[str, str, str]:
+    """Authority, path and query of the absolute form, whose path may be empty, or of `*`."""
     rest = target.partition("://")[2]
     if not rest:
-        return target, ""
+        return "", target, ""
     start = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
     path, _, query = rest[start:].partition("?")
-    return path or "/", query
+    return rest[:start].rpartition("@")[2], path or "/", query

@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from provider_sdk import AlreadyExists
 
 ANY = ""
+LONGEST_NAME = 255
 
 
 class Owned(Protocol):
@@ -68,7 +69,7 @@ class Routes(Generic[S]):
         """The site for a request to `host` (as `plain_host` gives it) and `path` as it was sent."""
         if self._only is not None:
             return self._only
-        for name in _from_precise_to_any(host):
+        for name in from_precise_to_any(host):
             for prefix, site in self._sorted.get(name, ()):
                 if not prefix or (path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/")):
                     return site
@@ -91,9 +92,10 @@ def plain_host(host: str) -> str:
     return plain
 
 
-def _from_precise_to_any(host: str) -> Iterator[str]:
+def from_precise_to_any(host: str) -> Iterator[str]:
+    """`a.b.c`, `*.b.c`, `*.c`, ANY: what a host may be listed as."""
     yield host
-    rest = host
+    rest = host if len(host) <= LONGEST_NAME else ""
     while "." in rest:
         rest = rest.partition(".")[2]
         yield f"*.{rest}"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import ssl
-import uuid
 from collections.abc import Awaitable, Callable
 
 from providers.httpserver import gzip
 from providers.httpserver.access import AccessLog, Entry
-from providers.httpserver.answer import Answer
+from providers.httpserver.answer import Answer, Lines
 from providers.httpserver.config import HttpServerConfig
 from providers.httpserver.cors import Cors
 from providers.httpserver.counts import Counts
@@ -40,7 +40,7 @@ class Site:
         self.owner = owner
         self.config = config
         self.certificates = certificates
-        self.proxies = Proxies(config.trusted_proxies, config.trusted_header)
+        self.proxies = Proxies.of(config)
         self._handle = handle
         self._cors = Cors(config.cors)
         self._counts = counts
@@ -59,16 +59,17 @@ class Site:
     async def respond(self, exchange: Exchange) -> Answer:
         """The answer to a request, whatever happens."""
         given = exchange.request.headers.get(self._id_header, "") if self._id_header else ""
-        exchange.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        exchange.request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
         self.client(exchange)
+        judged = self._cors.judge(exchange.method, exchange.request.headers)
         if len(self._in_progress) >= self.config.max_requests:
-            return self._dressed(exchange, exchange.page(503))
+            return self._dressed(exchange, exchange.page(503), judged)
         task = exchange.task = asyncio.current_task()
         assert task is not None
         self._in_progress.add(exchange)
         self._counts.in_progress += 1
         try:
-            answer = await self._answer(exchange)
+            answer = await self._answer(exchange, judged)
         except Refused as refused:
             answer = refused.answer
         except asyncio.CancelledError:
@@ -85,39 +86,40 @@ class Site:
             self._counts.in_progress -= 1
             if not self._in_progress:
                 self._idle.set()
-        return self._dressed(exchange, answer)
+        return self._dressed(exchange, answer, judged)
 
-    async def _answer(self, exchange: Exchange) -> Answer:
-        config, request = self.config, exchange.request
-        if self.certificates is not None and self.certificates.asks_clients:
-            self._check_certificate(exchange, self.certificates)
-        judged = self._cors.judge(exchange.method, request.headers)
+    async def _answer(self, exchange: Exchange, judged: Answer | Lines) -> Answer:
+        config = self.config
+        self._check_connection(exchange)
         if isinstance(judged, Answer):
             return judged
-        try:
-            if config.readonly_mode and exchange.method not in ("GET", "HEAD"):
-                answer = exchange.page(405)
-                answer.lines.append(("allow", "GET, HEAD"))
-            else:
-                answer = await self._handle(exchange)
-                exchange.hold_answer(len(answer.whole), config.max_body_memory)
-        except Refused as refused:
-            answer = refused.answer
-        if judged:
-            answer.lines = [(name, value) for name, value in answer.lines if not self._cors.owns(name)] + judged
+        if config.readonly_mode and exchange.method not in ("GET", "HEAD"):
+            answer = exchange.page(405)
+            answer.lines.append(("allow", "GET, HEAD"))
+            return answer
+        answer = await self._handle(exchange)
+        exchange.hold_answer(len(answer.whole), config.max_body_memory)
         if config.gzip:
-            await gzip.compress(answer, request.headers.get("Accept-Encoding", ""), config.gzip_min_size)
+            accepted = ", ".join(exchange.request.headers.getall("Accept-Encoding", ()))
+            await gzip.compress(answer, accepted, config.gzip_min_size)
         return answer
 
-    def _check_certificate(self, exchange: Exchange, certificates: Certificates) -> None:
-        """A client certificate counts for the name that it was shown under: another one may ask for another authority's."""
-        found = exchange.connection.tls_object()
-        if found is None or not certificates.owns(found.context):
+    def _check_connection(self, exchange: Exchange) -> None:
+        """Connections may be older than the link's settings, and made with the certificate of another link at the address."""
+        found, certificates = exchange.connection.tls_object(), self.certificates
+        if (found is None) != (certificates is None):
+            raise exchange.refuse(421, end=True)
+        if found is None or certificates is None or not certificates.asks_clients:
+            return
+        if not certificates.accepts(found.context):
             raise exchange.refuse(421, end=True)
         if certificates.requires_clients and not _shown(found):
             raise exchange.refuse(403, detail="A client certificate is needed here.", end=True)
 
-    def _dressed(self, exchange: Exchange, answer: Answer) -> Answer:
+    def _dressed(self, exchange: Exchange, answer: Answer, judged: Answer | Lines) -> Answer:
+        if judged and not isinstance(judged, Answer):
+            ours = "Origin" in exchange.request.headers
+            answer.lines = [line for line in answer.lines if not (ours and self._cors.owns(line[0]))] + judged
         if self._id_header:
             answer.lines = [line for line in answer.lines if line[0] != self._id_header]
             answer.lines.append((self._id_header, exchange.request_id))

@@ -3,36 +3,84 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import re
+import socket
 import ssl
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
-from provider_sdk import InvalidArgument
-from providers.httpserver.config import TlsConfig
+from provider_sdk import InvalidArgument, Secret
+from providers.httpserver.config import LARGEST_FILE, TlsConfig
+from providers.httpserver.hello import Hello
+from providers.httpserver.routes import ANY, from_precise_to_any, plain_host
 
 log = logging.getLogger("provider.http")
 
-LOOK_EVERY = 2.0
+LOOK_EVERY = 1.0
 # With forward secrecy and authenticated encryption; TLS 1.3 has no others.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
-_NOT_ASKED, _OPTIONAL, _REQUIRED = ssl.CERT_NONE, ssl.CERT_OPTIONAL, ssl.CERT_REQUIRED
+# Of TLS 1.3, each with a context of its own, since a context has either one group or all that OpenSSL knows, and among those are some
+# by which a client that spends nothing has the server calculate for a fifth of a second (CVE-2002-20001). In TLS 1.2 the ciphers leave
+# those out, and one group alone would refuse client certificates of another curve.
+GROUPS = {0x1D: "X25519", 0x17: "prime256v1", 0x18: "secp384r1"}
+_TLS_1_2 = 0
+_ASKING = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+_CERTIFICATE = re.compile(rb"-----BEGIN ((?:TRUSTED |X509 )?CERTIFICATE)-----.+?-----END \1-----", re.DOTALL)
+_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 
-Names = dict[str, ssl.SSLContext]
+
+alerts_to: ContextVar[socket.socket] = ContextVar("alerts_to")
+"""The connection whose handshake the running task is in."""
+
+
+class Context(ssl.SSLContext):
+    """Of connections to one link under some of its names. `authorities`: those that client certificates were checked against."""
+
+    authorities: frozenset[bytes] = frozenset()
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *rest: Any, **named: Any) -> ssl.SSLObject:
+        """See SSLContext."""
+        made = super().wrap_bio(incoming, outgoing, *rest, **named)
+        made.outgoing = outgoing  # type: ignore[attr-defined]
+        return made
+
+
+_Kinds = dict[int, Context]
+"""By key exchange group, and under 0 for TLS 1.2."""
+
+
+class _Alerting(ssl.SSLObject):
+    """Sends the alert that says why a handshake failed: asyncio closes the connection without it."""
+
+    outgoing: ssl.MemoryBIO
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError:
+            with contextlib.suppress(OSError, LookupError):
+                alerts_to.get().send(self.outgoing.read())
+            raise
 
 
 class Certificates:
     """The certificates of one link, as contexts by server name; empty for the one that serves every other name."""
 
-    def __init__(self, config: TlsConfig, hosts: Iterable[str], where: str) -> None:
+    def __init__(self, config: TlsConfig, hosts: list[str], owner: str) -> None:
         self.config = config
+        self.owner = owner
+        self.hosts = frozenset(plain_host(host) for host in hosts or [ANY])
         self.asks_clients = config.client_certificates != "none"
         self.requires_clients = config.client_certificates == "required"
-        self._hosts = [host.lower() for host in hosts]
-        self._where = where
+        self.authorities: frozenset[bytes] = frozenset()
+        self._names: dict[str, _Kinds] = {}
         self._seen: object = None
-        self.names: Names = {}
 
     def load(self) -> None:
         """Read the files. Blocks: call it in a thread. InvalidArgument names the file and what is wrong with it."""
@@ -40,96 +88,152 @@ class Certificates:
         config = self.config
         assert config.cert_file is not None
         assert config.priv_key_file is not None
-        default = self._context(config.cert_file, config.priv_key_file)
-        names = {"": default} | dict.fromkeys(self._hosts, default)
-        names |= {name.lower(): self._context(file, file) for name, file in config.certificates.items()}
-        self.names, self._seen = names, seen
+        authorities = _authorities(config.client_ca_file)
+        names = {ANY: self._contexts(config.cert_file, config.priv_key_file, authorities)}
+        names |= {plain_host(name): self._contexts(file, file, authorities) for name, file in config.certificates.items()}
+        self._names, self.authorities, self._seen = names, authorities, seen
 
     async def watch(self, trouble: Callable[[str], None]) -> None:
-        """Load the files anew when they change; `trouble` hears why they could not be, and an empty line when they could."""
-        said = ""
+        """Load the files anew when they change; `trouble` hears why they could not be, and an empty line when they could.
+
+        Files that have just changed are given the time between two looks, since one is written after the other.
+        """
+        said, before = "", self._seen
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            if await asyncio.to_thread(self._stamp) == self._seen:
+            now = await asyncio.to_thread(self._stamp)
+            settled, before = now == before, now
+            if now == self._seen or not settled:
                 continue
             try:
                 await asyncio.to_thread(self.load)
             except InvalidArgument as error:
                 if error.message != said:
                     said = error.message
-                    log.error("%s: the certificates from before stay in use", said, extra={"link": self._where})
+                    log.error("%s: the certificates from before stay in use", said, extra={"link": self.owner})
                     trouble(said)
                 continue
             said = ""
             trouble("")
-            log.info("certificates loaded anew", extra={"link": self._where})
+            log.info("certificates loaded anew", extra={"link": self.owner})
 
-    def owns(self, context: ssl.SSLContext) -> bool:
-        """Whether a connection was made with one of these certificates, before or after they were loaded anew."""
-        return getattr(context, "certificates", None) is self
+    def context(self, name: str, hello: Hello) -> Context:
+        """What a connection under this server name is made with for a client that greets so."""
+        kinds = next(self._names[wider] for wider in from_precise_to_any(name) if wider in self._names)
+        if not hello.speaks_1_3 and _TLS_1_2 in kinds:
+            return kinds[_TLS_1_2]
+        return next((kinds[group] for group in hello.groups if group in GROUPS), kinds[min(GROUPS)])
+
+    def names(self, name: str) -> bool:
+        """Whether there is a certificate for this very name, or for all below one above it."""
+        return any(wider in self._names for wider in from_precise_to_any(name) if wider != ANY)
+
+    def accepts(self, context: ssl.SSLContext) -> bool:
+        """Whether clients of a connection made with `context` were asked for what this link asks, by itself or by another.
+
+        After an authority was taken out of the file, connections from before do not count any more.
+        """
+        theirs: frozenset[bytes] = getattr(context, "authorities", frozenset())
+        return bool(theirs) and theirs <= self.authorities
 
     def _stamp(self) -> object:
         config = self.config
         files = [config.cert_file, config.priv_key_file, config.client_ca_file, *config.certificates.values()]
         return [_stat(file) for file in files if file is not None]
 
-    def _context(self, cert: Path, key: Path) -> ssl.SSLContext:
-        for file in (cert, key):
-            _readable(file)
-        context = _server_context(self.config.min_version)
-        secret = self.config.key_password
-        try:
-            # A function, since without one OpenSSL asks at the terminal.
-            context.load_cert_chain(cert, key, password=lambda: secret.reveal() if secret else "")
-        except ssl.SSLError as error:
-            raise InvalidArgument(f"tls: {_words(error, cert, key, bool(secret))}") from None
+    def _contexts(self, cert: Path, key: Path, authorities: frozenset[bytes]) -> _Kinds:
+        kinds = {group: self._context(cert, key, authorities) for group in GROUPS}
+        for group, context in kinds.items():
+            context.minimum_version = ssl.TLSVersion.TLSv1_3
+            context.set_ecdh_curve(GROUPS[group])
+        if self.config.min_version == "1.2":
+            # It knows of TLS 1.3, so that a client that was talked down to 1.2 is told (RFC 8446 §4.1.3, RFC 7507).
+            kinds[_TLS_1_2] = self._context(cert, key, authorities)
+            kinds[_TLS_1_2].minimum_version = ssl.TLSVersion.TLSv1_2
+        return kinds
+
+    def _context(self, cert: Path, key: Path, authorities: frozenset[bytes]) -> Context:
+        context = Context(ssl.PROTOCOL_TLS_SERVER)
+        context.sslobject_class = _Alerting
+        context.set_ciphers(CIPHERS)
+        context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+        context.set_alpn_protocols(["http/1.1"])
+        _load_chain(context, cert, key, self.config.key_password)
+        context.verify_mode = _ASKING[self.config.client_certificates]
         if self.config.client_ca_file is not None:
-            _readable(self.config.client_ca_file)
             try:
                 context.load_verify_locations(cafile=self.config.client_ca_file)
-            except ssl.SSLError:
-                raise InvalidArgument(f"tls: client_ca_file {self.config.client_ca_file} holds no certificate in PEM form") from None
-        context.certificates = self  # type: ignore[attr-defined]  # see `owns`
+            except OSError:
+                raise InvalidArgument(f"tls: a certificate in client_ca_file {self.config.client_ca_file} is damaged") from None
+        context.authorities = authorities
         return context
 
 
-def front(links: list[Certificates]) -> ssl.SSLContext:
-    """The context of an address: chooses among the links' certificates by the name that the client asks for.
-
-    OpenSSL takes version and verification from this one, whatever is chosen later: the strictest version counts, and clients are
-    asked for a certificate where one of the links wants that.
-    """
-    context = _server_context(max(link.config.min_version for link in links))
-    if any(link.asks_clients for link in links):
-        context.verify_mode = _REQUIRED if all(link.requires_clients for link in links) else _OPTIONAL
-        # Which authorities count is asked of the chosen context; without any here, none would be sent for a resumed session.
-        for link in links:
-            if link.config.client_ca_file is not None:
-                context.load_verify_locations(cafile=link.config.client_ca_file)
-
-    def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-        connection.context = pick(links, (name or "").lower())
-
-    context.sni_callback = choose
-    return context
+def pick(links: list[Certificates], hello: Hello, address: str) -> Context:
+    """The context for a connection to `address`: of the link whose hosts have the name, as routes choose; `links`: the newest first."""
+    name = hello.name or address  # an address is no name to ask for
+    for wider in from_precise_to_any(name):
+        found = [link for link in links if wider in link.hosts]
+        if found:
+            break
+    found = found or links
+    return next((link for link in found if link.names(name)), found[0]).context(name, hello)
 
 
-def pick(links: list[Certificates], name: str) -> ssl.SSLContext:
-    """The certificate for a server name: its own, that of `*.` above it, else the first link's."""
-    for wanted in (name, f"*.{name.partition('.')[2]}"):
-        for link in links:
-            if wanted and wanted in link.names:
-                return link.names[wanted]
-    return links[0].names[""]
+def disagreement(new: Certificates, others: Iterable[Certificates]) -> str:
+    """A line about a link that asks clients of the same host otherwise than `new`: at the handshake, the path is not known yet."""
+    asks = (new.config.client_certificates, new.config.client_ca_file)
+    for other in others:
+        shared = min(new.hosts & other.hosts, default=None)
+        if other.owner != new.owner and shared is not None and asks != (other.config.client_certificates, other.config.client_ca_file):
+            host = f"host {shared}" if shared else "this address"
+            return f"the link {other.owner} asks clients of {host} for certificates in another way: have both ask alike, or on other hosts"
+    return ""
 
 
-def _server_context(min_version: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = _VERSIONS[min_version]
-    context.set_ciphers(CIPHERS)
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+def _authorities(file: Path | None) -> frozenset[bytes]:
+    if file is None:
+        return frozenset()
+    found = frozenset(match[0] for match in _CERTIFICATE.finditer(_content(file)))
+    if not found:
+        raise InvalidArgument(f"tls: client_ca_file {file} holds no certificate in PEM form")
+    return found
+
+
+def _load_chain(context: ssl.SSLContext, cert: Path, key: Path, secret: Secret | None) -> None:
+    asked = False
+
+    def password() -> str:  # without one, OpenSSL asks at the terminal
+        nonlocal asked
+        asked = True
+        return secret.reveal() if secret else ""
+
+    holds_cert, holds_key = _CERTIFICATE.search(_content(cert)), _PRIVATE_KEY.search(_content(key))
+    if not holds_cert:
+        raise InvalidArgument(f"tls: {cert} holds no certificate in PEM form")
+    if not holds_key:
+        raise InvalidArgument(f"tls: {key} holds no private key in PEM form")
+    try:
+        context.load_cert_chain(cert, key, password=password)
+    except (OSError, ValueError) as error:
+        reason = str(getattr(error, "reason", None) or "")
+        if "MISMATCH" in reason:
+            wrong = f"the private key in {key} does not belong to the certificate in {cert}"
+        elif asked:
+            wrong = f"the private key in {key} is encrypted, and key_password {'is not its password' if secret else 'is missing'}"
+        elif reason:
+            wrong = f"the certificate in {cert} is not taken: {reason.replace('_', ' ').lower()}"
+        else:
+            wrong = f"the {f'certificate in {cert}' if _is_damaged(cert) else f'private key in {key}'} is damaged"
+        raise InvalidArgument(f"tls: {wrong}") from None
+
+
+def _is_damaged(certificate: Path) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=certificate)
+    except OSError:
+        return True
+    return False
 
 
 def _stat(file: Path) -> tuple[str, int, int, int]:
@@ -140,18 +244,12 @@ def _stat(file: Path) -> tuple[str, int, int, int]:
     return str(file), found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _readable(file: Path) -> None:
+def _content(file: Path) -> bytes:
     try:
         with file.open("rb") as opened:
-            opened.read(1)
+            data = opened.read(LARGEST_FILE + 1)
     except OSError as error:
         raise InvalidArgument(f"tls: {file} cannot be read: {error.strerror}") from None
-
-
-def _words(error: ssl.SSLError, cert: Path, key: Path, has_password: bool) -> str:
-    reason = error.reason or ""
-    if "MISMATCH" in reason:
-        return f"the private key in {key} does not belong to the certificate in {cert}"
-    if any(word in reason for word in ("DECRYPT", "PASSWORD", "PASS_PHRASE")):
-        return f"the private key in {key} is encrypted, and key_password {'is not its password' if has_password else 'is missing'}"
-    return f"{cert} does not begin with a certificate in PEM form, or {key} holds no private key in PEM form"
+    if len(data) > LARGEST_FILE:
+        raise InvalidArgument(f"tls: {file} has more than {LARGEST_FILE} bytes: that is no certificate")
+    return data

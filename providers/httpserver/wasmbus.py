@@ -26,7 +26,7 @@ class ActorSite:
         self._link = link
         self._config = link.config
         self._tracer = tracer
-        self._proxies = Proxies(link.config.trusted_proxies, link.config.trusted_header)
+        self._proxies = Proxies.of(link.config)
         self._id_header = link.config.request_id_header.lower()
         self._timeout = None if link.config.timeout_ms is None else link.config.timeout_ms / 1000
         self._actor = HttpServer.at(link.peer, timeout=self._timeout)
@@ -57,8 +57,6 @@ class ActorSite:
         if self._id_header:
             header[self._id_header] = [exchange.request_id]
         if self._config.tls.client_certificates != "none":
-            header.pop("client-cert-chain", None)
-            header.pop("client-cert", None)
             certificate = exchange.client_certificate()
             if certificate:
                 header["client-cert"] = [certificate]

@@ -102,6 +102,7 @@ def test_up_serves_a_manifest_and_shows_each_request(terminal: Terminal, manner:
         assert (status, text.strip()) == (200, "3")
         until(lambda: "NumberGen.RandomInRange {min: 3, max: 3} → 3" in terminal.output())
         assert "GET /random?min=3&max=3" in terminal.output()
+        assert f"listening on http://127.0.0.1:{terminal.port}/   ← open it in a browser" in terminal.output()
         assert f"curl http://127.0.0.1:{terminal.port}/" in terminal.output()
 
 
@@ -115,6 +116,31 @@ def test_run_needs_no_manifest_and_manifest_writes_what_it_did(terminal: Termina
     assert f"file://{actor}" in (terminal.folder / "wadm.yaml").read_text()
     with terminal.running("up", "wadm.yaml"):
         assert terminal.get("/guid")[0] == 200
+
+
+def test_a_contract_that_nobody_serves_is_left_out_with_a_warning(terminal: Terminal) -> None:
+    actor = str(shutil.copy(EXAMPLES / "hello" / "hello.wasm", terminal.folder))
+    contracts = ("wasmcloud:httpserver", "acme:nothing", "wasmcloud:numbergen")
+    assert terminal.type("sign", actor, *(word for contract in contracts for word in ("--cap", contract))).returncode == 0
+    written = terminal.type("manifest", actor)
+    assert (written.returncode, written.stderr.count("\n"), "acme:nothing" in written.stdout) == (0, 1, False)
+    assert "no installed provider serves acme:nothing" in written.stderr
+    with terminal.running("run", actor, "--port", str(terminal.port)):
+        assert terminal.get("/guid")[0] == 200
+        assert terminal.output().count("no installed provider serves acme:nothing") == 1
+
+
+def test_a_page_is_told_of_by_its_kind_and_size(terminal: Terminal) -> None:
+    with terminal.running("up", str(terminal.example("hello"))):
+        assert terminal.get("/style.css")[0] == 200
+        until(lambda: re.search(r"GET /style\.css  \(httpserver → Hello\) → 200 text/css, \d+\.\d kB", terminal.output()))
+
+
+def test_check_asks_the_hello_example_and_ends(terminal: Terminal) -> None:
+    done = terminal.type("up", str(terminal.example("hello")), "--check")
+    assert done.returncode == 0, done.stdout
+    assert "ok   GET / as a browser does → 200 text/html with the number " in done.stdout
+    assert done.stdout.endswith(" passed, 0 failed\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import http.server
 import json
 import socket
@@ -60,6 +61,40 @@ async def test_metrics_count_calls_errors_and_links() -> None:
         assert 'provider_links{state="up"} 1.0' in text
         assert 'provider_call_seconds_count{operation="Echo.Echo"} 3.0' in text
         assert "provider_reconnects 0.0" in text
+
+
+async def test_healthz_says_what_a_host_is_told() -> None:
+    port = free_port()
+    async with a_lattice() as lattice:
+        address = {"metrics_address": f"127.0.0.1:{port}"}
+        provider = await lattice.process("providers.httpserver", contract="wasmcloud:httpserver", configuration=address)
+        assert await healthz(port) == (200, {"healthy": True, "message": ""})
+        await lattice.link(provider, {"address": "nowhere"})
+        async with asyncio.timeout(5):
+            while (answer := await healthz(port))[0] != 503:
+                await asyncio.sleep(0.02)
+        assert answer[1]["healthy"] is False
+        assert "'nowhere' is not ip:port" in str(answer[1]["message"])
+
+
+async def healthz(port: int) -> tuple[int, dict[str, object]]:
+    """Status and content of /healthz, as soon as somebody listens there."""
+
+    def get() -> tuple[int, dict[str, object]]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", "/healthz")
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                return await asyncio.to_thread(get)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.02)
 
 
 async def test_a_metrics_address_in_use_is_one_line_and_the_provider_serves() -> None:

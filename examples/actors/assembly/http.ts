@@ -44,13 +44,23 @@ export class HttpRequest {
   headerValue(name: string, fallback: string): string {
     return this.header.has(name) && this.header.get(name).length > 0 ? this.header.get(name)[0] : fallback;
   }
+
+  /** Whether the sender names this media type among those that it takes. */
+  accepts(mediaType: string): bool {
+    const ranges = this.headerValue("accept", "").toLowerCase().split(",");
+    for (let index = 0; index < ranges.length; index++) {
+      if (ranges[index].split(";")[0].trim() == mediaType) return true;
+    }
+    return false;
+  }
 }
 
-/** A response with one header, which is all that these actors need. */
-export function respond(status: u16, contentType: string, body: Uint8Array): Answer {
+/** A response; `headers` are pairs of name and value beside the content type, each name once. */
+export function respond(status: u16, contentType: string, body: Uint8Array, headers: string[][] = []): Answer {
   const writer = new Writer().map(3);
   writer.str("statusCode").uint(status);
-  writer.str("header").map(1).str("content-type").array(1).str(contentType);
+  writer.str("header").map(headers.length + 1).str("content-type").array(1).str(contentType);
+  for (let index = 0; index < headers.length; index++) writer.str(headers[index][0]).array(1).str(headers[index][1]);
   writer.str("body").bin(body);
   return Answer.of(writer.bytes());
 }

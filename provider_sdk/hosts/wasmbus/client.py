@@ -6,7 +6,6 @@ Used by providers, by any Python program that holds lattice credentials, and by 
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from msgspec import UNSET
 
 from provider_sdk.context import Context
 from provider_sdk.errors import Code, DeadlineExceeded, Internal, InvalidArgument, ProviderError
-from provider_sdk.hosts.wasmbus.claims import sign_invocation_claims
+from provider_sdk.hosts.wasmbus.claims import new_id, sign_invocation_claims
 from provider_sdk.hosts.wasmbus.envelope import Entity, Invocation, InvocationResponse, decode_response, encode_invocation
 from provider_sdk.hosts.wasmbus.values import operation_codec
 from provider_sdk.interface import Operation, Target
@@ -66,7 +65,7 @@ class Client:
         self, origin: Entity, target: Entity, operation: str, payload: bytes, *, timeout: float, trace: Mapping[str, str] | None = None
     ) -> InvocationResponse:
         """The raw exchange: the response as it came, an error in it not yet raised."""
-        identifier = uuid.uuid4().hex
+        identifier = new_id(128)
         claims = sign_invocation_claims(self.key, identifier, origin, target, operation, payload)
         inline = payload
         if len(payload) > self.chunk_over:

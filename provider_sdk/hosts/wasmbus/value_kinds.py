@@ -217,10 +217,13 @@ class Sequence(Kind):
 
     def __init__(self, item: Kind, make: Callable[[list[Any]], Any]) -> None:
         self.item, self.make = item, make
+        self._of_text = type(item) is Text
 
     def read(self, value: Any) -> Any:
         if not isinstance(value, list):
             raise self.wrong(value)
+        if self._of_text and _all_plain(value):
+            return self.gather(value)
         return self.gather(_each(self.item.read, value))
 
     def gather(self, items: list[Any]) -> Any:
@@ -237,7 +240,14 @@ class Sequence(Kind):
         return value
 
     def write(self, value: Any) -> Any:
+        if self._of_text and type(value) is list and _all_plain(value):
+            return value
         return _each(self.item.write, self.accept(value))
+
+
+def _all_plain(items: list[Any]) -> bool:
+    """Whether all are strings that need no look, which most are: the values of HTTP headers, for one."""
+    return all(type(item) is str and item.isascii() for item in items)
 
 
 def _each(convert: Callable[[Any], Any], items: Any) -> list[Any]:

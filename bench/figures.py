@@ -1,0 +1,61 @@
+"""The rows of the table: what each figure is, and its goal."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Figure:
+    """One row: what was measured, against what, and the goal. `left_out` says why there is no figure."""
+
+    id: str
+    what: str
+    unit: str
+    goal: float
+    at_most: bool
+    values: list[float] = field(default_factory=list)
+    left_out: str = ""
+
+    @property
+    def median(self) -> float:
+        """The figure to quote."""
+        return statistics.median(self.values)
+
+    @property
+    def met(self) -> bool:
+        """Whether the goal is met."""
+        return self.median <= self.goal if self.at_most else self.median >= self.goal
+
+    def row(self) -> str:
+        """The printed line."""
+        head = f"{self.id:4} {self.what:52}"
+        if not self.values:
+            return f"{head} left out: {self.left_out}"
+        sign = "≤" if self.at_most else "≥"
+        spread = f"{min(self.values):.3g}–{max(self.values):.3g}"
+        verdict = "met" if self.met else "MISSED"
+        return f"{head} {self.median:8.3g} {self.unit:4} {spread:>15}   {sign} {self.goal:<5g} {verdict}"
+
+
+def figures() -> dict[str, Figure]:
+    """All rows with the goals of the first stage."""
+    rows = [
+        Figure("R1", "RPC round trip p50, 1 in flight / C echo", "×", 1.6, True),
+        Figure("R2", "RPC round trip p99, 1 in flight / C echo", "×", 1.5, True),
+        Figure("R4", "RPC throughput, unsigned, 64 in flight / C echo", "×", 0.28, False),
+        Figure("R5", "CPU of one unsigned RPC in the provider", "µs", 22, True),
+        Figure("R6", "RPC throughput, signed × libsodium verify time", "×", 0.65, False),
+        Figure("R7", "CPU of one outgoing request", "µs", 32, True),
+        Figure("H1", "HTTP answered at once, 32 connections / nginx", "×", 0.18, False),
+        Figure("H2", "HTTP → NATS → HTTP, 32 connections, unsigned / C", "×", 0.24, False),
+        Figure("H4", "HTTP → NATS → HTTP, the same, p99 / C", "×", 1.5, True),
+        Figure("H5", "CPU of one signed HTTP request, 32 connections", "µs", 190, True),
+        Figure("S1", "start to first health answer, numbergen, over python", "ms", 350, True),
+        Figure("S1s", "start to subscribed, numbergen, over python", "ms", 350, True),
+        Figure("M1", "memory at rest, numbergen", "MB", 50, True),
+        Figure("M1h", "memory at rest, httpserver", "MB", 70, True),
+        Figure("M3", "memory growth, 1 GiB of HTTP bodies, 16 MiB each", "MB", 256, True),
+    ]
+    return {row.id: row for row in rows}

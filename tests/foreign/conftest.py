@@ -1,0 +1,23 @@
+"""What the tests of a module share: one httpserver, and the requests of others."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.foreign import corpus
+from tests.foreign.door import Doors, open_doors
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def doors() -> AsyncIterator[Doors]:
+    async with open_doors() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def folder() -> Path:
+    return corpus.fetch()
