@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -78,7 +79,7 @@ class Answer(web.StreamResponse):
             transport.write(head + body)
             connection.pace.watch(len(head) + len(body))
             self.sent = len(body)
-            await self._taken(transport, request.writer)
+            await _taken(transport, request.writer)
         else:
             transport.write(head)
             await self._write_slices(connection, transport, request.writer, memoryview(body))
@@ -114,13 +115,16 @@ class Answer(web.StreamResponse):
             transport.write(piece)
             connection.pace.watch(len(piece))
             self.sent += len(piece)
-            await self._taken(transport, writer)
+            await _taken(transport, writer)
 
-    async def _taken(self, transport: asyncio.Transport, writer: Any) -> None:
-        if transport.get_write_buffer_size():
+
+async def _taken(transport: asyncio.Transport, writer: Any) -> None:
+    if transport.get_write_buffer_size():
+        # Its error would refer to itself through the frames that it passes: the body would stay until Python's next full collection.
+        with contextlib.suppress(ConnectionError):
             await writer.drain()
-            if transport.is_closing():
-                raise ConnectionResetError("the client has gone, or took the response too slowly")
+        if transport.is_closing():
+            raise ConnectionResetError("the client has gone, or took the response too slowly")
 
 
 class _Clock:

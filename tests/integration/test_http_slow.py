@@ -185,6 +185,37 @@ async def test_clients_that_ask_and_do_not_take_the_answer_are_cut_off_and_their
         assert max(after[1:]) - after[0] < 4 * MANY, after
 
 
+async def test_bodies_of_clients_that_go_before_the_end_are_given_back() -> None:
+    async with measured() as (it, metrics):
+        _, port = await it.serve(tell)
+        after = []
+        for _ in range(4):
+            for _ in range(8):
+                async with connected(port) as wire:
+                    await wire.send("POST / HTTP/1.1", f"content-length: {MANY + 1}", body=bytes(MANY))
+                    await comes_to(metrics, "http_body_bytes", MANY)
+                    await leave(wire, "reset")
+                await comes_to(metrics, "http_body_bytes", 0)
+            after.append(resident(it.provider.pid))
+        assert max(after[1:]) - after[0] < 4 * MANY, after
+
+
+async def test_bodies_of_requests_that_no_actor_answers_are_given_back() -> None:
+    async def handle(request: HttpRequest) -> HttpResponse:
+        return await asyncio.Future()
+
+    async with measured() as (it, _):
+        _, port = await it.serve(handle, timeout_ms="400")
+        after = []
+        for _ in range(4):
+            for _ in range(6):
+                async with connected(port) as wire:
+                    answer = await wire.ask("POST / HTTP/1.1", f"content-length: {MANY}", body=bytes(MANY))
+                    assert answer.status == 504
+            after.append(resident(it.provider.pid))
+        assert max(after[1:]) - after[0] < 4 * MANY, after
+
+
 async def test_a_client_that_pipelines_and_never_reads_is_cut_off() -> None:
     async with measured() as (it, metrics):
         _, port = await it.serve(tell, send_timeout="1", idle_timeout="60")
