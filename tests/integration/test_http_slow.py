@@ -89,18 +89,6 @@ async def test_the_idle_timeout_does_not_count_while_a_head_arrives() -> None:
                 assert (await wire.answer()).status == 200
 
 
-async def test_a_late_head_behind_a_response_that_is_still_being_written_does_not_break_into_it() -> None:
-    async with measured() as (it, _):
-        _, port = await it.serve(tell, header_timeout="0.3")
-        async with connected(port) as wire:
-            await wire.send(f"GET /{MANY} HTTP/1.1")
-            start = await wire.reader.readuntil(b"\r\n\r\n")
-            await wire.write(b"GET / HTTP/1.1\r\n")
-            await asyncio.sleep(1)
-            assert (start[:12], set(await wire.reader.readexactly(MANY))) == (b"HTTP/1.1 200", {ord("x")})
-            assert (await wire.answer()).status == 408
-
-
 async def test_a_slow_actor_does_not_count_against_the_client() -> None:
     async def handle(request: HttpRequest) -> HttpResponse:
         await asyncio.sleep(1)
@@ -162,6 +150,22 @@ def resident(pid: int) -> int:
     return int(re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[0]) << 10
 
 
+async def test_a_late_head_behind_a_response_that_is_still_being_written_does_not_break_into_it() -> None:
+    async with measured() as (it, metrics):
+        _, port = await it.serve(tell, header_timeout="0.3")
+        client = await standing_still(port)
+        head = f"GET /{MANY} HTTP/1.1\r\nhost: here\r\n\r\n"
+        await asyncio.get_running_loop().sock_sendall(client, head.encode())
+        await comes_to(metrics, "http_body_bytes", MANY)
+        await asyncio.get_running_loop().sock_sendall(client, b"GET / HTTP/1.1\r\n")
+        await asyncio.sleep(1)
+        wire = Wire(*await asyncio.open_connection(sock=client, limit=2 * MANY))
+        answer = await wire.answer()
+        assert (answer.status, answer.body.strip(b"x"), len(answer.body)) == (200, b"", MANY)
+        assert ((await wire.answer()).status, await wire.rest()) == (408, b"")
+        wire.writer.close()
+
+
 async def test_clients_that_ask_and_do_not_take_the_answer_are_cut_off_and_their_memory_comes_back() -> None:
     async with measured() as (it, metrics):
         _, port = await it.serve(tell, send_timeout="1", timeout_ms="10000")
@@ -178,6 +182,37 @@ async def test_clients_that_ask_and_do_not_take_the_answer_are_cut_off_and_their
                 client.close()
             after.append(resident(it.provider.pid))
         # The first round's memory may stay with the process for the next ones, of which there may be any number.
+        assert max(after[1:]) - after[0] < 4 * MANY, after
+
+
+async def test_bodies_of_clients_that_go_before_the_end_are_given_back() -> None:
+    async with measured() as (it, metrics):
+        _, port = await it.serve(tell)
+        after = []
+        for _ in range(4):
+            for _ in range(8):
+                async with connected(port) as wire:
+                    await wire.send("POST / HTTP/1.1", f"content-length: {MANY + 1}", body=bytes(MANY))
+                    await comes_to(metrics, "http_body_bytes", MANY)
+                    await leave(wire, "reset")
+                await comes_to(metrics, "http_body_bytes", 0)
+            after.append(resident(it.provider.pid))
+        assert max(after[1:]) - after[0] < 4 * MANY, after
+
+
+async def test_bodies_of_requests_that_no_actor_answers_are_given_back() -> None:
+    async def handle(request: HttpRequest) -> HttpResponse:
+        return await asyncio.Future()
+
+    async with measured() as (it, _):
+        _, port = await it.serve(handle, timeout_ms="400")
+        after = []
+        for _ in range(4):
+            for _ in range(6):
+                async with connected(port) as wire:
+                    answer = await wire.ask("POST / HTTP/1.1", f"content-length: {MANY}", body=bytes(MANY))
+                    assert answer.status == 504
+            after.append(resident(it.provider.pid))
         assert max(after[1:]) - after[0] < 4 * MANY, after
 
 
