@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
-
-from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from providers.httpserver.connection import Connection
@@ -27,64 +23,46 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {status: f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\n" for status in range(100, 1000)}
 
 
-class Answer(web.StreamResponse):
-    """A response as aiohttp's server asks for it: `prepare`, `write_eof`, `keep_alive`.
+class Answer:
+    """A response. `header` is written as it is, but for those of the connection and the length, which belong to this class.
 
-    web.Response costs as much as all the rest of a request, and decides on headers that are the actor's to decide. `header` is
-    written as it is, but for those of the connection and the length, which belong to this class. `end` closes the connection behind
-    the response; `tell` is called when it is written or cannot be.
+    `end` closes the connection behind the response; `tell` is called when it is written or cannot be; `sent` counts bytes of the body.
     """
 
+    __slots__ = ("end", "lines", "sent", "status", "tell", "whole")
+
     def __init__(self, status: int, header: Lines, body: bytes = b"", *, end: bool = False) -> None:
-        super().__init__(status=status, reason="")
+        self.status = status
         self.lines = header
         self.whole = body
         self.end = end
         self.sent = 0
         self.tell: Callable[[Answer], None] | None = None
-        self._request: web.BaseRequest | None = None
 
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """See StreamResponse."""
-        self._request = request
-        return None
+    async def write(self, connection: Connection, request: Request | None) -> bool:
+        """Write head and body, and whether the connection stays; ConnectionResetError where the client has gone or is too slow.
 
-    @property
-    def prepared(self) -> bool:
-        """See StreamResponse."""
-        return self._request is not None
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Write head and body, then tell; ConnectionResetError where the client has gone or takes them too slowly."""
-        request = cast("Request", self._request)
-        connection = cast("Connection", request.protocol)
-        try:
-            await self._write(connection, request)
-        finally:
-            connection.answered(self)
-            # A task keeps its result, which would keep the task.
-            self.whole, self.tell = b"", None
-        if not self._keep_alive:
-            await connection.part(self, request)
-
-    async def _write(self, connection: Connection, request: Request) -> None:
+        Without a request, which is then none that can be read, the connection does not stay.
+        """
         transport = connection.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has gone")
-        self._keep_alive = keep = bool(request.keep_alive) and not self.end and connection.stays(request)
-        bodiless = request.method == "HEAD" or self.status in (204, 304)
+        keep = request is not None and request.keep_alive and not self.end and connection.stays(request)
+        bodiless = self.status in (204, 304) or (request is not None and request.method == "HEAD")
         body = b"" if bodiless else self.whole
         head = self._head(request, keep)
         if len(body) <= AT_ONCE:
             transport.write(head + body)
             connection.pace.watch(len(head) + len(body))
             self.sent = len(body)
-            await _taken(transport, request.writer)
+            if transport.get_write_buffer_size():
+                await connection.drain()
         else:
             transport.write(head)
-            await self._write_slices(connection, transport, request.writer, memoryview(body))
+            await self._write_slices(connection, transport, memoryview(body))
+        return keep
 
-    def _head(self, request: web.BaseRequest, keep: bool) -> bytes:
+    def _head(self, request: Request | None, keep: bool) -> bytes:
         parts = [_STATUS_LINES[self.status]]
         dated = False
         length = None
@@ -94,7 +72,7 @@ class Answer(web.StreamResponse):
             else:
                 dated = dated or name == "date"
                 parts.append(f"{name}: {value}\r\n")
-        if self.status == 304 or (request.method == "HEAD" and not self.whole):
+        if self.status == 304 or (request is not None and request.method == "HEAD" and not self.whole):
             # Of a body that is not sent, whoever made the response knows the length.
             if length is not None and length.isdecimal():
                 parts.append(f"content-length: {length}\r\n")
@@ -104,27 +82,19 @@ class Answer(web.StreamResponse):
             parts.append(_clock.line())
         if not keep:
             parts.append("connection: close\r\n")
-        elif request.version < (1, 1):
+        elif request is not None and request.version < (1, 1):
             parts.append("connection: keep-alive\r\n")
         parts.append("\r\n")
         return "".join(parts).encode("utf-8", "replace")
 
-    async def _write_slices(self, connection: Connection, transport: asyncio.Transport, writer: Any, body: memoryview) -> None:
+    async def _write_slices(self, connection: Connection, transport: asyncio.Transport, body: memoryview) -> None:
         for start in range(0, len(body), SLICE):
             piece = body[start : start + SLICE]
             transport.write(piece)
             connection.pace.watch(len(piece))
             self.sent += len(piece)
-            await _taken(transport, writer)
-
-
-async def _taken(transport: asyncio.Transport, writer: Any) -> None:
-    if transport.get_write_buffer_size():
-        # Its error would refer to itself through the frames that it passes: the body would stay until Python's next full collection.
-        with contextlib.suppress(ConnectionError):
-            await writer.drain()
-        if transport.is_closing():
-            raise ConnectionResetError("the client has gone, or took the response too slowly")
+            if transport.get_write_buffer_size():
+                await connection.drain()
 
 
 class _Clock:

@@ -6,15 +6,15 @@ import asyncio
 import base64
 import re
 import ssl
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from aiohttp import StreamReader, web
+from aiohttp import StreamReader
+from aiohttp.web import RequestPayloadError
 
 from providers.httpserver.answer import Answer
 from providers.httpserver.pages import page
 
 if TYPE_CHECKING:
-    from providers.httpserver.connection import Connection
     from providers.httpserver.forwarded import Client, Proxies
     from providers.httpserver.limits import Budget
     from providers.httpserver.request import Request
@@ -42,9 +42,9 @@ class Exchange:
 
     def __init__(self, request: Request, budget: Budget) -> None:
         self.request = request
-        self.connection = cast("Connection", request.protocol)
+        self.connection = request.connection
         self.method = request.method
-        self.path = request.path_text
+        self.path = request.path
         self.client: Client | None = None
         self.request_id = ""
         self.since = self.connection.now()
@@ -94,7 +94,7 @@ class Exchange:
     async def body(self, longest: int, memory: int) -> bytes:
         """The whole body; Refused where it is too long, too slow, broken off or more than memory has room for."""
         request = self.request
-        length = request.content_length
+        length = request.length
         if length is not None and length > longest:
             raise self.refuse(413, end=True)
         content = request.content
@@ -118,7 +118,7 @@ class Exchange:
         except TimeoutError:
             self.connection.impatient = True
             raise self.refuse(408, end=True) from None
-        except (web.RequestPayloadError, OSError, RuntimeError):
+        except (RequestPayloadError, OSError, RuntimeError):
             # RuntimeError is aiohttp's word for a connection that is closed. The error refers to this frame, and to itself.
             parts.clear()
             raise self.refuse(400, detail="The body is not what its headers say.", end=True) from None

@@ -11,8 +11,6 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from aiohttp import web
-
 from provider_sdk import AlreadyExists, Unavailable
 from provider_sdk.metrics import Metrics
 from providers.httpserver import tls
@@ -52,7 +50,7 @@ class Listener:
         self.routes: Routes[Site] = Routes()
         self.draining = False
         self.counts = counts
-        self.server = web.Server(self._respond, request_factory=Request)  # type: ignore[arg-type]  # it makes its own kind, and gets it
+        self.connections: set[Connection] = set()
         self._budget = budget
         self._loop = asyncio.get_running_loop()
         self._limits: Limits | None = None
@@ -214,7 +212,8 @@ class Listener:
         self._lingering -= 1
         accepted.close()
 
-    async def _respond(self, request: Request) -> Answer:
+    async def respond(self, request: Request) -> Answer:
+        """The answer to a request."""
         exchange = Exchange(request, self._budget)
         connection = exchange.connection
         fault = request.fault()
@@ -233,12 +232,18 @@ class Listener:
         return await site.respond(exchange)
 
     def _site(self, exchange: Exchange, host: str) -> Site | None:
-        first = self.routes.find(host, exchange.path)
-        if first is None or not first.proxies.configured:
-            return first
+        found = self.routes.find(host, exchange.path)
+        peer = exchange.connection.peer
+        believing = found if found is not None else next((site for site in self.routes if site.proxies.trusts(peer)), None)
+        if believing is None or not believing.proxies.configured:
+            return found
         # A trusted proxy knows better which host was asked for.
-        asked = first.client(exchange).asked_host
-        return self.routes.find(bare_host(asked) or "", exchange.path) if asked else first
+        asked = believing.client(exchange).asked_host
+        if asked:
+            found = self.routes.find(bare_host(asked) or "", exchange.path)
+        if found is not believing:
+            exchange.client = None  # each link has proxies of its own
+        return found
 
     def answered(self, answer: Answer) -> None:
         """A response has been written."""
@@ -260,7 +265,7 @@ class Listener:
         await asyncio.sleep(READ_WITHIN)
         self.draining = True
         self._end_connections(lambda one: one.idle)
-        if any(one.fresh for one in self._connections()):
+        if any(one.fresh for one in self.connections):
             await asyncio.sleep(FIRST_REQUEST_WITHIN)
             self._end_connections(lambda one: one.idle or one.fresh)
 
@@ -271,11 +276,8 @@ class Listener:
         for task in self._opening:
             task.cancel()
 
-    def _connections(self) -> list[Connection]:
-        return [one for one in self.server.connections if isinstance(one, Connection)]
-
     def _end_connections(self, which: Callable[[Connection], bool]) -> None:
-        for connection in self._connections():
+        for connection in tuple(self.connections):
             if which(connection):
                 connection.force_close()
 

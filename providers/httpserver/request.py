@@ -1,40 +1,44 @@
-"""aiohttp's request, with what it keeps of the first line and the headers as they came."""
+"""A request as aiohttp's parser gives it, with its first line and headers as they came."""
 
 from __future__ import annotations
 
-import asyncio
 import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from aiohttp import StreamReader, web
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp import StreamReader
 from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
 
 from providers.httpserver.routes import plain_host
 
+if TYPE_CHECKING:
+    from providers.httpserver.connection import Connection
+
 _HOST = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 
 
-class Request(web.BaseRequest):
-    """One request. `target`, `path_text` (still percent-encoded) and `query_text` (without `?`) are what the client sent; `authority` is
-    host and port of a target in absolute form, which count in place of the Host header (RFC 9112 §3.2.2)."""
+class Request:
+    """One request. `target`, `path` (still percent-encoded) and `query` (without `?`) are what the client sent; `authority` is host and
+    port of a target in absolute form, which count in place of the Host header (RFC 9112 §3.2.2). `content` is the body as it arrives."""
 
-    def __init__(
-        self,
-        message: RawRequestMessage,
-        payload: StreamReader,
-        protocol: web.RequestHandler,
-        writer: AbstractStreamWriter,
-        task: asyncio.Task[None],
-    ) -> None:
-        super().__init__(message, payload, protocol, writer, task, asyncio.get_running_loop())
+    __slots__ = ("_message", "authority", "connection", "content", "headers", "keep_alive", "method", "path", "query", "target", "version")
+
+    def __init__(self, message: RawRequestMessage, content: StreamReader, connection: Connection) -> None:
+        self._message = message
+        self.connection = connection
+        self.content = content
+        self.method = message.method
+        self.headers = message.headers
+        self.version = message.version
+        self.keep_alive = not message.should_close
         self.target = message.path
         # A target has no fragment (RFC 9112 §3.2); where one is sent, it is nobody's business here.
         target = self.target.partition("#")[0]
         self.authority = ""
         if target[0] == "/":
-            self.path_text, _, self.query_text = target.partition("?")
+            self.path, _, self.query = target.partition("?")
         else:
-            self.authority, self.path_text, self.query_text = _absolute(target)
+            self.authority, self.path, self.query = _absolute(target)
 
     @property
     def spoils(self) -> bool:
@@ -57,6 +61,12 @@ class Request(web.BaseRequest):
         return 0 if coding.lower() == "chunked" else 501
 
     @property
+    def length(self) -> int | None:
+        """What Content-Length says, which the parser has checked."""
+        given = self.headers.get("Content-Length")
+        return None if given is None else int(given)
+
+    @property
     def expects(self) -> bool:
         """Whether it has an Expect header."""
         return "Expect" in self.headers
@@ -70,6 +80,7 @@ class Request(web.BaseRequest):
         return sum(len(name) + len(value) + 4 for name, value in self._message.raw_headers)
 
 
+@lru_cache(maxsize=4096)
 def bare_host(given: str) -> str | None:
     """`Example.com:80` as `example.com`, as `plain_host` has it; None for what cannot be a host."""
     match = _HOST.fullmatch(given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import re
 import ssl
@@ -60,7 +61,8 @@ class Site:
         """The answer to a request, whatever happens."""
         given = exchange.request.headers.get(self._id_header, "") if self._id_header else ""
         exchange.request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
-        self.client(exchange)
+        if self.proxies.configured:
+            self.client(exchange)
         judged = self._cors.judge(exchange.method, exchange.request.headers)
         if len(self._in_progress) >= self.config.max_requests:
             return self._dressed(exchange, exchange.page(503), judged)
@@ -145,14 +147,15 @@ class Site:
 
     async def cut_off(self) -> None:
         """Have the requests in progress answered 503 now."""
-        tasks = []
         for exchange in self._in_progress:
             exchange.cut = True
             if exchange.task is not None:
                 exchange.task.cancel()
-                tasks.append(exchange.task)
-        if tasks:
-            await asyncio.wait(tasks, timeout=CUT_WITHIN)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CUT_WITHIN):
+                await self.finished()
+        # Their answers are written in the same turn.
+        await asyncio.sleep(0)
 
 
 def _shown(connection: ssl.SSLObject) -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from provider_sdk import Context, DeadlineExceeded, Link, ProviderError, Unavailable
 from provider_sdk.context import TraceContext, Tracer
@@ -35,15 +33,20 @@ class ActorSite:
         """The actor's response; Refused with the status that says why there is none."""
         config = self._config
         body = await exchange.body(config.max_content_len, config.max_body_memory)
-        request = HttpRequest(exchange.method, exchange.path, exchange.request.query_text, self._header(exchange), body)
+        request = HttpRequest(exchange.method, exchange.path, exchange.request.query, self._header(exchange), body)
         del body
-        with self._call(exchange) as context:
-            try:
+        context = self._context(exchange)
+        context.enter()
+        try:
+            if self._tracer.active:
+                with self._tracer.span(context.operation, context.trace, _attributes(exchange, context)) as context.trace:
+                    response = await self._actor.handle_request(request)
+            else:
                 response = await self._actor.handle_request(request)
-            except ProviderError as error:
-                status = self._status(error)
-                context.log.warning("%s %s: %d: %s", exchange.method, exchange.path, status, error)
-                raise exchange.refuse(status) from error
+        except ProviderError as error:
+            status = self._status(error)
+            context.log.warning("%s %s: %d: %s", exchange.method, exchange.path, status, error)
+            raise exchange.refuse(status) from error
         return self._answer(exchange, response)
 
     def _status(self, error: ProviderError) -> int:
@@ -62,26 +65,13 @@ class ActorSite:
                 header["client-cert"] = [certificate]
         return header
 
-    @contextmanager
-    def _call(self, exchange: Exchange) -> Iterator[Context]:
+    def _context(self, exchange: Exchange) -> Context:
         """The context of the call that the request becomes: a name for logs and traces, and the trace that the client began."""
         header = exchange.request.headers
-        trace = TraceContext.parse(header.get("Traceparent", ""), header.get("Tracestate", ""))
-        client = exchange.client.address if exchange.client else ""
-        operation = f"HTTP {exchange.method}"
-        context = Context(operation, client, self._link.key, exchange.request_id, math.inf, trace)
-        context.enter()
-        if not self._tracer.active:
-            yield context
-            return
-        attributes = {
-            "http.request.method": exchange.method,
-            "url.path": exchange.path,
-            "client.address": client,
-            "http.request.id": exchange.request_id,
-        }
-        with self._tracer.span(operation, trace, attributes) as context.trace:
-            yield context
+        parent = header.get("Traceparent")
+        trace = None if parent is None else TraceContext.parse(parent, header.get("Tracestate", ""))
+        client = exchange.client.address if exchange.client else exchange.connection.peer
+        return Context(f"HTTP {exchange.method}", client, self._link.key, exchange.request_id, math.inf, trace)
 
     def _answer(self, exchange: Exchange, response: HttpResponse) -> Answer:
         if not 200 <= response.status_code <= 999:
@@ -91,6 +81,16 @@ class ActorSite:
         if left_out:
             self._link.log.warning("response headers left out, since they cannot be sent: %s", ", ".join(left_out))
         return Answer(response.status_code, lines, response.body)
+
+
+def _attributes(exchange: Exchange, context: Context) -> dict[str, str]:
+    """What a trace says of the request, in OpenTelemetry's words."""
+    return {
+        "http.request.method": exchange.method,
+        "url.path": exchange.path,
+        "client.address": context.caller,
+        "http.request.id": exchange.request_id,
+    }
 
 
 def response_lines(given: dict[str, list[str]], cache_control: str | None) -> tuple[Lines, list[str]]:
