@@ -225,7 +225,9 @@ class Listener:
         if host is None:
             return exchange.page(400, detail="The Host header names no host.", end=True)
         if request.method == "CONNECT":
-            return exchange.page(405, detail="This server is no proxy.", end=True)
+            refused = exchange.page(405, detail="This server is no proxy.", end=True)
+            refused.lines.append(("allow", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"))
+            return refused
         site = self._site(exchange, host)
         if site is None:
             return exchange.page(404)
