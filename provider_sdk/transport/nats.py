@@ -361,6 +361,8 @@ class NatsTransport:
             message = await answer
         finally:
             self._requests.end(token)
+            # An error that came refers to this frame and, through the answer, to itself: the callers' payloads would stay with it.
+            del answer
         if message.headers and not message.data and message.headers.get("Status") == "503":
             raise NoResponders("nobody listens there (no responders)")
         return message

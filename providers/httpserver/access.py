@@ -43,7 +43,7 @@ def common(entry: Entry) -> str:
     now = time.gmtime()
     moment = f"{now.tm_mday:02d}/{_MONTHS[now.tm_mon - 1]}/{now.tm_year}:{now.tm_hour:02d}:{now.tm_min:02d}:{now.tm_sec:02d} +0000"
     line = f"{entry.method} {entry.target} {entry.version}"
-    return f'{entry.client} - - [{moment}] "{_quoted(line)}" {entry.status} {entry.sent or "-"}'
+    return f'{entry.client or "-"} - - [{moment}] "{_quoted(line)}" {entry.status} {entry.sent or "-"}'
 
 
 def combined(entry: Entry) -> str:

@@ -119,7 +119,8 @@ class Exchange:
             self.connection.impatient = True
             raise self.refuse(408, end=True) from None
         except (RequestPayloadError, OSError, RuntimeError):
-            # RuntimeError is aiohttp's word for a connection that is closed.
+            # RuntimeError is aiohttp's word for a connection that is closed. The error refers to this frame, and to itself.
+            parts.clear()
             raise self.refuse(400, detail="The body is not what its headers say.", end=True) from None
         if content.exception() is not None:
             raise self.refuse(400, detail="The body is not what its headers say.", end=True)

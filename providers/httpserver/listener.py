@@ -225,19 +225,27 @@ class Listener:
         if host is None:
             return exchange.page(400, detail="The Host header names no host.", end=True)
         if request.method == "CONNECT":
-            return exchange.page(405, detail="This server is no proxy.", end=True)
+            refused = exchange.page(405, detail="This server is no proxy.", end=True)
+            refused.lines.append(("allow", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"))
+            return refused
         site = self._site(exchange, host)
         if site is None:
             return exchange.page(404)
         return await site.respond(exchange)
 
     def _site(self, exchange: Exchange, host: str) -> Site | None:
-        first = self.routes.find(host, exchange.path)
-        if first is None or not first.proxies.configured:
-            return first
+        found = self.routes.find(host, exchange.path)
+        peer = exchange.connection.peer
+        believing = found if found is not None else next((site for site in self.routes if site.proxies.trusts(peer)), None)
+        if believing is None or not believing.proxies.configured:
+            return found
         # A trusted proxy knows better which host was asked for.
-        asked = first.client(exchange).asked_host
-        return self.routes.find(bare_host(asked) or "", exchange.path) if asked else first
+        asked = believing.client(exchange).asked_host
+        if asked:
+            found = self.routes.find(bare_host(asked) or "", exchange.path)
+        if found is not believing:
+            exchange.client = None  # each link has proxies of its own
+        return found
 
     def answered(self, answer: Answer) -> None:
         """A response has been written."""

@@ -1,0 +1,524 @@
+"""What an operator sets around the requests of a link: cross-origin rules, proxies, access log, request ids, compression, error pages."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from provider_sdk import Context
+from provider_sdk.contracts.httpserver import HttpRequest, HttpResponse
+from provider_sdk.nkeys import KeyPair, Prefix
+from provider_sdk.testing import Manner
+from tests.integration.http_front import Answer, ask, free_port, greet, running
+from tests.integration.http_wire import connected
+from tests.integration.https import program
+
+PAGE = "https://page.example"
+OTHER = "https://other.example"
+VISITOR = "192.0.2.7"
+TEXT = b"the same again and again. " * 1000
+
+
+async def curl(port: int, *options: str, path: str = "/") -> tuple[int, dict[str, str], str]:
+    """Status, header lines by name and body, as curl has them."""
+    told = await program("curl", "-sS", "-i", "--noproxy", "*", *options, f"http://127.0.0.1:{port}{path}")
+    head, _, body = told.replace("\r\n", "\n").partition("\n\n")
+    first, *lines = head.split("\n")
+    return int(first.split()[1]), {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}, body
+
+
+def cors(**settings: object) -> str:
+    return json.dumps(settings)
+
+
+def allowed(answer: Answer) -> list[str]:
+    return answer.values("access-control-allow-origin")
+
+
+# Cross-origin requests
+
+
+@pytest.mark.needs("curl")
+async def test_as_the_official_provider_a_refused_origin_never_reaches_the_actor() -> None:
+    async with running() as it:
+        actor, port = await it.serve(greet, cors=cors(allowed_origins=[PAGE]))
+        assert (await curl(port, "-H", f"Origin: {PAGE}"))[::2] == (200, "hello")
+        status, header, body = await curl(port, "-H", f"Origin: {OTHER}")
+        assert (status, body, header["content-type"]) == (403, "CORS request forbidden: origin not allowed", "text/plain; charset=utf-8")
+        assert "access-control-allow-origin" not in header
+        assert len(actor.asked) == 1
+
+
+@pytest.mark.needs("curl")
+async def test_as_the_official_provider_preflights_are_answered_without_the_actor() -> None:
+    async with running() as it:
+        actor, port = await it.serve(greet)
+        asked = ("-X", "OPTIONS", "-H", f"Origin: {PAGE}", "-H", "Access-Control-Request-Method: PUT")
+        status, header, body = await curl(port, *asked, "-H", "Access-Control-Request-Headers: content-type")
+        assert (status, body, header["content-length"]) == (200, "", "0")
+        assert {name: value for name, value in header.items() if name.startswith("access-control")} == {
+            "access-control-allow-origin": PAGE,
+            "access-control-allow-headers": "accept, accept-language, content-type, content-language",
+            "access-control-allow-methods": "GET, POST, PUT, DELETE, HEAD, OPTIONS",
+            "access-control-max-age": "300",
+        }
+        refused = [
+            await curl(port, *asked[:4]),
+            await curl(port, *asked[:5], "Access-Control-Request-Method: PATCH"),
+            await curl(port, *asked, "-H", "Access-Control-Request-Headers: x-own"),
+        ]
+        assert [(status, body) for status, _, body in refused] == [
+            (403, "CORS request forbidden: request-method not allowed"),
+            (403, "CORS request forbidden: request-method not allowed"),
+            (403, "CORS request forbidden: header not allowed"),
+        ]
+        assert actor.asked == []
+
+
+async def test_options_without_an_origin_are_the_actors() -> None:
+    async with running() as it:
+        actor, port = await it.serve(greet)
+        assert (await ask(port, "OPTIONS / HTTP/1.1\naccess-control-request-method: GET")).body == b"hello"
+        assert (await ask(port, "OPTIONS * HTTP/1.1")).body == b"hello"
+        assert [(asked.method, asked.path) for asked in actor.asked] == [("OPTIONS", "/"), ("OPTIONS", "*")]
+
+
+async def test_a_page_of_an_allowed_origin_can_read_every_answer() -> None:
+    """Error pages included: without the permission its script sees a network error and nothing else."""
+    may_answer = asyncio.Event()
+
+    async def handle(request: HttpRequest) -> HttpResponse:
+        if request.path == "/wait":
+            await may_answer.wait()
+        raise ValueError("no")
+
+    limits = {"max_content_len": "4", "max_requests": "1", "timeout_ms": "20000"}
+    async with running() as it:
+        actor, port = await it.serve(handle, cors=cors(allowed_origins=[PAGE]), **limits)
+        origin = f"origin: {PAGE}"
+        answers = {
+            500: await ask(port, f"GET / HTTP/1.1\n{origin}"),
+            413: await ask(port, f"POST / HTTP/1.1\n{origin}\ncontent-length: 5\n\nabcde"),
+        }
+        waiting = asyncio.create_task(ask(port, f"GET /wait HTTP/1.1\n{origin}"))
+        async with asyncio.timeout(10):
+            while len(actor.asked) < 2:
+                await asyncio.sleep(0.01)
+        answers[503] = await ask(port, f"GET / HTTP/1.1\n{origin}")
+        may_answer.set()
+        await waiting
+        _, other = await it.serve(handle, cors=cors(allowed_origins=[PAGE]), readonly_mode="true")
+        answers[405] = await ask(other, f"PUT / HTTP/1.1\n{origin}\ncontent-length: 0")
+        assert {status: (answer.status, allowed(answer)) for status, answer in answers.items()} == {
+            status: (status, [PAGE]) for status in (500, 413, 503, 405)
+        }
+
+
+async def test_the_links_policy_counts_and_not_what_the_actor_says() -> None:
+    async def handle(request: HttpRequest) -> HttpResponse:
+        own = {"Access-Control-Allow-Origin": ["*"], "access-control-allow-credentials": ["true"], "Vary": ["accept"]}
+        return HttpResponse(200, own, b"")
+
+    async with running() as it:
+        _, port = await it.serve(handle, cors=cors(allowed_origins=[PAGE]))
+        answer = await ask(port, f"GET / HTTP/1.1\norigin: {PAGE}")
+        assert (allowed(answer), answer.values("access-control-allow-credentials")) == ([PAGE], [])
+        assert answer.values("vary") == ["accept", "origin"]
+        assert allowed(await ask(port)) == ["*"]
+
+
+async def test_by_the_standard_the_browser_does_the_refusing() -> None:
+    async with running() as it:
+        actor, port = await it.serve(greet, cors=cors(mode="fetch", allowed_origins=[PAGE], allow_credentials=True))
+        granted, refused = [await ask(port, f"GET / HTTP/1.1\norigin: {origin}") for origin in (PAGE, OTHER)]
+        assert (granted.status, allowed(granted), granted.values("access-control-allow-credentials")) == (200, [PAGE], ["true"])
+        assert (refused.status, allowed(refused), refused.values("vary")) == (200, [], ["origin"])
+        preflight = await ask(port, f"OPTIONS / HTTP/1.1\norigin: {PAGE}\naccess-control-request-method: PUT")
+        assert (preflight.status, preflight.values("access-control-max-age"), preflight.body) == (204, ["300"], b"")
+        assert len(actor.asked) == 2
+
+
+async def test_off_leaves_it_all_to_the_actor() -> None:
+    async def handle(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(200, {"access-control-allow-origin": ["*"]}, b"own")
+
+    async with running() as it:
+        actor, port = await it.serve(handle, cors=cors(mode="off", allowed_origins=[OTHER]))
+        for method in ("GET", "OPTIONS"):
+            answer = await ask(port, f"{method} / HTTP/1.1\norigin: {PAGE}\naccess-control-request-method: PUT")
+            assert (answer.status, allowed(answer), answer.values("vary"), answer.body) == (200, ["*"], [], b"own")
+        assert [asked.header["origin"] for asked in actor.asked] == [[PAGE], [PAGE]]
+
+
+@pytest.mark.parametrize("manner", list(Manner))
+async def test_a_wrong_origin_fails_the_link_with_one_line(manner: Manner) -> None:
+    async with running(manner) as it:
+        await it.link(KeyPair.generate(Prefix.MODULE).public, address="127.0.0.1:0", cors=cors(allowed_origins=["page.example"]))
+        await it.said("link failed, will be retried: cors: allowed_origins: 'page.example' is not http")
+
+
+# Behind proxies
+
+
+SPOOFED = """\
+X-Forwarded-For: 198.51.100.9
+X-Forwarded-Proto: https
+X-Forwarded-Host: bank.example
+X-Forwarded-Port: 443
+X-Real-IP: 198.51.100.9
+Forwarded: for=198.51.100.9;proto=https;host=bank.example
+X_Forwarded_For: 198.51.100.9"""
+
+
+def told(request: HttpRequest) -> dict[str, list[str]]:
+    return {name: values for name, values in request.header.items() if "forwarded" in name or name == "x-real-ip"}
+
+
+async def test_without_the_setting_the_actor_gets_what_the_client_sent() -> None:
+    async with running() as it:
+        actor, port = await it.serve(greet)
+        await ask(port, f"GET / HTTP/1.1\n{SPOOFED}")
+        assert len(told(actor.asked[0])) == 7
+
+
+@pytest.mark.parametrize("trusted", ["[]", "192.0.2.0/24", '["192.0.2.1", "2001:db8::/32"]'])
+async def test_from_anybody_but_the_named_proxies_it_is_replaced(trusted: str) -> None:
+    async with running() as it:
+        actor, port = await it.serve(greet, trusted_proxies=trusted)
+        await ask(port, f"GET / HTTP/1.1\n{SPOOFED}")
+        assert told(actor.asked[0]) == {"x-forwarded-for": ["127.0.0.1"], "x-forwarded-proto": ["http"]}
+
+
+@pytest.mark.parametrize("family", ["x-forwarded-for", "forwarded"])
+async def test_a_named_proxy_is_believed_in_one_family_of_headers_and_the_other_is_left_out(family: str) -> None:
+    usual = ["X-Forwarded-For: 198.51.100.9, 192.0.2.7:4711", "X-Forwarded-Proto: https", "X-Forwarded-Host: www.example.com"]
+    standard = ['Forwarded: for=198.51.100.9, for="192.0.2.7:4711";proto=https;host="www.example.com"']
+    wrong = {"x-forwarded-for": ["Forwarded: for=203.0.113.1;host=evil.example"], "forwarded": ["X-Forwarded-For: 203.0.113.1"]}
+    async with running() as it:
+        actor, port = await it.serve(greet, trusted_proxies="127.0.0.0/8", trusted_header=family)
+        lines = (usual if family == "x-forwarded-for" else standard) + wrong[family]
+        await ask(port, "\n".join(["GET / HTTP/1.1", *lines]))
+        assert told(actor.asked[0]) == {
+            "x-forwarded-for": ["192.0.2.7, 127.0.0.1"],
+            "x-forwarded-proto": ["https"],
+            "x-forwarded-host": ["www.example.com"],
+        }
+
+
+async def test_links_are_told_apart_by_the_host_that_a_named_proxy_names() -> None:
+    async with running() as it:
+        port = free_port()
+        actors = {}
+        for name, trusted in (("a.test", "127.0.0.1"), ("b.test", "127.0.0.1"), ("c.test", "[]")):
+            actors[name] = await it.actor(greet)
+            await it.link(actors[name].key, port=str(port), hosts=name, trusted_proxies=trusted)
+            await it.said(f"link up.*{actors[name].key}")
+        async with connected(port) as wire:
+            for host in ("a.test", "proxy.inside"):
+                answer = await wire.ask("GET / HTTP/1.1", f"host: {host}", "x-forwarded-host: B.test:8443", f"x-forwarded-for: {VISITOR}")
+                assert (answer.status, told(actors["b.test"].asked[-1])["x-forwarded-for"]) == (200, [f"{VISITOR}, 127.0.0.1"])
+            # The third believes nobody, whoever led there.
+            answer = await wire.ask("GET / HTTP/1.1", "host: a.test", "x-forwarded-host: c.test", f"x-forwarded-for: {VISITOR}")
+            assert (answer.status, told(actors["c.test"].asked[-1])["x-forwarded-for"]) == (200, ["127.0.0.1"])
+            assert (await wire.ask("GET / HTTP/1.1", "host: c.test", "x-forwarded-host: a.test")).status == 200
+            assert (await wire.ask("GET / HTTP/1.1", "host: a.test", "x-forwarded-host: d.test")).status == 404
+        assert {name: len(actor.asked) for name, actor in actors.items()} == {"a.test": 0, "b.test": 2, "c.test": 2}
+
+
+async def test_a_client_that_names_headers_as_the_connections_own_cannot_take_the_servers_away() -> None:
+    async with running() as it:
+        actor, port = await it.serve(greet, trusted_proxies="[]")
+        await ask(port, "GET / HTTP/1.1\nconnection: x-forwarded-for, x-forwarded-proto, x-request-id, host\nx-forwarded-for: 1.2.3.4")
+        assert told(actor.asked[0]) == {"x-forwarded-for": ["127.0.0.1"], "x-forwarded-proto": ["http"]}
+        assert {"x-request-id", "host"} <= actor.asked[0].header.keys()
+
+
+# Access log and request ids
+
+
+COMMON = r'127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000\] "GET /a\?b=c HTTP/1\.1" 200 5'
+
+
+@pytest.mark.parametrize(
+    ("form", "line"),
+    [("common", COMMON), ("combined", rf'{COMMON} "https://x\.example/" "some agent"')],
+)
+async def test_a_line_for_each_request_goes_to_stderr_as_it_is(form: str, line: str) -> None:
+    async with running() as it:
+        _, port = await it.serve(greet, access_log=form)
+        await ask(port, "GET /a?b=c HTTP/1.1\nreferer: https://x.example/\nuser-agent: some agent")
+        await it.said(f"^{line}$")
+
+
+async def test_the_json_form_has_the_request_id_that_client_and_actor_get() -> None:
+    async with running() as it:
+        actor, port = await it.serve(greet, access_log="json", trusted_proxies="127.0.0.1")
+        answer = await ask(port, f"GET / HTTP/1.1\nx-forwarded-for: {VISITOR}\nx-forwarded-host: www.example.com")
+        found = json.loads((await it.said(r'^\{"timestamp".*'))[0])
+        expected = {"client": VISITOR, "host": "www.example.com", "status": 200, "sent": 5, "request_id": answer.values("x-request-id")[0]}
+        assert {name: found[name] for name in expected} == expected
+        assert actor.asked[0].header["x-request-id"] == answer.values("x-request-id")
+
+
+async def test_every_answer_has_a_line_whoever_gave_it(tmp_path: Path) -> None:
+    file = tmp_path / "access.log"
+
+    async def handle(request: HttpRequest) -> HttpResponse:
+        if request.path == "/wait":
+            await asyncio.Future()
+        raise ValueError("no")
+
+    logged = {"access_log": "json", "access_log_file": str(file)}
+    async with running() as it:
+        settings = {"cors": cors(allowed_origins=[PAGE]), "max_content_len": "4", "timeout_ms": "100"}
+        _, port = await it.serve(handle, **logged, **settings)
+        await ask(port, f"GET /1 HTTP/1.1\norigin: {OTHER}")
+        await ask(port, f"OPTIONS /2 HTTP/1.1\norigin: {PAGE}\naccess-control-request-method: GET")
+        await ask(port, "POST /3 HTTP/1.1\ncontent-length: 5\n\nabcde")
+        await ask(port, "GET /4 HTTP/1.1")
+        await ask(port, "GET /wait HTTP/1.1")
+        _, port = await it.serve(handle, **logged, readonly_mode="true")
+        await ask(port, "PUT /6 HTTP/1.1\ncontent-length: 0")
+        async with asyncio.timeout(10):
+            while len(lines := file.read_text().splitlines()) < 6:
+                await asyncio.sleep(0.01)
+    found = sorted((entry["target"], entry["status"]) for entry in map(json.loads, lines))
+    assert found == [("/1", 403), ("/2", 200), ("/3", 413), ("/4", 500), ("/6", 405), ("/wait", 504)]
+
+
+INJECTED = [b"/%0d%0aforged", b'/"forged', b"/\\x22", b"/\x7f", b"/\xff\xfe", b"/caf\xc3\xa9", b"/\x1b[2J", b"/\xe2\x80\xa8", b"/\x85"]
+
+
+@pytest.mark.parametrize("form", ["common", "combined", "json"])
+async def test_no_request_forges_a_line(form: str, tmp_path: Path) -> None:
+    file = tmp_path / "access.log"
+    async with running() as it:
+        _, port = await it.serve(greet, access_log=form, access_log_file=str(file))
+        answered = 0
+        for target in INJECTED:
+            async with connected(port) as wire:
+                agent = target[1:].replace(b"\n", b"")
+                await wire.write(
+                    b"GET " + target + b" HTTP/1.1\r\nhost: here\r\nuser-agent: " + agent + b'\r\nreferer: "' + agent + b"\r\n\r\n"
+                )
+                answered += (await wire.answer()).status == 200
+        async with asyncio.timeout(10):
+            while file.read_bytes().count(b"\n") < answered:
+                await asyncio.sleep(0.01)
+    written = file.read_bytes()
+    assert answered >= 3
+    assert written.isascii()
+    assert written.count(b"\n") == answered
+    assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", written)
+    for line in written.decode().splitlines():
+        if form == "json":
+            json.loads(line)["target"].encode()
+        else:
+            assert len(re.findall(r'(?<!\\)"', line)) == {"common": 2, "combined": 6}[form]
+
+
+async def test_lines_go_to_a_file_which_may_be_moved_while_it_is_written(tmp_path: Path) -> None:
+    file, old = tmp_path / "access.log", tmp_path / "access.log.1"
+    async with running() as it:
+        actor, port = await it.serve(greet, access_log="common", access_log_file=str(file))
+        for number in range(60):
+            if number == 30:
+                file.rename(old)
+            assert (await ask(port, f"GET /{number} HTTP/1.1")).status == 200
+        await it.unlink(actor.key)
+        await it.said("link down")
+        assert not [line for line in it.lines if "GET /" in line]
+    numbers = [int(found) for found in re.findall(r'"GET /(\d+) HTTP', old.read_text() + file.read_text())]
+    assert numbers == list(range(60))
+    assert file.read_text().count("\n") >= 29
+
+
+@pytest.mark.parametrize("manner", list(Manner))
+async def test_a_file_that_cannot_be_written_fails_the_link_with_one_line(manner: Manner, tmp_path: Path) -> None:
+    file = tmp_path / "nowhere" / "access.log"
+    async with running(manner) as it:
+        actor = await it.actor(greet)
+        await it.link(actor.key, address="127.0.0.1:0", access_log="common", access_log_file=str(file))
+        await it.said(
+            rf"link failed, will be retried: access_log_file: {re.escape(str(file))} cannot be written: No such file or directory"
+        )
+        file.parent.mkdir()
+        assert (await ask(await it.listening())).status == 200
+
+
+async def test_a_file_that_cannot_be_written_any_more_is_told_once_and_requests_go_on(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    file = folder / "access.log"
+    async with running() as it:
+        _, port = await it.serve(greet, access_log="common", access_log_file=str(file))
+        folder.rename(tmp_path / "away")
+        for _ in range(5):
+            assert (await ask(port)).status == 200
+        await it.said(rf"ERROR.*access_log_file {re.escape(str(file))} cannot be written: No such file or directory: lines are lost")
+        folder.mkdir()
+        async with asyncio.timeout(10):
+            while not file.exists():
+                assert (await ask(port)).status == 200
+        await it.said(rf"WARNING.*{re.escape(str(file))} is written again: \d+ lines were lost")
+        assert not [line for line in it.lines if "cannot be written" in line]
+
+
+async def test_an_id_that_the_client_brings_is_kept_and_a_strange_one_is_replaced() -> None:
+    async with running() as it:
+        actor, port = await it.serve(greet)
+        kept = await ask(port, "GET / HTTP/1.1\nX-Request-ID: abc-123")
+        assert (kept.values("x-request-id"), actor.asked[-1].header["x-request-id"]) == (["abc-123"], ["abc-123"])
+        for strange in ("", "a b", "x" * 129, "caf\xe9", "a, b"):
+            replaced = await ask(port, f"GET / HTTP/1.1\nX-Request-ID: {strange}")
+            assert re.fullmatch("[0-9a-f]{32}", replaced.values("x-request-id")[0]), strange
+        assert len({asked.header["x-request-id"][0] for asked in actor.asked}) == 6
+
+
+async def test_the_id_goes_by_the_name_that_is_set_or_by_none() -> None:
+    async def handle(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(200, {"X-Correlation-Id": ["the actor's"]}, b"")
+
+    async with running() as it:
+        actor, port = await it.serve(handle, request_id_header="X-Correlation-ID")
+        answer = await ask(port, "GET / HTTP/1.1\nx-correlation-id: mine\nx-request-id: other")
+        assert (answer.values("x-correlation-id"), answer.values("x-request-id")) == (["mine"], [])
+        assert (actor.asked[-1].header["x-correlation-id"], actor.asked[-1].header["x-request-id"]) == (["mine"], ["other"])
+        actor, port = await it.serve(handle, request_id_header="")
+        answer = await ask(port)
+        assert answer.values("x-correlation-id") == ["the actor's"]
+        assert "x-request-id" not in actor.asked[-1].header
+
+
+async def test_the_id_is_in_the_lines_about_the_request_and_on_its_error_page() -> None:
+    async def handle(request: HttpRequest) -> HttpResponse:
+        raise ValueError("no")
+
+    async with running() as it:
+        _, port = await it.serve(handle)
+        answer = await ask(port, "GET / HTTP/1.1\nx-request-id: abc-123\naccept: application/json")
+        assert (json.loads(answer.body)["request_id"], answer.values("x-request-id")) == ("abc-123", ["abc-123"])
+        assert b"Request abc-123\n" in (await ask(port, "GET / HTTP/1.1\nx-request-id: abc-123")).body
+        await it.said(r"GET /: 500.*call_id=abc-123")
+
+
+async def test_the_clients_trace_goes_on_in_the_call_to_the_actor() -> None:
+    seen: list[tuple[str, str] | None] = []
+
+    async def handle(request: HttpRequest) -> HttpResponse:
+        trace = Context.current().trace
+        seen.append(None if trace is None else (trace.traceparent, trace.tracestate))
+        return HttpResponse(200, {}, b"")
+
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with running() as it:
+        _, port = await it.serve(handle)
+        await ask(port, f"GET / HTTP/1.1\ntraceparent: {parent}\ntracestate: vendor=value")
+        await ask(port, "GET / HTTP/1.1\ntraceparent: nonsense\ntracestate: vendor=value")
+        await ask(port)
+    assert seen == [(parent, "vendor=value"), None, None]
+
+
+# Compression
+
+
+async def tell(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(200, {"content-type": ["text/html"], "etag": ['"1"']}, TEXT)
+
+
+@pytest.mark.needs("curl")
+async def test_responses_are_compressed_where_it_is_set_and_the_client_takes_it() -> None:
+    async with running() as it:
+        _, port = await it.serve(tell, gzip="true")
+        status, header, body = await curl(port, "--compressed")
+        assert (status, header["content-encoding"], header["etag"], header["vary"]) == (200, "gzip", 'W/"1"', "accept-encoding")
+        assert (body, int(header["content-length"]) < 1000) == (TEXT.decode(), True)
+        raw = await ask(port, "GET / HTTP/1.1\naccept-encoding: gzip")
+        assert gzip.decompress(raw.body) == TEXT
+        plain = await ask(port, "GET / HTTP/1.1\naccept-encoding: br")
+        assert (plain.body, plain.values("content-encoding"), plain.values("vary")) == (TEXT, [], ["accept-encoding"])
+
+
+async def test_nothing_is_compressed_unasked() -> None:
+    async with running() as it:
+        _, port = await it.serve(tell)
+        answer = await ask(port, "GET / HTTP/1.1\naccept-encoding: gzip")
+        assert (answer.body, answer.values("content-encoding"), answer.values("vary"), answer.values("etag")) == (TEXT, [], [], ['"1"'])
+
+
+async def test_head_is_answered_as_get_would_be() -> None:
+    async with running() as it:
+        _, port = await it.serve(tell, gzip="true")
+        got = await ask(port, "GET / HTTP/1.1\naccept-encoding: gzip")
+        head = await ask(port, "HEAD / HTTP/1.1\naccept-encoding: gzip")
+        assert head.body == b""
+        for name in ("content-length", "content-encoding", "etag", "vary"):
+            assert head.values(name) == got.values(name)
+
+
+async def test_the_bound_for_short_responses_is_a_setting_and_permissions_stay_on_compressed_ones() -> None:
+    async with running() as it:
+        _, port = await it.serve(tell, gzip="true", gzip_min_size="1M", cors=cors(allowed_origins=[PAGE]))
+        assert (await ask(port, "GET / HTTP/1.1\naccept-encoding: gzip")).body == TEXT
+        _, port = await it.serve(tell, gzip="true", cors=cors(allowed_origins=[PAGE]))
+        answer = await ask(port, f"GET / HTTP/1.1\naccept-encoding: gzip\norigin: {PAGE}")
+        assert (allowed(answer), answer.values("content-encoding")) == ([PAGE], ["gzip"])
+        assert sorted(answer.values("vary")) == ["accept-encoding", "origin"]
+
+
+# Answers when things go wrong
+
+
+async def test_error_pages_are_text_or_json_as_the_client_prefers_and_tell_nothing_of_the_inside() -> None:
+    async def handle(request: HttpRequest) -> HttpResponse:
+        if request.path == "/status":
+            return HttpResponse(7, {"x-inside": ["secret"]}, b"the secret inside")
+        if request.path == "/wait":
+            await asyncio.Future()
+        raise ValueError("the secret inside")
+
+    async with running() as it:
+        _, port = await it.serve(handle, timeout_ms="100", max_content_len="3", path_prefix="/")
+        requests = {500: "GET /error HTTP/1.1", 502: "GET /status HTTP/1.1", 504: "GET /wait HTTP/1.1"}
+        requests |= {413: "POST / HTTP/1.1\ncontent-length: 4", 417: "POST / HTTP/1.1\nexpect: miracles\ncontent-length: 1"}
+        for status, request in requests.items():
+            text, problem = await ask(port, request), await ask(port, f"{request}\naccept: application/json")
+            assert (text.status, text.values("content-type")) == (status, ["text/plain; charset=utf-8"])
+            assert text.body.startswith(b"%d " % status)
+            assert (problem.status, problem.values("content-type"), json.loads(problem.body)["status"]) == (
+                status,
+                ["application/json"],
+                status,
+            )
+            for answer in (text, problem):
+                assert answer.values("cache-control") == ["no-store"]
+                assert not re.search(rb"secret|ValueError|Traceback", answer.body + str(answer.header).encode())
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/problem+json"])
+async def test_an_actor_that_nobody_runs_is_503_with_a_time_to_try_again_in_both_forms(accept: str) -> None:
+    async with running() as it:
+        await it.link(KeyPair.generate(Prefix.MODULE).public, address="127.0.0.1:0")
+        answer = await ask(await it.listening(), f"GET / HTTP/1.1\naccept: {accept}")
+        assert (answer.status, answer.values("retry-after")) == (503, ["1"])
+        assert answer.values("content-type") == [accept if "json" in accept else "text/plain; charset=utf-8"]
+
+
+async def test_readonly_mode_says_which_methods_are_allowed() -> None:
+    async with running() as it:
+        _, port = await it.serve(greet, readonly_mode="true")
+        answer = await ask(port, "DELETE / HTTP/1.1")
+        assert (answer.status, answer.values("allow")) == (405, ["GET, HEAD"])
+
+
+async def test_a_path_that_nobody_serves_is_404_in_the_form_that_the_client_prefers() -> None:
+    async with running() as it:
+        _, port = await it.serve(greet, path_prefix="/shop")
+        assert (await ask(port, "GET /shop/1 HTTP/1.1")).status == 200
+        answer = await ask(port, "GET /shopping HTTP/1.1\naccept: application/json")
+        assert (answer.status, json.loads(answer.body)["status"]) == (404, 404)
