@@ -18,7 +18,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from provider_sdk import InvalidArgument, Layer, Unavailable
+from provider_sdk import InvalidArgument, Layer, NotFound, Unavailable
 from providers.keyvalue.backend import Backend
 from providers.keyvalue.comparison import compare as compare_backends
 from providers.keyvalue.config import KeyValueConfig
@@ -63,7 +63,7 @@ class Side:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Backend]:
         """Connect at first use."""
-        async with one_store(self.config, Path()) as store:
+        async with one_store(self.config, Path.cwd()) as store:
             yield store.namespace(namespace_of(self.config, self.actor))
 
 
@@ -215,7 +215,16 @@ def _side(url: str, namespace: str, actor: str, password_file: Path | None, sett
 
 
 def _existing(side: Side) -> Side:
-    """Nothing is to be made where something is to be read."""
+    """Nothing is made where something is to be read: SQLite would make the file that a slip of the pen names."""
+    if side.config.kind == "sqlite":
+        from providers.keyvalue.backends.sqlite import file_of
+
+        try:
+            path = file_of(side.config, Path.cwd())
+        except InvalidArgument as error:
+            _usage(error.message)
+        if not path.exists():
+            raise NotFound(f"{path} does not exist")
     return side
 
 
@@ -243,6 +252,8 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
     try:
         return asyncio.run(interruptible())
+    except InvalidArgument as error:
+        _usage(error.message)
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
 
