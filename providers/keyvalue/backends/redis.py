@@ -1,4 +1,4 @@
-"""A store in Redis or Valkey: one server, a cluster, or one under sentinels. Keys without a namespace are those of the official provider."""
+"""Redis or Valkey: one server, a cluster, or one under sentinels. Keys without a namespace are as the official provider has them."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ PORT, SENTINEL_PORT = 6379, 26379
 SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password")
 
 Address = tuple[str, int]
+_HOSTS = "url, address: a host is host, host:port or [IPv6]:port, and a port is 1 to 65535"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def shown_address(address: Address) -> str:
 
 def target(config: KeyValueConfig) -> Target:
     """What the settings say; InvalidArgument for what they cannot mean, without any part of a url that could be secret."""
-    parts = urlsplit(config.url.reveal() if config.url is not None else f"redis://{config.address or '127.0.0.1'}")
+    parts = _split(config.url.reveal() if config.url is not None else f"redis://{config.address or '127.0.0.1'}")
     scheme, _, form = parts.scheme.partition("+")
     options = _options(parts, form)
     path = [unquote(part) for part in parts.path.strip("/").split("/") if part]
@@ -69,6 +70,14 @@ def target(config: KeyValueConfig) -> Target:
         connections=config.connections,
         connect_timeout=config.connect_timeout,
     )
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        pass  # its text may quote the password, and would be in the context of an error raised here
+    raise InvalidArgument(f"{_HOSTS}, and in a name or password what is no letter or digit is written as %41")
 
 
 def _options(parts: SplitResult, form: str) -> dict[str, str]:
@@ -100,7 +109,7 @@ def _address(text: str, port: int) -> Address:
         parts = urlsplit(f"//{text}")
         return unquote(parts.hostname or "127.0.0.1"), parts.port or port
     except ValueError:
-        raise InvalidArgument("url, address: a host is host, host:port or [IPv6]:port, and a port is 1 to 65535") from None
+        raise InvalidArgument(_HOSTS) from None
 
 
 def _login(config: KeyValueConfig, netloc: str) -> Login:
