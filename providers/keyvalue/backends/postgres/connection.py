@@ -21,6 +21,8 @@ SESSION = {
     "statement_timeout": str(round(STATEMENT_LIMIT * 1000)),
     # A plan that was made while the tables were empty must not read them from end to end later.
     "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
     "jit": "off",
 }
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -21,6 +22,7 @@ SWEEP = 0.05
 # Of the time that a caller has left: so that it hears Unavailable, and not only that its time is over.
 SHARE = 0.9
 REST = 1.0
+TOGETHER, TOGETHER_SIZE = 16, 1 << 20
 RECONNECT_FIRST, RECONNECT_MOST, RECONNECT_REFUSED = 0.1, 0.8, 5.0
 CLOSE_LIMIT = 0.2
 
@@ -28,10 +30,11 @@ CLOSE_LIMIT = 0.2
 @dataclass(slots=True, eq=False)
 class _Job:
     text: str
-    arguments: Sequence[object]
+    arguments: tuple[object, ...]
     answer: asyncio.Future[list[Row]]
     until: float
     again: bool
+    together: str
     attempts: int = 0
 
     def fail(self, error: ProviderError) -> None:
@@ -50,7 +53,8 @@ class Pool:
         self._idle: deque[asyncio.Future[None]] = deque()
         self._workers: set[asyncio.Task[None]] = set()
         self._connections: set[Connection] = set()
-        self._running: dict[Connection, _Job] = {}
+        self._running: dict[Connection, list[_Job]] = {}
+        self._woken = 0
         self._connecting = 0
         self._rest_until = 0.0
         self._down: ProviderError | None = None
@@ -70,10 +74,12 @@ class Pool:
         """Whether there is a connection now."""
         return any(not connection.closed for connection in self._connections)
 
-    async def run(self, text: str, *arguments: object, again: bool = False, within: float = 0.0) -> list[Row]:
+    async def run(self, text: str, *arguments: object, again: bool = False, together: str = "", within: float = 0.0) -> list[Row]:
         """Carry out a statement and give its rows; `again` says that twice does no more than once.
 
-        It has `within` seconds, or what is left of the call that is being served. Unavailable, or what the table of errors says.
+        `together` is a statement that does what several calls of this one do: it takes a list for each argument, and each of its rows
+        begins with the position, from 1, of the call whose row it is. Without `again` no two of them have the same first two arguments.
+        A call has `within` seconds, or what is left of the call that is being served. Unavailable, or what the table of errors says.
         """
         if self._down is not None:
             raise renewed(self._down)
@@ -83,9 +89,10 @@ class Pool:
         if not within:
             context = Context.or_none()
             within = context.remaining() * SHARE if context else STATEMENT_LIMIT + REST
-        job = _Job(text, arguments, loop.create_future(), loop.time() + within, again)
+        job = _Job(text, arguments, loop.create_future(), loop.time() + within, again, together)
         self._jobs.append(job)
-        self._wake(loop)
+        if not self._woken:
+            self._wake(loop)
         if self._sweeping is None:
             self._sweeping = loop.call_later(SWEEP, self._sweep)
         return await job.answer
@@ -94,6 +101,7 @@ class Pool:
         while self._idle:
             waiting = self._idle.popleft()
             if not waiting.done():
+                self._woken += 1
                 waiting.set_result(None)
                 return
         if len(self._workers) < self._most and self._connecting < len(self._jobs) and loop.time() >= self._rest_until:
@@ -116,16 +124,34 @@ class Pool:
                     self._connections.discard(connection)
                     self._connecting += 1
                     connection = await self._connected()
-                elif self._jobs:
-                    await self._carry_out(connection, self._jobs.popleft())
+                elif jobs := self._next():
+                    await self._carry_out(connection, jobs)
                 else:
-                    waiting = asyncio.get_running_loop().create_future()
-                    self._idle.append(waiting)
-                    await waiting
+                    await self._wait()
         finally:
             if connection is not None:
                 self._connections.discard(connection)
                 await connection.close(CLOSE_LIMIT)
+
+    async def _wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        waiting = loop.create_future()
+        self._idle.append(waiting)
+        try:
+            await waiting
+        finally:
+            self._woken -= waiting.done() and not waiting.cancelled()
+
+    def _next(self) -> list[_Job]:
+        """The next job, and those behind it that can be done with it; another worker is woken for what is left."""
+        jobs: list[_Job] = []
+        while self._jobs and (not jobs or _join(jobs, self._jobs[0])):
+            job = self._jobs.popleft()
+            if not job.answer.done():
+                jobs.append(job)
+        if self._jobs and not self._woken:
+            self._wake(asyncio.get_running_loop())
+        return jobs
 
     async def _connected(self) -> Connection | None:
         failure: ProviderError | None = None
@@ -177,33 +203,37 @@ class Pool:
             break
         self._reviving = None
 
-    async def _carry_out(self, connection: Connection, job: _Job) -> None:
-        if job.answer.done():
-            return
-        self._running[connection] = job
+    async def _carry_out(self, connection: Connection, jobs: list[_Job]) -> None:
+        self._running[connection] = jobs
         sent = False
         try:
-            statement = await connection.prepare(job.text)
+            statement = await connection.prepare(jobs[0].together if jobs[1:] else jobs[0].text)
             sent = True
-            rows = await statement.fetch(*job.arguments)
+            if jobs[1:]:
+                rows = await statement.fetch(*map(list, zip(*(job.arguments for job in jobs), strict=True)))
+            else:
+                rows = await statement.fetch(*jobs[0].arguments)
         except Exception as error:
-            await self._failed(connection, job, error, sent)
+            for job in reversed(jobs):
+                self._failed(connection, job, error, sent, alone=not jobs[1:])
         else:
             self.answered = asyncio.get_running_loop().time()
-            if not job.answer.done():
-                job.answer.set_result(rows)
+            _answer(jobs, rows)
         finally:
             del self._running[connection]
 
-    async def _failed(self, connection: Connection, job: _Job, error: Exception, sent: bool) -> None:
+    def _failed(self, connection: Connection, job: _Job, error: Exception, sent: bool, *, alone: bool) -> None:
         state = sqlstate(error)
-        lost = connection.closed or state.startswith(("08", "57P")) or isinstance(error, OSError)
+        lost = connection.closed or not state or state.startswith(("08", "57P"))
         if state in STALE or lost:
             connection.drop()
         job.attempts += 1
-        undone = not sent or state in REPEATABLE or state == "0A000"
-        repeatable = lost or state in REPEATABLE or state in STALE
+        # Of several that fail together each is tried alone: the one that is to blame gets its error.
+        undone = not sent or state in REPEATABLE or state == "0A000" or not (alone or lost)
+        repeatable = lost or state in REPEATABLE or state in STALE or not alone
         if job.attempts < ATTEMPTS and repeatable and (undone or job.again) and not job.answer.done():
+            if not lost:
+                job.together = ""
             self._jobs.appendleft(job)
         else:
             job.fail(failed(self._where, error, "; whether the change was made is not known" if lost and sent and not job.again else ""))
@@ -215,10 +245,10 @@ class Pool:
             if job.until <= now:
                 job.fail(self._too_late(job))
         self._jobs = deque(job for job in self._jobs if not job.answer.done())
-        for connection, job in list(self._running.items()):
-            if job.until <= now:
-                more = "" if job.again else "; whether the change was made is not known"
-                job.fail(Unavailable(f"PostgreSQL at {self._where} did not answer in time{more}"))
+        for connection, jobs in list(self._running.items()):
+            for late in [job for job in jobs if job.until <= now]:
+                more = "" if late.again else "; whether the change was made is not known"
+                late.fail(Unavailable(f"PostgreSQL at {self._where} did not answer in time{more}"))
                 # Should the server have vanished without a word, nobody else is to wait for it on this connection.
                 connection.drop()
         waiting = self._jobs or self._running
@@ -234,7 +264,7 @@ class Pool:
         self._closed = True
         if self._sweeping is not None:
             self._sweeping.cancel()
-        for job in (*self._jobs, *self._running.values()):
+        for job in (*self._jobs, *itertools.chain(*self._running.values())):
             job.fail(Unavailable(f"the store at {self._where} is closed"))
         self._jobs.clear()
         tasks = [*self._workers, *([self._reviving] if self._reviving else [])]
@@ -242,3 +272,28 @@ class Pool:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _answer(jobs: list[_Job], rows: list[Row]) -> None:
+    """Give each its rows."""
+    answers = [rows]
+    if jobs[1:]:
+        answers = [[] for _ in jobs]
+        for number, *row in rows:
+            answers[number - 1].append(row)
+    for job, answer in zip(jobs, answers, strict=True):
+        if not job.answer.done():
+            job.answer.set_result(answer)
+
+
+def _join(jobs: list[_Job], other: _Job) -> bool:
+    """Whether the other job can be done together with these."""
+    if not other.together or other.together != jobs[0].together or len(jobs) >= TOGETHER:
+        return False
+    if other.again:
+        return True
+    return all(job.arguments[:2] != other.arguments[:2] for job in jobs) and sum(map(_size, (*jobs, other))) <= TOGETHER_SIZE
+
+
+def _size(job: _Job) -> int:
+    return sum(len(argument) for argument in job.arguments if isinstance(argument, bytes))

@@ -22,6 +22,8 @@ class Statements:
         self.contains = made(f"SELECT 1 {HERE}")
         self.delete = made(f"DELETE FROM {{schema}}.keys k WHERE k.namespace = $1 AND k.key = $2 RETURNING {ALIVE}")
         self.set = made(SET)
+        self.get_several = made(GET_SEVERAL)
+        self.set_several = made(SET_SEVERAL)
         self.increment = made(INCREMENT)
         self.list_add = made("SELECT {schema}.list_add($1, $2, $3, $4, $5)")
         self.set_add = made("SELECT {schema}.set_add($1, $2, $3, $4, $5)")
@@ -36,11 +38,19 @@ class Statements:
         self.purge = made("SELECT {schema}.purge($1)")
 
 
-SET = """
-INSERT INTO {schema}.keys AS k (namespace, key, whole, kind, value, expires)
-VALUES ($1, $2, $3, 1, $4, CASE WHEN $5::bigint > 0 THEN now() + $5 * interval '1 second' END)
-ON CONFLICT (namespace, key) DO UPDATE
+GET_SEVERAL = f"""
+SELECT w.number, k.kind, k.value FROM unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY AS w (space, id, number)
+JOIN {{schema}}.keys k ON k.namespace = w.space AND k.key = w.id AND {ALIVE}"""
+
+INSERT = "INSERT INTO {schema}.keys AS k (namespace, key, whole, kind, value, expires) "
+REPLACE = """ ON CONFLICT (namespace, key) DO UPDATE
 SET kind = 1, value = excluded.value, collection = NULL, members = 0, tail = 0, expires = excluded.expires"""
+SET = f"{INSERT} VALUES ($1, $2, $3, 1, $4, CASE WHEN $5::bigint > 0 THEN now() + $5 * interval '1 second' END) {REPLACE}"
+# In order of the keys, so that no two of these statements wait for each other.
+SET_SEVERAL = f"""{INSERT}
+SELECT w.space, w.id, w.whole, 1, w.value, CASE WHEN w.seconds > 0 THEN now() + w.seconds * interval '1 second' END
+FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bigint[]) AS w (space, id, whole, value, seconds)
+ORDER BY w.space, w.id {REPLACE}"""
 
 INCREMENT = f"""
 INSERT INTO {{schema}}.keys AS k (namespace, key, whole, kind, value) VALUES ($1, $2, $3, 1, $4::bigint::text::bytea)

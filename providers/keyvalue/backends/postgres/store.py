@@ -85,11 +85,11 @@ class PostgresBackend(Backend):
         self._name = name.encode()
 
     async def get(self, key: bytes) -> bytes | None:
-        rows = await self._run(self._text.get, self._name, _id(key), again=True)
+        rows = await self._run(self._text.get, self._name, _id(key), again=True, together=self._text.get_several)
         return _only(key, rows, TEXT)[0] if rows else None
 
     async def set(self, key: bytes, value: bytes, expires: int) -> None:
-        await self._run(self._text.set, self._name, _id(key), _whole(key), value, expires)
+        await self._run(self._text.set, self._name, _id(key), _whole(key), value, expires, together=self._text.set_several)
 
     async def delete(self, key: bytes) -> bool:
         rows = await self._run(self._text.delete, self._name, _id(key))
