@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -17,8 +18,12 @@ from pathlib import Path
 
 import pytest
 
+from provider_sdk import Secret
 from providers.keyvalue.backend import Entry, Kind
+from providers.keyvalue.config import KeyValueConfig
 from providers.keyvalue.dump import DumpWriter, read_dump
+from providers.keyvalue.stores import one_store
+from providers.keyvalue.transfer import Existing, import_entries
 
 COMMAND = [sys.executable, "-m", "provider_sdk.cli.main", "kv"]
 LATER = float(int(time.time()) + 100_000)
@@ -66,8 +71,13 @@ class Terminal:
         assert (done.returncode, done.stderr) == (0, b""), done
         return done.stdout.decode()
 
-    def fill(self, store: str, entries: Iterable[Entry] = SAMPLE, *options: str) -> None:
-        self.done("import", store, *options, stdin=dump(entries))
+    def fill(self, store: str, entries: Iterable[Entry] = SAMPLE, namespace: str = "") -> None:
+        """Put entries there without the verbs: it is quicker."""
+        asyncio.run(self._fill(store, entries, namespace))
+
+    async def _fill(self, store: str, entries: Iterable[Entry], namespace: str) -> None:
+        async with one_store(KeyValueConfig(url=Secret(store)), self.folder) as opened:
+            await import_entries(opened.namespace(namespace), entries, Existing.REFUSE, lambda count: None)
 
     def refused(self, code: int, *words: str, stdin: bytes = b"") -> str:
         done = self.type(*words, stdin=stdin)
@@ -127,8 +137,8 @@ def test_differences_are_told_and_exit_with_1(terminal: Terminal) -> None:
 
 
 def test_namespaces_and_actors_are_looked_at_each_for_itself(terminal: Terminal) -> None:
-    terminal.fill(terminal.here, SAMPLE[:1], "--namespace", "a")
-    terminal.fill(terminal.here, SAMPLE[:2], "--namespace", "a", "--actor", ACTOR)
+    terminal.fill(terminal.here, SAMPLE[:1], "a")
+    terminal.done("import", terminal.here, "--namespace", "a", "--actor", ACTOR, stdin=dump(SAMPLE[:2]))
     counts = [
         json.loads(terminal.done("stats", terminal.here, "--json", *words))["texts"]
         for words in ((), ("--namespace", "a"), ("--namespace", "b"), ("--namespace", "a", "--actor", ACTOR), ("--actor", ACTOR))
