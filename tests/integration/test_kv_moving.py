@@ -42,7 +42,7 @@ class Servers:
         stores = [word for word in words if "://" in word]
         passwords = ["postgres" if store.startswith("postgres") else "hunter2" for store in [*stores, stores[0]]]
         environment = {"PROVIDER_KV_PASSWORD": passwords[0], "PROVIDER_KV_OTHER_PASSWORD": passwords[1]}
-        done = await asyncio.to_thread(lambda: self.terminal.type(*words, **environment))
+        done = await asyncio.to_thread(lambda: self.terminal.type(*words, environment=environment))
         assert done.returncode == code, done
         return (done.stdout if code == 0 else done.stderr).decode()
 
