@@ -97,5 +97,6 @@ async def test_slow_clients_are_let_go_of_in_time_and_a_healthy_one_is_not_harme
         assert all(most[number] >= CONNECTIONS * 0.9 for number in (0, 1, 3)), report
         assert (statuses["408"], statuses["431"]) >= (2 * CONNECTIONS, CONNECTIONS), report
         assert all(count <= CONNECTIONS * 0.05 + 1 for count in left), report
-        assert during <= 5 * before + 0.05, report
+        # A harmed client waits for seconds; the rest is what four attackers and the machine's other work cost on two cores.
+        assert during <= 5 * before + 0.25, report
         assert complaints(it) == []
