@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -195,26 +196,39 @@ def _make_folder(folder: Path) -> None:
 
 def prepare(db: sqlite3.Connection, path: Path, steps: Sequence[Sequence[str]] = SCHEMA) -> None:
     """Bring the file to the version that has all of `steps`; PreconditionFailed where it is newer, or not ours."""
-    version = _version(db, path, len(steps))
+    with _transaction(db, "BEGIN"):
+        version = _version(db, path, len(steps))
     if version == len(steps):
         return
     if not version:
         # Both are facts of the file that cannot be set once it has tables.
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL").fetchall()
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with _transaction(db, "BEGIN IMMEDIATE"):
         # Another process may have been faster.
         for step in steps[_version(db, path, len(steps)) :]:
             for statement in step:
                 db.execute(statement)
         db.execute(f"PRAGMA application_id = {APPLICATION}")
         db.execute(f"PRAGMA user_version = {len(steps)}")
+
+
+@contextlib.contextmanager
+def _transaction(db: sqlite3.Connection, begin: str) -> Iterator[None]:
+    db.execute(begin)
+    try:
+        yield
         db.execute("COMMIT")
     except BaseException:
+        roll_back(db)
+        raise
+
+
+def roll_back(db: sqlite3.Connection) -> None:
+    """Take back what SQLite has not taken back already."""
+    with contextlib.suppress(sqlite3.Error):
         if db.in_transaction:
             db.execute("ROLLBACK")
-        raise
 
 
 def _version(db: sqlite3.Connection, path: Path, known: int) -> int:

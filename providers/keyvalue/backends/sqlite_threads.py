@@ -18,8 +18,8 @@ from queue import Empty, SimpleQueue
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from provider_sdk import PreconditionFailed, ProviderError, Unavailable
-from providers.keyvalue.backends.sqlite_file import LOCK_WAIT, SCHEMA, DatabaseFile, busy, damaged, fatal
-from providers.keyvalue.backends.sqlite_statements import sweep, to_sweep
+from providers.keyvalue.backends.sqlite_file import LOCK_WAIT, SCHEMA, DatabaseFile, busy, damaged, fatal, roll_back
+from providers.keyvalue.backends.sqlite_statements import shrink, sweep, to_sweep
 
 MOST_TOGETHER = 500
 SWEEP_EVERY, SWEEP_ON = 1.0, 0.02
@@ -260,7 +260,7 @@ class Writer(Worker):
                     outcomes.append((job.future, None, error))
             db.execute("COMMIT")
         except BaseException:
-            _roll_back(db)
+            roll_back(db)
             raise
         if self._wrote or db.total_changes != before:
             self._well()
@@ -274,19 +274,24 @@ class Writer(Worker):
         if self._db is None:
             return
         try:
-            if to_sweep(self._db) and self._swept(self._db):
+            if to_sweep(self._db):
+                self._sweep(self._db)
                 self._next_sweep = now + SWEEP_ON
         except _NotBegun:
             return
-        except Exception as error:
-            _roll_back(self._db)
-            self.trouble = str(self._failure(error))
+        except sqlite3.Error as error:
+            roll_back(self._db)
+            if not busy(error):
+                self.trouble = str(self._failure(error))
 
-    def _swept(self, db: sqlite3.Connection) -> bool:
+    def _sweep(self, db: sqlite3.Connection) -> None:
         _begin(db, 0.0)
-        more = sweep(db)
+        sweep(db)
         db.execute("COMMIT")
-        return more
+        shrink(db)
+        if not to_sweep(db):
+            # What is gone from the log alone would stay in the file until the log is full.
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _end(self) -> None:
         if self._db is not None:
@@ -313,12 +318,6 @@ def _begin(db: sqlite3.Connection, wait: float) -> None:
             time.sleep(random.uniform(0.0005, 0.002))
         else:
             return
-
-
-def _roll_back(db: sqlite3.Connection) -> None:
-    with contextlib.suppress(sqlite3.Error):
-        if db.in_transaction:
-            db.execute("ROLLBACK")
 
 
 def _done(db: sqlite3.Connection, job: _Job) -> _Outcome:
