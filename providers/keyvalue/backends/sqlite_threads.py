@@ -145,9 +145,11 @@ class Worker(ABC):
         """What a caller is told; the connection is given up where it may be the reason."""
         if isinstance(error, sqlite3.Error):
             self._damaged = self._damaged or damaged(error)
+            # Before the connection is given up, which makes the log shorter.
+            told = self._file.error(error)
             if fatal(error):
                 self._give_up()
-            return self._note(self._file.error(error))
+            return self._note(told)
         if self._db is None and isinstance(error, ProviderError):
             return self._note(error)
         return error
@@ -188,19 +190,24 @@ class Reader(Worker):
         return db
 
     def _serve(self, db: sqlite3.Connection, jobs: list[_Job]) -> list[_Outcome]:
-        db.execute("BEGIN")
-        outcomes: list[_Outcome] = []
-        for job in jobs:
-            try:
-                outcomes.append(_done(db, job))
-            except Exception as error:
-                outcomes.append((job.future, None, error))
-        if db.in_transaction:
-            db.execute("COMMIT")
-        outcomes = [(future, value, error and self._failure(error)) for future, value, error in outcomes]
+        outcomes = [self._answer(job) for job in jobs]
+        if self._db is not None:
+            roll_back(self._db)
         if not self._noted:
             self._well()
         return outcomes
+
+    def _answer(self, job: _Job) -> _Outcome:
+        try:
+            db = self._db or self._database()
+            if not db.in_transaction:
+                db.execute("BEGIN")
+            return _done(db, job)
+        except Exception as error:
+            # After an error SQLite answers the whole transaction with it.
+            if self._db is not None and isinstance(error, sqlite3.Error):
+                roll_back(self._db)
+            return job.future, None, self._failure(error)
 
     def _between(self) -> None:
         if self._unchanging:
