@@ -19,6 +19,8 @@ LOCK_WAIT = 5.0
 APPLICATION = 0x776B7673
 """What `PRAGMA application_id` says of a file of ours: wkvs."""
 
+_UNCHANGING = "mode=ro&immutable=1"
+
 SCHEMA: tuple[tuple[str, ...], ...] = (
     (
         # A list or set that is removed loses its key at once, and its members in the background.
@@ -54,18 +56,32 @@ class DatabaseFile:
                     raise
                 time.sleep(0.005)
 
-    def open_unchanging(self) -> sqlite3.Connection | None:
-        """A connection that needs no write permission anywhere; None where somebody may be writing, or it would help nothing."""
-        if os.access(self.path.parent, os.W_OK) or self._log.exists() or not self.path.exists():
-            return None
-        return self._connect("mode=ro&immutable=1")
+    def open_for_writing(self) -> sqlite3.Connection:
+        """As `open`; PreconditionFailed where that is not permitted: SQLite would make a log that may not be written either."""
+        if self.read_only:
+            raise self._not_permitted() from PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.path))
+        return self.open()
+
+    def open_for_reading(self) -> tuple[sqlite3.Connection, bool]:
+        """As `open`, and whether the connection sees changes: one that leaves no trace does not, for a file that nobody writes to."""
+        if self.read_only and not self._log.exists():
+            return self._connect(_UNCHANGING), False
+        return self.open(), True
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the file is there, and this process is not permitted to write to it or beside it."""
+        return self.path.exists() and not (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK))
+
+    def _not_permitted(self) -> PreconditionFailed:
+        return PreconditionFailed(f"{self.path} may only be read: permit the provider to write to it and to its folder")
 
     def _connect(self, how: str) -> sqlite3.Connection:
         uri = f"file:{quote(os.fsencode(self.path))}?{how}"
         db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=LOCK_WAIT)
         try:
             prepare(db, self.path)
-            if "immutable" not in how:
+            if how != _UNCHANGING:
                 self._tune(db)
         except BaseException:
             db.close()
@@ -113,7 +129,7 @@ class DatabaseFile:
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 return Unavailable(f"{self.path} is locked by another process for more than {LOCK_WAIT:g} s: find out what holds it")
             case sqlite3.SQLITE_READONLY:
-                return PreconditionFailed(f"{self.path} may only be read: permit the provider to write to it and to its folder")
+                return self._not_permitted()
             case sqlite3.SQLITE_CORRUPT:
                 return PreconditionFailed(
                     f"{self.path} is damaged and was left as it is: put a backup in its place and restart the provider"

@@ -86,8 +86,8 @@ class Worker(ABC):
     def _between(self) -> None:
         """What is done after a batch, or when patience is over."""
 
-    def _open(self) -> sqlite3.Connection:
-        return self._file.open()
+    @abstractmethod
+    def _open(self) -> sqlite3.Connection: ...
 
     def _main(self) -> None:
         more = True
@@ -172,21 +172,14 @@ class Reader(Worker):
     """Answers reads, all that wait from one state of the store."""
 
     name = "reader"
-    _unchanging = False
+    _sees_changes = True
 
     def _patience(self) -> None:
         return None
 
     def _open(self) -> sqlite3.Connection:
-        try:
-            db = self._file.open()
-            db.execute("PRAGMA query_only = ON")
-        except (sqlite3.Error, ProviderError):
-            unchanging = self._file.open_unchanging()
-            if unchanging is None:
-                raise
-            self._unchanging = True
-            return unchanging
+        db, self._sees_changes = self._file.open_for_reading()
+        db.execute("PRAGMA query_only = ON")
         return db
 
     def _serve(self, db: sqlite3.Connection, jobs: list[_Job]) -> list[_Outcome]:
@@ -210,9 +203,7 @@ class Reader(Worker):
             return job.future, None, self._failure(error)
 
     def _between(self) -> None:
-        if self._unchanging:
-            # Whether somebody has begun to write is asked again each time.
-            self._unchanging = False
+        if not self._sees_changes:
             self._give_up()
 
 
@@ -233,7 +224,7 @@ class Writer(Worker):
         return max(0.0, self._next_sweep - time.monotonic())
 
     def _open(self) -> sqlite3.Connection:
-        db = self._file.open()
+        db = self._file.open_for_writing()
         # SQLite waits for a lock in longer and longer naps, which a busy process leaves no chance.
         db.execute("PRAGMA busy_timeout = 0").fetchall()
         return db
