@@ -11,7 +11,7 @@ from typing import Any
 import hiredis
 
 from provider_sdk import Context, ProviderError, Unavailable
-from providers.keyvalue.backends.redis_errors import not_connected
+from providers.keyvalue.backends.redis_errors import not_connected, refusal
 
 PATIENCE = 30.0
 """Seconds for what is asked outside of a call."""
@@ -20,7 +20,6 @@ SLOW = 0.025
 SILENT = 0.5
 """A connection on which nobody waits for the replies that are due is given up after so long."""
 TICK = 0.05
-DOUBT = "whether the operation was carried out is not known"
 _PARTIAL = object()
 
 Reply = Any
@@ -34,13 +33,13 @@ def time_left(patience: float) -> float:
     if context is None:
         return patience
     left = context.remaining()
-    return min(patience, left - min(0.1, left / 10))
+    return min(patience, left - min(0.2, left / 5))
 
 
 class Ask:
     """One command, packed. `skip` replies come before its own; `again`: it may be sent a second time, since it changes nothing."""
 
-    __slots__ = ("again", "early", "future", "limit", "payload", "skip")
+    __slots__ = ("again", "early", "future", "limit", "payload", "retried", "skip")
 
     def __init__(self, payload: bytes, future: asyncio.Future[Reply], limit: float, again: bool, skip: int) -> None:
         self.payload = payload
@@ -49,6 +48,7 @@ class Ask:
         self.again = again
         self.skip = skip
         self.early = skip
+        self.retried = False
 
 
 class Lane(asyncio.Protocol):
@@ -100,6 +100,10 @@ class Lane(asyncio.Protocol):
     def forsaken(self, now: float) -> bool:
         """Whether nobody waits any more for what it does not answer."""
         return bool(self.asked) and now - self.since > SILENT and all(ask.future.done() for ask in self.asked)
+
+    def eof_received(self) -> None:
+        """The server is gone: this is known a turn before the transport is closed."""
+        self._node.lost(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Let the node decide what becomes of what was asked."""
@@ -196,12 +200,12 @@ class Node:
             self._lanes.remove(lane)
         asked, lane.asked = lane.asked, deque()
         for ask in asked:
-            if ask.again and not self._closed:
-                ask.again = False
+            if ask.again and not ask.retried and not self._closed:
+                ask.retried = True
                 ask.early = ask.skip
                 self._queue.append(ask)
             else:
-                _fail(ask, Unavailable(f"the connection to redis at {self.name} broke: {DOUBT}"))
+                _fail(ask, Unavailable(f"the connection to redis at {self.name} broke{_doubt(ask)}"))
         if self._queue:
             self._flush_soon(asyncio.get_running_loop())
 
@@ -212,7 +216,7 @@ class Node:
                 _fail(ask, Unavailable(f"redis at {self.name} cannot be reached: no answer in time"))
         for ask in chain.from_iterable(lane.asked for lane in self._lanes):
             if ask.limit <= now:
-                _fail(ask, Unavailable(f"redis at {self.name} did not answer in time: {DOUBT}"))
+                _fail(ask, Unavailable(f"redis at {self.name} did not answer in time{_doubt(ask)}"))
         for lane in self._lanes:
             if lane.forsaken(now):
                 lane.abort()
@@ -226,7 +230,7 @@ class Node:
             reply = await self.ask(PING, again=True, patience=patience)
         except ProviderError as error:
             return str(error)
-        return f"redis at {self.name}: {reply}" if isinstance(reply, hiredis.ReplyError) else ""
+        return str(refusal(self.name, reply)) if isinstance(reply, hiredis.ReplyError) else ""
 
     def drop(self) -> None:
         """Break all connections: the server is no longer the one to ask."""
@@ -255,6 +259,10 @@ def pack(*parts: bytes | str | int) -> bytes:
 
 
 PING = pack("PING")
+
+
+def _doubt(ask: Ask) -> str:
+    return "" if ask.again else ": whether the operation was carried out is not known"
 
 
 def _fail(ask: Ask, error: ProviderError) -> None:
