@@ -172,7 +172,11 @@ async def test_after_closing_calls_are_refused(server: RedisServer) -> None:
     assert clients(server) == 0
 
 
-LOST = [["CONFIG", "SET", "replica-serve-stale-data", "no"], ["CONFIG", "SET", "replica-read-only", "no"], ["REPLICAOF", "127.0.0.1", 1]]
+LOST: list[list[str | int]] = [
+    ["CONFIG", "SET", "replica-serve-stale-data", "no"],
+    ["CONFIG", "SET", "replica-read-only", "no"],
+    ["REPLICAOF", "127.0.0.1", 1],
+]
 REFUSALS: dict[str, tuple[Sequence[Sequence[str | int]], Code, str]] = {
     "no memory": ([["CONFIG", "SET", "maxmemory", 1]], Code.RESOURCE_EXHAUSTED, "maxmemory"),
     "too few replicas": ([["CONFIG", "SET", "min-replicas-to-write", 1]], Code.UNAVAILABLE, "replicas"),

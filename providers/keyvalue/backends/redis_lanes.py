@@ -20,6 +20,7 @@ SLOW = 0.025
 SILENT = 0.5
 """A connection on which nobody waits for the replies that are due is given up after so long."""
 TICK = 0.05
+LARGE = 64 << 10
 _PARTIAL = object()
 
 Reply = Any
@@ -70,7 +71,21 @@ class Lane(asyncio.Protocol):
         if not self.asked:
             self.since = self._loop.time()
         self.asked.extend(asks)
-        self._transport.write(asks[0].payload if len(asks) == 1 else b"".join([ask.payload for ask in asks]))
+        small: list[bytes] = []
+        for ask in asks:
+            if len(ask.payload) < LARGE:
+                small.append(ask.payload)
+            else:
+                self._write_large(small, ask)
+                small = []
+        if small:
+            self._transport.write(b"".join(small))
+
+    def _write_large(self, before: list[bytes], ask: Ask) -> None:
+        self._transport.write(b"".join(before))
+        self._transport.write(ask.payload)
+        if not ask.again:
+            ask.payload = b""  # a large value is not to be held twice until its reply comes
 
     def data_received(self, data: bytes) -> None:
         """Hand replies to those who asked."""
@@ -220,7 +235,7 @@ class Node:
         for lane in self._lanes:
             if lane.forsaken(now):
                 lane.abort()
-        self._ticking = bool(self._queue) or any(lane.asked for lane in self._lanes)
+        self._ticking = not self.idle
         if self._ticking:
             loop.call_later(TICK, self._tick, loop)
 
@@ -231,6 +246,11 @@ class Node:
         except ProviderError as error:
             return str(error)
         return str(refusal(self.name, reply)) if isinstance(reply, hiredis.ReplyError) else ""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for it."""
+        return not self._queue and not any(lane.asked for lane in self._lanes)
 
     def drop(self) -> None:
         """Break all connections: the server is no longer the one to ask."""

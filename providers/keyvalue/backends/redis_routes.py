@@ -277,7 +277,7 @@ class Cluster(Route):
     async def _forget(self) -> None:
         used = {id(node) for node in self._slots}
         for address, node in list(self._nodes.items()):
-            if id(node) not in used and address not in self._target.addresses:
+            if id(node) not in used and address not in self._target.addresses and node.idle:
                 del self._nodes[address]
                 await node.close()
 
