@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+VISITS = re.compile(r'id="visits">(\d+)<')
 NUMBER = re.compile(r"<output[^>]*>(\d+)</output>")
 TIMEOUT = 10
 
@@ -49,3 +50,6 @@ def hello_checks(base: str) -> Iterator[tuple[str, bool, str]]:
     number = NUMBER.search(page)
     shown = status == 200 and media_type == "text/html" and number is not None
     yield "GET / as a browser does", shown, f"{status} {media_type} with the number {number[1] if number else 'missing'}"
+    before, after = (VISITS.search(text) for text in (page, _ask(f"{base}/", None, {"Accept": "text/html"})[2]))
+    counted = before is not None and after is not None and int(after[1]) == int(before[1]) + 1
+    yield "GET / once more", counted, f"visit {after[1]} after visit {before[1]}" if before and after else "no visits are counted"

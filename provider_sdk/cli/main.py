@@ -6,20 +6,19 @@ Exit codes: 0 done; 1 it could not be done (one line on stderr says why); 2 wron
 from __future__ import annotations
 
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import NoReturn
 
 from provider_sdk.errors import ProviderError
 
 GROUP = "provider_sdk.cli"
+OWN = EntryPoint("dev", "provider_sdk.cli.dev:dev", GROUP)
 
 
 def run() -> NoReturn:
     """The console script."""
     try:
         import typer
-
-        from provider_sdk.cli.dev import dev
     except ImportError as error:
         sys.exit(f"provider: {error.name} is not installed: install provider-sdk[cli,lattice]")
     command = typer.Typer(
@@ -29,10 +28,15 @@ def run() -> NoReturn:
         rich_markup_mode=None,
         help="wasmCloud capability providers in Python.",
     )
-    command.add_typer(dev, name="dev")
     command.callback()(_nothing)
-    for entry in entry_points(group=GROUP):
-        command.add_typer(entry.load(), name=entry.name)
+    wanted = _wanted(sys.argv[1:])
+    for entry in wanted:
+        try:
+            command.add_typer(entry.load(), name=entry.name)
+        except ImportError as error:
+            print(f"provider: {entry.name} needs {error.name or error}, which is not installed", file=sys.stderr)
+            if len(wanted) == 1:
+                sys.exit(1)
     try:
         command()
     except ProviderError as error:
@@ -43,8 +47,15 @@ def run() -> NoReturn:
     sys.exit(0)
 
 
+def _wanted(words: list[str]) -> list[EntryPoint]:
+    """The group that is asked for, or all of them where help is: what another one needs may not be installed, and takes time."""
+    groups = [OWN, *entry_points(group=GROUP)]
+    named = [entry for entry in groups if words and entry.name == words[0]]
+    return named[:1] or groups
+
+
 def _nothing() -> None:
-    """Keep `dev` a group of its own also while it is the only one."""
+    """Keep a group of its own also while it is the only one."""
 
 
 if __name__ == "__main__":

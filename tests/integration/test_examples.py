@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,22 @@ def test_the_greeter_answers_actor_and_program(terminal: Terminal) -> None:
     with terminal.running("up", str(terminal.example("greeter"))):
         assert terminal.get("/Ada") == (200, "Good day, Ada!\n")
         assert "Ada!" in python(terminal, str(EXAMPLES / "greeter" / "caller.py"), "Ada")
+
+
+@pytest.mark.parametrize("manner", ["rust", "otp"])
+def test_hello_counts_its_visits_and_remembers_them_when_all_is_started_anew(terminal: Terminal, manner: str) -> None:
+    manifest = str(terminal.example("hello"))
+    for visits in (["1", "2", "3"], ["4"]):
+        with terminal.running("up", manifest, "--manner", manner):
+            assert [visit(terminal) for _ in visits] == visits
+            assert "keyvalue: " not in terminal.output()
+
+
+def visit(terminal: Terminal) -> str:
+    request = urllib.request.Request(f"http://127.0.0.1:{terminal.port}/", headers={"Accept": "text/html"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        (count,) = re.findall(r'id="visits">(\d+)<', answer.read().decode())
+    return str(count)
 
 
 def test_the_readme_shows_the_greeter_as_it_is() -> None:
