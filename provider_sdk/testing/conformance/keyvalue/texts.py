@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from provider_sdk.contracts.keyvalue import GetResponse
-from provider_sdk.errors import InvalidArgument, OutOfRange, PreconditionFailed
+from provider_sdk.errors import OutOfRange, PreconditionFailed
 from provider_sdk.testing.conformance.keyvalue.corpus import NO_NUMBERS, VALUES
 from provider_sdk.testing.conformance.keyvalue.suite import HIGHEST, LOWEST, TWICE, KeyValueSuite, together
 
@@ -70,15 +70,6 @@ class Texts(KeyValueSuite):
                 await store.set("a", value, 0)
                 found = await store.get("a")
                 assert found.exists and len(found.value) == len(value) and found.value == value
-
-    async def test_what_is_no_unicode_text_is_refused_and_nothing_is_stored(self) -> None:
-        async with self.store() as store:
-            for _ in TWICE:
-                with pytest.raises(InvalidArgument):
-                    await store.set("a", "half a pair: \ud800", 0)
-                with pytest.raises(InvalidArgument):
-                    await store.set("\udfff", "a", 0)
-                assert await store.contains("a") is False
 
 
 class Counters(KeyValueSuite):
