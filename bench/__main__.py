@@ -23,13 +23,14 @@ from nacl import bindings
 
 from bench.figures import Figure, figures
 from bench.http import Http
+from bench.keyvalue import KeyValueStores
 from bench.processes import Running, answered, compile_yardstick, echo_yardstick, invocation, load, start_provider
 from provider_sdk.errors import ProviderError
 from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.transport.base import Credentials, Transport
 from provider_sdk.transport.nats import connect
 
-PARTS = ("rpc", "requests", "http", "starts", "memory")
+PARTS = ("rpc", "requests", "http", "keyvalue", "starts", "memory")
 ARGUMENT: bytes = msgpack.packb("x" * 240)
 
 
@@ -161,7 +162,9 @@ async def run(options: argparse.Namespace) -> dict[str, Figure]:
             try:
                 bench = Bench(program, server.port, server.url, transport, folder, options.seconds, rows)
                 http = Http(program, server.port, server.url, transport, folder, options.seconds, rows)
-                parts = dict(zip(PARTS, (bench.rpc, bench.requests, http.measure, bench.starts, bench.memory), strict=True))
+                stores = KeyValueStores(options.json.parent, options.seconds, rows)
+                measures = (bench.rpc, bench.requests, http.measure, stores.measure, bench.starts, bench.memory)
+                parts = dict(zip(PARTS, measures, strict=True))
                 for part in options.only or PARTS:
                     await parts[part](options.rounds)
             finally:

@@ -52,6 +52,8 @@ def figures() -> dict[str, Figure]:
         Figure("H2", "HTTP → NATS → HTTP, 32 connections, unsigned / C", "×", 0.24, False),
         Figure("H4", "HTTP → NATS → HTTP, the same, p99 / C", "×", 1.5, True),
         Figure("H5", "CPU of one signed HTTP request, 32 connections", "µs", 190, True),
+        Figure("K1", "durable set in a file, 32 callers / fdatasync", "×", 4, False),
+        Figure("K2", "durable set in a file, 1 caller / fdatasync", "×", 0.5, False),
         Figure("S1", "start to first health answer, numbergen, over python", "ms", 350, True),
         Figure("S1s", "start to subscribed, numbergen, over python", "ms", 350, True),
         Figure("M1", "memory at rest, numbergen", "MB", 50, True),

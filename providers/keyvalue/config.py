@@ -30,10 +30,11 @@ class KeyValueConfig(Config):
 
     url: Secret | None = setting(
         None,
-        doc="memory://, sqlite:///path, redis://…, rediss://…, redis+cluster://…, redis+sentinel://… or postgres://…; as the official key.",
+        doc="memory://, sqlite:///path (sqlite://name: below data_dir), redis://…, rediss://…, redis+cluster://…, redis+sentinel://… "
+        "or postgres://…; as the official key.",
     )
     backend: str | None = setting(None, choices=("memory", "sqlite", "redis", "postgres"), doc="The kind of store, where no url says it.")
-    path: Path | None = setting(None, doc="sqlite: the file; default: keyvalue.db in data_dir.")
+    path: Path | None = setting(None, doc="sqlite: the file; a relative path begins in data_dir; default: keyvalue.db there.")
     durability: str = setting(
         "full",
         choices=("full", "normal"),
