@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from provider_sdk import Config, InvalidArgument, Layer, Secret, setting
 from provider_sdk.config import unfold_json
@@ -23,6 +22,12 @@ SCHEMES = {
     "postgres": "postgres",
     "postgresql": "postgres",
 }
+
+
+def _scheme(url: Secret) -> str:
+    """Without urlsplit, whose errors quote the url."""
+    scheme, found, _ = url.reveal().partition("://")
+    return scheme.lower() if found else ""
 
 
 class KeyValueConfig(Config):
@@ -61,7 +66,7 @@ class KeyValueConfig(Config):
     def __post_init__(self) -> None:
         checked_name(self.namespace)
         if self.url is not None:
-            scheme = urlsplit(self.url.reveal()).scheme.lower()
+            scheme = _scheme(self.url)
             if scheme not in SCHEMES:
                 raise InvalidArgument(f"url: {scheme or 'what is before ://'!r} is none of {', '.join(SCHEMES)}")
             if self.backend not in (None, SCHEMES[scheme]):
@@ -71,7 +76,7 @@ class KeyValueConfig(Config):
     def kind(self) -> str:
         """memory, sqlite, redis or postgres."""
         if self.url is not None:
-            return SCHEMES[urlsplit(self.url.reveal()).scheme.lower()]
+            return SCHEMES[_scheme(self.url)]
         return self.backend or "sqlite"
 
     @property

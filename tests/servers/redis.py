@@ -1,0 +1,191 @@
+"""Real Redis servers for tests: one, a cluster, one with a replica under a sentinel. On loopback, their data in a folder of the test."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from tests.integration.certificates import Pair
+
+STARTING = 20.0
+BUS = 10_000
+SLOTS = 16384
+SERVICE = "main"
+
+
+def free_port(beside: int = 0) -> int:
+    """A port that is free, as is the one `beside` further."""
+    while True:
+        with socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            port = int(one.getsockname()[1])
+            if port + beside <= 65535:
+                try:
+                    other.bind(("127.0.0.1", port + beside if beside else 0))
+                except OSError:
+                    continue
+                return port
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    """AssertionError with `what` where it does not come true."""
+    end = time.monotonic() + STARTING
+    while not holds():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+
+
+class RedisServer:
+    """One process, which may be ended and begun again on its port. `login` is for the commands that the test itself gives."""
+
+    def __init__(self, folder: Path, *options: str, port: int = 0, tls: tuple[Pair, Path] | None = None, **login: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = port or free_port()
+        self._folder = folder
+        self._options = options
+        self._tls = tls
+        self._login = login
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Without a login."""
+        return f"redis{'s' if self._tls else ''}://127.0.0.1:{self.port}"
+
+    def start(self) -> RedisServer:
+        """Begin, and wait until it answers."""
+        found = shutil.which("redis-server") or shutil.which("valkey-server") or "redis-server"
+        config = self._folder / "server.conf"
+        if not config.exists():
+            config.write_text(f'bind 127.0.0.1\ndir {self._folder}\nsave ""\n')
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [found, config, *self._listening(), *self._options], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        wait_until(self._answers, f"redis-server does not answer; its log is in {self._folder}")
+        return self
+
+    def _listening(self) -> list[str]:
+        if self._tls is None:
+            return ["--port", str(self.port)]
+        pair, authority = self._tls
+        files = ("--tls-cert-file", str(pair.cert), "--tls-key-file", str(pair.key), "--tls-ca-cert-file", str(authority))
+        return ["--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "no", *files]
+
+    def _answers(self) -> bool:
+        assert self._process is not None and self._process.poll() is None, (self._folder / "log").read_text("utf-8")[-2000:]
+        try:
+            self.command("PING")
+        except redis.exceptions.BusyLoadingError:
+            return False
+        except redis.exceptions.ResponseError:
+            return True
+        except redis.exceptions.ConnectionError:
+            return False
+        return True
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self._signal(signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait()
+
+    def pause(self) -> None:
+        """Let it hang."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it where it runs."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    def command(self, *words: str | bytes | int) -> Any:
+        """The reply to a command as any client gives it."""
+        return self.commands(words)[0]
+
+    def commands(self, *commands: Sequence[str | bytes | int]) -> list[Any]:
+        """The replies to several, on one connection."""
+        ca = {"ssl": True, "ssl_ca_certs": str(self._tls[1]), "ssl_check_hostname": False} if self._tls else {}
+        with redis.Redis(host="127.0.0.1", port=self.port, protocol=2, **self._login, **ca) as client:  # type: ignore[arg-type]  # one dict for all
+            return [client.execute_command(*words) for words in commands]
+
+
+@contextmanager
+def running(folder: Path, *options: str, **more: Any) -> Iterator[RedisServer]:
+    """One server for as long as the block lasts."""
+    server = RedisServer(folder, *options, **more)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@contextmanager
+def cluster(folder: Path, primaries: int = 3, replicas: int = 0) -> Iterator[list[RedisServer]]:
+    """Primaries with equal shares of the slots, then replicas of the first of them."""
+    with ExitStack() as stack:
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0")
+        ports = [free_port(BUS) for _ in range(primaries + replicas)]
+        nodes = [stack.enter_context(running(folder / f"node{port}", *options, port=port)) for port in ports]
+        bounds = [SLOTS * number // primaries for number in range(primaries + 1)]
+        for node, first, behind in zip(nodes, bounds, bounds[1:], strict=False):
+            node.command("CLUSTER", "ADDSLOTS", *range(first, behind))
+        for number, node in enumerate(nodes):
+            node.command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for node in nodes[1:]:
+            nodes[0].command("CLUSTER", "MEET", "127.0.0.1", node.port)
+        wait_until(lambda: all(_knows(node, len(nodes)) for node in nodes), "the nodes of the cluster do not find each other")
+        for node in nodes[primaries:]:
+            node.command("CLUSTER", "REPLICATE", nodes[0].command("CLUSTER", "MYID"))
+            wait_until(lambda node=node: b"master_link_status:up" in _told(node, "INFO", "replication"), "the replica does not follow")  # type: ignore[misc]
+        wait_until(lambda: all(b"cluster_state:ok" in _told(node, "CLUSTER", "INFO") for node in nodes), "the cluster does not get ready")
+        yield nodes
+
+
+def _told(node: RedisServer, *words: str) -> bytes:
+    """The reply as it is on the wire, which the library would take apart."""
+    with socket.create_connection(("127.0.0.1", node.port)) as connection, connection.makefile("rb") as replies:
+        connection.sendall(" ".join(words).encode() + b"\r\n")
+        return replies.read(int(replies.readline()[1:]))
+
+
+def _knows(node: RedisServer, number: int) -> bool:
+    lines = _told(node, "CLUSTER", "NODES").splitlines()
+    return len(lines) == number and not any(b"handshake" in line for line in lines)
+
+
+def _follows(replicas: list[list[bytes]]) -> bool:
+    return any(b"ok" in replica and b"slave" in replica for replica in replicas)
+
+
+@contextmanager
+def sentinels(folder: Path) -> Iterator[tuple[RedisServer, RedisServer, RedisServer]]:
+    """A primary, its replica, and a sentinel that makes the replica the primary half a second after the primary is gone."""
+    with ExitStack() as stack:
+        primary = stack.enter_context(running(folder / "primary", "--repl-diskless-sync-delay", "0"))
+        replica = stack.enter_context(running(folder / "replica", "--replicaof", "127.0.0.1", str(primary.port)))
+        wait_until(lambda: b"master_link_status:up" in _told(replica, "INFO", "replication"), "the replica does not follow")
+        watch = folder / "sentinel"
+        watch.mkdir()
+        rules = (f"monitor {SERVICE} 127.0.0.1 {primary.port} 1", f"down-after-milliseconds {SERVICE} 500")
+        (watch / "server.conf").write_text("bind 127.0.0.1\n" + "".join(f"sentinel {rule}\n" for rule in rules))
+        sentinel = stack.enter_context(running(watch, "--sentinel"))
+        wait_until(lambda: _follows(sentinel.command("SENTINEL", "REPLICAS", SERVICE)), "the sentinel does not know the replica")
+        yield primary, replica, sentinel
