@@ -28,7 +28,8 @@ class KeyValue(Interface, contract="wasmcloud:keyvalue"):
     async def increment(self, key: str, value: S32) -> S32:
         """Add `value`, which may be negative, to the counter, a missing one being 0, and return the sum; its expiry stays.
 
-        OutOfRange, and nothing is changed, where the sum has more than 32 bits; PreconditionFailed where the text is no whole number.
+        OutOfRange, and nothing is changed, where the sum has more than 32 bits; PreconditionFailed where the text is no whole number
+        in its shortest form: `01`, `+1` and `-0` are none.
         """
 
     @abstractmethod

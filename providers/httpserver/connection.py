@@ -37,7 +37,7 @@ log = logging.getLogger("provider.http")
 LINGER = 5.0
 READ_AT_ONCE = 64 * 1024
 # Requests that wait behind the one that is being answered: at the first number reading stops, at the second it goes on.
-MOST_QUEUED, FEW_QUEUED = 32, 16
+MOST_QUEUED, FEW_QUEUED = 8, 4
 
 Item = tuple[RawRequestMessage | Fault, StreamReader]
 
@@ -49,6 +49,7 @@ class Connection(BaseProtocol):
     """
 
     __slots__ = (
+        "_before",
         "_body",
         "_deaf",
         "_half_closed",
@@ -101,6 +102,8 @@ class Connection(BaseProtocol):
         self._head_bytes = 0
         self._body: StreamReader = EMPTY_PAYLOAD
         self._long_head = False
+        # How much of the next head may have come in one piece with what is before it.
+        self._before = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
         self._idle_until = 0.0
@@ -176,22 +179,24 @@ class Connection(BaseProtocol):
         self._half_closed = True
         self._break_body("the client has ended in the middle of it")
         self._wake()
-        return not self._secure and (self.busy or bool(self._queue))
+        return not self._secure and self._lost is None and (self.busy or bool(self._queue))
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
         if self._deaf or self._parser is None:
             return
-        in_body = not self._body.is_eof()
+        size, in_body = len(data), not self._body.is_eof()
         try:
             messages, _, _ = self._parser.feed_data(data)
         except HttpProcessingError as error:
             self._fail(fault_of(error, self.limits))
             return
         if messages:
-            self._heads_arrived(messages, len(data))
-        elif data and not in_body:
-            self._head_bytes += len(data)
+            self._heads_arrived(messages, size)
+        elif in_body:
+            self._before = size
+        elif data:
+            self._head_bytes += size
             if self._head_timer is None:
                 self._head_timer = self._loop.call_later(self.limits.header_timeout, self._head_is_late)
             if self._head_bytes > self.limits.max_header + self.limits.max_uri:
@@ -200,7 +205,8 @@ class Connection(BaseProtocol):
     def _heads_arrived(self, messages: list[Item], size: int) -> None:
         self._queue.extend(messages)
         self._body = messages[-1][1]
-        self._long_head = self._head_bytes + size > self.limits.max_header
+        self._long_head = not size or self._before + self._head_bytes + size > self.limits.max_header
+        self._before = size
         self._heads += len(messages)
         self._head_bytes = 0
         self._stop_head_timer()
@@ -275,19 +281,21 @@ class Connection(BaseProtocol):
 
     async def _serve(self) -> None:
         """Answer request after request."""
-        with contextlib.suppress(ConnectionError):
+        try:
             while await self._asked():
                 message, body = self._queue.popleft()
                 self._make_room()
                 self.busy = True
-                try:
-                    if not await self._answer(message, body):
-                        break
-                finally:
-                    self.busy = False
+                if not await self._answer(message, body):
+                    break
+                self.busy = False
                 self._rest()
-        if self.transport is not None:
-            self.transport.close()
+        except ConnectionError:
+            pass
+        finally:
+            self.busy = False
+            if self.transport is not None:
+                self.transport.close()
 
     async def _asked(self) -> bool:
         """Wait for a request; false where none will come."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provider_sdk import ResourceExhausted
+from provider_sdk import InvalidArgument, ResourceExhausted
 from provider_sdk.contracts.keyvalue import GetResponse, KeyValue
 from providers.keyvalue.backend import Backend, shown, utf8
 from providers.keyvalue.config import KeyValueConfig
@@ -16,7 +16,7 @@ class ActorKeyValue(KeyValue):
         self._config = config
 
     def _key(self, text: str) -> bytes:
-        key = text.encode()
+        key = _bytes(text)
         if len(key) > self._config.max_key_size:
             raise ResourceExhausted(
                 f"the key {shown(key)} has {len(key)} bytes, and max_key_size is {self._config.max_key_size}", retryable=False
@@ -24,7 +24,7 @@ class ActorKeyValue(KeyValue):
         return key
 
     def _value(self, key: bytes, text: str) -> bytes:
-        value = text.encode()
+        value = _bytes(text)
         if len(value) > self._config.max_value_size:
             most = self._config.max_value_size
             raise ResourceExhausted(
@@ -63,7 +63,7 @@ class ActorKeyValue(KeyValue):
         return await self._backend.delete(self._key(list_name))
 
     async def list_del(self, list_name: str, value: str) -> bool:
-        return await self._backend.list_delete(self._key(list_name), value.encode())
+        return await self._backend.list_delete(self._key(list_name), _bytes(value))
 
     async def list_range(self, list_name: str, start: int, stop: int) -> list[str]:
         key = self._key(list_name)
@@ -74,7 +74,7 @@ class ActorKeyValue(KeyValue):
         return await self._backend.set_add(key, self._value(key, value), self._config.max_set_members)
 
     async def set_del(self, set_name: str, value: str) -> int:
-        return await self._backend.set_delete(self._key(set_name), value.encode())
+        return await self._backend.set_delete(self._key(set_name), _bytes(value))
 
     async def set_intersection(self, set_names: list[str]) -> list[str]:
         return _texts(set_names, await self._backend.set_intersection(self._keys(set_names)))
@@ -91,3 +91,10 @@ class ActorKeyValue(KeyValue):
 
 def _texts(names: list[str], members: list[bytes]) -> list[str]:
     return [utf8(names[0].encode(), member) for member in members]
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"{text[:80]!a} is no text: half of a pair at {error.start}") from None

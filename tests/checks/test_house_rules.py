@@ -67,10 +67,10 @@ def modules(package: ModuleType) -> Iterator[ModuleType]:
 
 
 def public(owner: object, module: str) -> Iterator[str]:
-    """The public functions, classes, methods and properties that `owner` defines itself, by name."""
+    """The public functions, classes, methods and properties that `owner` defines itself, by name; a test's name says what it is about."""
     for name, value in vars(owner).items():
         inner = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
-        if not name.startswith("_") and (inspect.isfunction(inner) or inspect.isclass(inner)) and inner.__module__ == module:
+        if not name.startswith(("_", "test_")) and (inspect.isfunction(inner) or inspect.isclass(inner)) and inner.__module__ == module:
             yield name
 
 

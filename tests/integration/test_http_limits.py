@@ -13,7 +13,7 @@ import pytest
 
 from provider_sdk.contracts.httpserver import HttpRequest, HttpResponse
 from tests.integration.http_front import free_port, running
-from tests.integration.http_wire import Wire, comes_to, complaints, connected
+from tests.integration.http_wire import Wire, comes_to, complaints, connected, metric
 
 
 async def tell(request: HttpRequest) -> HttpResponse:
@@ -69,6 +69,23 @@ async def test_a_head_that_just_fits_every_limit_is_served() -> None:
             assert (await wire.ask("GET / HTTP/1.1", *fields)).status == 431
 
 
+async def test_a_long_head_is_431_also_where_it_begins_in_one_piece_with_what_is_before_it() -> None:
+    async with running() as it:
+        actor, port = await it.serve(tell)
+        first = b"POST /first HTTP/1.1\r\nhost: here\r\ncontent-length: 9\r\n\r\n"
+        long = b"GET /long HTTP/1.1\r\nhost: here\r\n" + b"".join(b"x-%d: %s\r\n" % (number, b"y" * 1000) for number in range(40))
+        for pieces in ([first + b"x" * 9 + long, b"\r\n"], [first, b"x" * 9 + long, b"\r\n"], [(first + b"x" * 9) * 40 + long + b"\r\n"]):
+            actor.asked.clear()
+            async with connected(port) as wire:
+                for piece in pieces:
+                    await wire.write(piece)
+                    await asyncio.sleep(0.05)
+                for _ in range(piece.count(b"/first") or 1):
+                    assert (await wire.answer()).body == b"POST /first 9"
+                await closes_with(wire, 431)
+            assert {asked.path for asked in actor.asked} == {"/first"}
+
+
 @pytest.mark.parametrize("size", [50_000, 3_000_000])
 async def test_a_head_without_an_end_is_431_and_the_answer_can_be_read(size: int) -> None:
     async with running() as it:
@@ -104,6 +121,18 @@ async def test_an_endless_head_behind_a_request_in_progress_is_431_after_that_on
             assert (await wire.answer()).body == b"first"
             await closes_with(wire, 431)
         assert complaints(it) == []
+
+
+async def test_a_client_that_closes_when_it_was_refused_is_let_go_at_once() -> None:
+    metrics = free_port()
+    async with running(configuration={"metrics_address": f"127.0.0.1:{metrics}"}) as it:
+        _, port = await it.serve(tell, max_content_len="10")
+        for lines in (["BREW / HTTP/1.1"], ["POST / HTTP/1.1", "content-length: 100000"]):
+            async with connected(port) as wire:
+                await wire.send(*lines, body=b"x" * 100)
+                assert (await wire.answer()).status in (413, 501)
+                assert await metric(metrics, "http_connections") == 1
+            await comes_to(metrics, "http_connections", 0, within=2)
 
 
 # Bodies
@@ -293,6 +322,21 @@ async def test_requests_in_one_piece_are_answered_each_and_in_order(count: int) 
             await sending
         assert bodies == [f"POST /{number} {number % 7}".encode() for number in range(count)]
         assert [asked.path for asked in actor.asked] == [f"/{number}" for number in range(count)]
+
+
+async def test_a_client_that_has_closed_its_side_still_gets_what_it_asked_for() -> None:
+    async def handle(request: HttpRequest) -> HttpResponse:
+        await asyncio.sleep(0.1)
+        return await tell(request)
+
+    async with running() as it:
+        _, port = await it.serve(handle)
+        async with connected(port) as wire:
+            await wire.write(b"".join(b"GET /%d HTTP/1.1\r\nhost: here\r\n\r\n" % number for number in range(20)))
+            wire.writer.write_eof()
+            answers = [await wire.answer() for _ in range(20)]
+            assert [answer.body for answer in answers] == [f"GET /{number} 0".encode() for number in range(20)]
+            assert ([answer.values("connection") for answer in answers[-2:]], await wire.rest()) == ([[], ["close"]], b"")
 
 
 async def test_requests_byte_by_byte_are_requests_like_others() -> None:

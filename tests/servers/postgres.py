@@ -1,140 +1,151 @@
-"""A real PostgreSQL for tests: found where Debian puts it, on a free loopback port, with no trace left when its owner is gone."""
+"""A real PostgreSQL for tests: found where Debian puts it, on a free loopback port, and gone when its owner is, however that ends."""
 
 from __future__ import annotations
 
-import asyncio
 import os
+import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from provider_sdk.lattice.nats_server import GUARD
-from tests.integration.http_front import free_port
+import asyncpg  # type: ignore[import-untyped]  # it has no annotations
 
-READY_WITHIN = 30.0
-# A killed process leaves what it wrote to the system, so that the disk need not be waited for.
-OPTIONS = {"listen_addresses": "127.0.0.1", "fsync": "off", "unix_socket_directories": "", "max_connections": "120", "autovacuum": "on"}
+from provider_sdk.lattice.nats_server import GUARD
+
+STARTING = 30.0
+NOBODY = 65534
+# What a killed process has written is the system's: only a power cut would need syncs.
+OPTIONS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "max_connections": "150"}
 
 
 def program(name: str) -> str | None:
-    """One of PostgreSQL's programs: on PATH, else the newest of those that Debian keeps beside it."""
+    """One of PostgreSQL's programs: on PATH, else the newest of those that Debian keeps outside of it."""
     beside = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
     return shutil.which(name) or (str(beside[-1]) if beside else None)
 
 
-def as_somebody() -> list[str]:
-    """What goes before a command of PostgreSQL, which refuses to be run by root."""
-    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
-
-
-@contextmanager
-def cluster() -> Iterator[Path]:
-    """The folder of a new, empty server, whose administrator is `postgres`, with the password `postgres`."""
-    with tempfile.TemporaryDirectory(prefix="kv-pg-") as name:
-        folder = Path(name)
-        password = folder / "password"
-        password.write_text("postgres\n")
-        if as_somebody():
-            os.chown(folder, 65534, 65534)
-            os.chown(password, 65534, 65534)
-        how = ["-U", "postgres", "-A", "scram-sha-256", "--pwfile", str(password), "-E", "UTF8", "--locale=C", "--no-sync"]
-        initdb = program("initdb")
-        assert initdb is not None
-        subprocess.run([*as_somebody(), initdb, "-D", str(folder / "data"), *how], check=True, capture_output=True, cwd=folder)
-        yield folder / "data"
-
-
-@dataclass
 class PostgresServer:
-    """A server process under its guard; it may be stopped, killed and launched again on the same data and port."""
+    """One process on one folder of data, which may be ended and begun again on its port. The administrator is postgres:postgres."""
 
-    data: Path
-    port: int
-    options: dict[str, str] = field(default_factory=dict)
-    pid: int = 0
-    guard: asyncio.subprocess.Process | None = None
+    def __init__(self, folder: Path, **options: str) -> None:
+        self.port = _free_port()
+        self._folder = folder
+        self._options = options
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._pid = 0
+        self._give(folder)
+        (folder / "password").write_text("postgres\n")
+        how = (
+            "-U",
+            "postgres",
+            "-A",
+            "scram-sha-256",
+            "--pwfile",
+            self._give(folder / "password"),
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+        )
+        subprocess.run([*_command("initdb"), "-D", folder / "data", *how], check=True, capture_output=True, cwd=folder)
 
     @classmethod
-    @asynccontextmanager
-    async def start(cls, **options: str) -> AsyncIterator[PostgresServer]:
-        """A running server; `options` are lines of its configuration."""
-        with cluster() as data:
-            server = cls(data, free_port(), options)
-            await server.launch()
+    @contextmanager
+    def running(cls, **options: str) -> Iterator[PostgresServer]:
+        """A server for as long as the context lasts; `options` are lines of its configuration."""
+        with tempfile.TemporaryDirectory(prefix="kv-pg-") as name:
+            server = cls(Path(name), **options)
+            server.start()
             try:
                 yield server
             finally:
-                await server.end(signal.SIGQUIT)
+                server.end(signal.SIGQUIT)
 
-    def url(self, database: str = "postgres", user: str = "postgres", password: str = "postgres", more: str = "") -> str:
+    def url(self, database: str = "postgres", login: str = "postgres:postgres", more: str = "sslmode=disable") -> str:
         """For the setting `url`."""
-        return f"postgres://{user}:{password}@127.0.0.1:{self.port}/{database}?sslmode=disable{more}"
+        return f"postgres://{login}@127.0.0.1:{self.port}/{database}?{more}"
 
-    async def launch(self) -> None:
-        """Start the process, and wait until it takes connections; RuntimeError with its last line where it ends instead."""
-        settings = [f"-c{name}={value}" for name, value in {**OPTIONS, "port": str(self.port), **self.options}.items()]
-        postgres = program("postgres")
-        assert postgres is not None
-        command = [sys.executable, "-I", str(GUARD), *as_somebody(), postgres, "-D", str(self.data), *settings]
-        pipe = asyncio.subprocess.PIPE
-        self.guard = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, start_new_session=True)
-        assert self.guard.stdout is not None
-        self.pid = int((await self.guard.stdout.readline()).split()[0])
-        ended = asyncio.ensure_future(self.guard.stdout.readline())
-        try:
-            async with asyncio.timeout(READY_WITHIN):
-                while not await self._ready():
-                    if ended.done():
-                        raise RuntimeError(f"postgres ended at once: {ended.result().decode()}")
-                    await asyncio.wait([ended], timeout=0.02)
-        except BaseException:
-            await self.end(signal.SIGKILL)
-            raise
-        finally:
-            ended.cancel()
+    def file(self, source: Path) -> Path:
+        """A copy of a file that the server may read, and nobody else."""
+        copy = Path(shutil.copy(source, self._folder))
+        copy.chmod(0o600)
+        return self._give(copy)
 
-    async def _ready(self) -> bool:
-        file = self.data / "postmaster.pid"
-        # Its eighth line is the state, padded with blanks.
-        lines = await asyncio.to_thread(lambda: file.read_text().splitlines() if file.exists() else [])
-        return len(lines) > 7 and int(lines[0]) == self.pid and lines[7].strip() == "ready"
+    def start(self) -> None:
+        """Begin the process, and wait until it takes connections; AssertionError with its last line where it ends instead."""
+        options = [f"-c{name}={value}" for name, value in {**OPTIONS, "port": str(self.port), **self._options}.items()]
+        command: Sequence[str | Path] = [sys.executable, "-I", GUARD, *_command("postgres"), "-D", self._folder / "data", *options]
+        self._guard = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        assert self._guard.stdout is not None
+        self._pid = int(self._guard.stdout.readline().split()[0])
+        limit = time.monotonic() + STARTING
+        while not self._ready():
+            ended = bool(select.select([self._guard.stdout], [], [], 0.02)[0])
+            assert not ended, f"postgres ended at once: {self._guard.stdout.readline().decode()}"
+            assert time.monotonic() < limit, "postgres takes no connections"
 
-    async def end(self, how: signal.Signals) -> None:
-        """SIGINT: a fast stop, SIGQUIT: at once, SIGKILL: as if the machine had failed; awaits that its sessions are gone too."""
-        guard, pid, self.guard, self.pid = self.guard, self.pid, None, 0
+    def _ready(self) -> bool:
+        file = self._folder / "data" / "postmaster.pid"
+        lines = file.read_text().splitlines() if file.exists() else []
+        # After a SIGKILL the file is still the last one's; the eighth line is the state, padded with blanks.
+        return len(lines) > 7 and int(lines[0]) == self._pid and lines[7].strip() == "ready"
+
+    def end(self, how: signal.Signals) -> None:
+        """SIGINT: a fast stop, SIGQUIT: without a checkpoint, SIGKILL: as if the machine failed; waits for its sessions too."""
+        guard, self._guard = self._guard, None
         if guard is None:
             return
-        # It ends its sessions, but for a stopped one, which has to go on first.
-        for number in (signal.SIGCONT, how):
-            if guard.returncode is None and pid:
-                _signal(pid, number)
-        assert guard.stdin is not None
-        await asyncio.wait_for(guard.stdout.read() if guard.stdout else guard.wait(), READY_WITHIN)
-        guard.stdin.close()
-        await guard.wait()
+        sessions = self._sessions()
+        os.kill(self._pid, how)
+        guard.communicate()
+        limit = time.monotonic() + STARTING
+        while any(Path(f"/proc/{pid}").exists() for pid in sessions):
+            assert time.monotonic() < limit, "sessions outlive the server"
+            time.sleep(0.01)
 
     def freeze(self) -> None:
-        """Stop the process and its sessions without closing anything, as a network does that is gone."""
-        for pid in (self.pid, *self._sessions()):
-            _signal(pid, signal.SIGSTOP)
+        """Stop it and its sessions without closing anything, as a network that is gone."""
+        for pid in (self._pid, *self._sessions()):
+            os.kill(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let them go on."""
-        for pid in (*self._sessions(), self.pid):
-            _signal(pid, signal.SIGCONT)
+        for pid in (self._pid, *self._sessions()):
+            os.kill(pid, signal.SIGCONT)
+
+    async def execute(self, text: str, database: str = "postgres", login: str = "postgres:postgres") -> list[tuple[object, ...]]:
+        """A statement of the test's own; the rows of its answer."""
+        connection = await asyncpg.connect(self.url(database, login))
+        try:
+            return [tuple(row) for row in await connection.fetch(text)]
+        finally:
+            await connection.close()
 
     def _sessions(self) -> list[int]:
-        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+        return [int(pid) for pid in Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split()]
+
+    @staticmethod
+    def _give(path: Path) -> Path:
+        if os.geteuid() == 0:
+            os.chown(path, NOBODY, NOBODY)
+        return path
 
 
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
+def _command(name: str) -> list[str]:
+    """A program of PostgreSQL, which refuses to be run by root."""
+    found = program(name)
+    assert found is not None, f"there is no {name}"
+    return [*(("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups") if os.geteuid() == 0 else ()), found]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -171,6 +171,10 @@ def _knows(node: RedisServer, number: int) -> bool:
     return len(lines) == number and not any(b"handshake" in line for line in lines)
 
 
+def _follows(replicas: list[list[bytes]]) -> bool:
+    return any(b"ok" in replica and b"slave" in replica for replica in replicas)
+
+
 @contextmanager
 def sentinels(folder: Path) -> Iterator[tuple[RedisServer, RedisServer, RedisServer]]:
     """A primary, its replica, and a sentinel that makes the replica the primary half a second after the primary is gone."""
@@ -183,5 +187,5 @@ def sentinels(folder: Path) -> Iterator[tuple[RedisServer, RedisServer, RedisSer
         rules = (f"monitor {SERVICE} 127.0.0.1 {primary.port} 1", f"down-after-milliseconds {SERVICE} 500")
         (watch / "server.conf").write_text("bind 127.0.0.1\n" + "".join(f"sentinel {rule}\n" for rule in rules))
         sentinel = stack.enter_context(running(watch, "--sentinel"))
-        wait_until(lambda: b"slaves=1" in _told(sentinel, "INFO", "sentinel"), "the sentinel does not know the replica")
+        wait_until(lambda: _follows(sentinel.command("SENTINEL", "REPLICAS", SERVICE)), "the sentinel does not know the replica")
         yield primary, replica, sentinel

@@ -292,7 +292,7 @@ class Table(Kind):
         return self._convert(value, self.key.read, self.item.read)
 
     def write(self, value: Any) -> Any:
-        return self._convert(value, self.key.write, self.item.write)
+        return self._convert(value, self.key.read if type(self.key) is Text else self.key.write, self.item.write)
 
     def _convert(self, value: Any, key_of: Callable[[Any], Any], item_of: Callable[[Any], Any]) -> dict[Any, Any]:
         if not isinstance(value, Mapping):
@@ -352,6 +352,7 @@ class Structure(Kind):
 
     def __init__(self, members: list[Member], make: Callable[..., Any], type_: type | None = None) -> None:
         self.members, self.make, self.type = members, make, type_
+        self._writing: list[tuple[str, str, Callable[[Any], Any], bool]] = []
 
     def read(self, value: Any) -> Any:
         if isinstance(value, list):
@@ -375,16 +376,25 @@ class Structure(Kind):
     def write(self, value: Any) -> Any:
         if self.type is not None and not isinstance(value, self.type):
             raise Fault(f"expected {self.type.__name__}, got {type(value).__name__}")
+        # Not in __init__, where a structure that contains itself is not whole yet.
+        writing = self._writing = self._writing or [(m.name, m.wire, _writer(m.kind), isinstance(m.kind, Maybe)) for m in self.members]
+        items = value if self.type is None else [getattr(value, name) for name, _, _, _ in writing]
         out = {}
-        for index, member in enumerate(self.members):
-            item = getattr(value, member.name) if self.type is not None else value[index]
-            if item is None and isinstance(member.kind, Maybe):
+        for (_, wire, write, optional), item in zip(writing, items, strict=True):
+            if item is None and optional:
                 continue
             try:
-                out[member.wire] = member.kind.write_member(item)
+                out[wire] = write(item)
             except Fault as fault:
-                raise fault.within(f".{member.wire}") from None
+                raise fault.within(f".{wire}") from None
         return out
+
+
+def _writer(kind: Kind) -> Callable[[Any], Any]:
+    """What writes a member of this kind, without the steps in between that most kinds inherit."""
+    if type(kind).write_member is not Kind.write_member:
+        return kind.write_member
+    return kind.read if type(kind).write is Kind.write else kind.write
 
 
 class Variants(Kind):

@@ -11,7 +11,7 @@ from typing import Any
 import hiredis
 
 from provider_sdk import Context, ProviderError, Unavailable
-from providers.keyvalue.backends.redis_errors import not_connected
+from providers.keyvalue.backends.redis_errors import not_connected, refusal
 
 PATIENCE = 30.0
 """Seconds for what is asked outside of a call."""
@@ -20,7 +20,7 @@ SLOW = 0.025
 SILENT = 0.5
 """A connection on which nobody waits for the replies that are due is given up after so long."""
 TICK = 0.05
-DOUBT = "whether the operation was carried out is not known"
+LARGE = 64 << 10
 _PARTIAL = object()
 
 Reply = Any
@@ -34,13 +34,13 @@ def time_left(patience: float) -> float:
     if context is None:
         return patience
     left = context.remaining()
-    return min(patience, left - min(0.1, left / 10))
+    return min(patience, left - min(0.2, left / 5))
 
 
 class Ask:
     """One command, packed. `skip` replies come before its own; `again`: it may be sent a second time, since it changes nothing."""
 
-    __slots__ = ("again", "early", "future", "limit", "payload", "skip")
+    __slots__ = ("again", "early", "future", "limit", "payload", "retried", "skip")
 
     def __init__(self, payload: bytes, future: asyncio.Future[Reply], limit: float, again: bool, skip: int) -> None:
         self.payload = payload
@@ -49,6 +49,7 @@ class Ask:
         self.again = again
         self.skip = skip
         self.early = skip
+        self.retried = False
 
 
 class Lane(asyncio.Protocol):
@@ -70,7 +71,21 @@ class Lane(asyncio.Protocol):
         if not self.asked:
             self.since = self._loop.time()
         self.asked.extend(asks)
-        self._transport.write(asks[0].payload if len(asks) == 1 else b"".join([ask.payload for ask in asks]))
+        small: list[bytes] = []
+        for ask in asks:
+            if len(ask.payload) < LARGE:
+                small.append(ask.payload)
+            else:
+                self._write_large(small, ask)
+                small = []
+        if small:
+            self._transport.write(b"".join(small))
+
+    def _write_large(self, before: list[bytes], ask: Ask) -> None:
+        self._transport.write(b"".join(before))
+        self._transport.write(ask.payload)
+        if not ask.again:
+            ask.payload = b""  # a large value is not to be held twice until its reply comes
 
     def data_received(self, data: bytes) -> None:
         """Hand replies to those who asked."""
@@ -100,6 +115,10 @@ class Lane(asyncio.Protocol):
     def forsaken(self, now: float) -> bool:
         """Whether nobody waits any more for what it does not answer."""
         return bool(self.asked) and now - self.since > SILENT and all(ask.future.done() for ask in self.asked)
+
+    def eof_received(self) -> None:
+        """The server is gone: this is known a turn before the transport is closed."""
+        self._node.lost(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Let the node decide what becomes of what was asked."""
@@ -196,12 +215,12 @@ class Node:
             self._lanes.remove(lane)
         asked, lane.asked = lane.asked, deque()
         for ask in asked:
-            if ask.again and not self._closed:
-                ask.again = False
+            if ask.again and not ask.retried and not self._closed:
+                ask.retried = True
                 ask.early = ask.skip
                 self._queue.append(ask)
             else:
-                _fail(ask, Unavailable(f"the connection to redis at {self.name} broke: {DOUBT}"))
+                _fail(ask, Unavailable(f"the connection to redis at {self.name} broke{_doubt(ask)}"))
         if self._queue:
             self._flush_soon(asyncio.get_running_loop())
 
@@ -212,11 +231,11 @@ class Node:
                 _fail(ask, Unavailable(f"redis at {self.name} cannot be reached: no answer in time"))
         for ask in chain.from_iterable(lane.asked for lane in self._lanes):
             if ask.limit <= now:
-                _fail(ask, Unavailable(f"redis at {self.name} did not answer in time: {DOUBT}"))
+                _fail(ask, Unavailable(f"redis at {self.name} did not answer in time{_doubt(ask)}"))
         for lane in self._lanes:
             if lane.forsaken(now):
                 lane.abort()
-        self._ticking = bool(self._queue) or any(lane.asked for lane in self._lanes)
+        self._ticking = not self.idle
         if self._ticking:
             loop.call_later(TICK, self._tick, loop)
 
@@ -226,7 +245,12 @@ class Node:
             reply = await self.ask(PING, again=True, patience=patience)
         except ProviderError as error:
             return str(error)
-        return f"redis at {self.name}: {reply}" if isinstance(reply, hiredis.ReplyError) else ""
+        return str(refusal(self.name, reply)) if isinstance(reply, hiredis.ReplyError) else ""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for it."""
+        return not self._queue and not any(lane.asked for lane in self._lanes)
 
     def drop(self) -> None:
         """Break all connections: the server is no longer the one to ask."""
@@ -255,6 +279,10 @@ def pack(*parts: bytes | str | int) -> bytes:
 
 
 PING = pack("PING")
+
+
+def _doubt(ask: Ask) -> str:
+    return "" if ask.again else ": whether the operation was carried out is not known"
 
 
 def _fail(ask: Ask, error: ProviderError) -> None:

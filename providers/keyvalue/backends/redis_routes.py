@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from hiredis import ReplyError
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.crc import key_slot
+from redis.exceptions import ResponseError
 
 from provider_sdk import Context, InvalidArgument, ProviderError, Unavailable
 from providers.keyvalue.backends.redis_errors import ASK, CLUSTER_DOWN, MOVED, READ_ONLY, not_connected, refusal
@@ -80,6 +81,7 @@ class Dialler:
                 if isinstance(connection, _Tls):
                     connection.ssl_context.context = await self._tls_context()
                 await connection.connect()  # type: ignore[no-untyped-call]  # redis-py has no types here
+                await _answers(connection)
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
@@ -275,7 +277,7 @@ class Cluster(Route):
     async def _forget(self) -> None:
         used = {id(node) for node in self._slots}
         for address, node in list(self._nodes.items()):
-            if id(node) not in used and address not in self._target.addresses:
+            if id(node) not in used and address not in self._target.addresses and node.idle:
                 del self._nodes[address]
                 await node.close()
 
@@ -314,6 +316,15 @@ def route(target: Target) -> Route:
 
 
 ASKING, CLUSTER_SLOTS = pack("ASKING"), pack("CLUSTER", "SLOTS")
+
+
+async def _answers(connection: Connection) -> None:
+    """A first round trip: a server that takes no more clients, wants a password or speaks TLS says so to the first command only."""
+    await connection.send_command("PING")
+    try:
+        await connection.read_response()
+    except ResponseError:
+        return
 
 
 async def _slots_of(node: Node, patience: float) -> tuple[str, list[Any]]:

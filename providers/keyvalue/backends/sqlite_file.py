@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,6 +18,8 @@ LOCK_WAIT = 5.0
 """Seconds for which another process may hold the file."""
 APPLICATION = 0x776B7673
 """What `PRAGMA application_id` says of a file of ours: wkvs."""
+
+_UNCHANGING = "mode=ro&immutable=1"
 
 SCHEMA: tuple[tuple[str, ...], ...] = (
     (
@@ -53,18 +56,32 @@ class DatabaseFile:
                     raise
                 time.sleep(0.005)
 
-    def open_unchanging(self) -> sqlite3.Connection | None:
-        """A connection that needs no write permission anywhere; None where somebody may be writing, or it would help nothing."""
-        if os.access(self.path.parent, os.W_OK) or self._log.exists() or not self.path.exists():
-            return None
-        return self._connect("mode=ro&immutable=1")
+    def open_for_writing(self) -> sqlite3.Connection:
+        """As `open`; PreconditionFailed where that is not permitted: SQLite would make a log that may not be written either."""
+        if self.read_only:
+            raise self._not_permitted() from PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.path))
+        return self.open()
+
+    def open_for_reading(self) -> tuple[sqlite3.Connection, bool]:
+        """As `open`, and whether the connection sees changes: one that leaves no trace does not, for a file that nobody writes to."""
+        if self.read_only and not self._log.exists():
+            return self._connect(_UNCHANGING), False
+        return self.open(), True
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the file is there, and this process is not permitted to write to it or beside it."""
+        return self.path.exists() and not (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK))
+
+    def _not_permitted(self) -> PreconditionFailed:
+        return PreconditionFailed(f"{self.path} may only be read: permit the provider to write to it and to its folder")
 
     def _connect(self, how: str) -> sqlite3.Connection:
         uri = f"file:{quote(os.fsencode(self.path))}?{how}"
         db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=LOCK_WAIT)
         try:
             prepare(db, self.path)
-            if "immutable" not in how:
+            if how != _UNCHANGING:
                 self._tune(db)
         except BaseException:
             db.close()
@@ -112,7 +129,7 @@ class DatabaseFile:
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 return Unavailable(f"{self.path} is locked by another process for more than {LOCK_WAIT:g} s: find out what holds it")
             case sqlite3.SQLITE_READONLY:
-                return PreconditionFailed(f"{self.path} may only be read: permit the provider to write to it and to its folder")
+                return self._not_permitted()
             case sqlite3.SQLITE_CORRUPT:
                 return PreconditionFailed(
                     f"{self.path} is damaged and was left as it is: put a backup in its place and restart the provider"
@@ -195,26 +212,39 @@ def _make_folder(folder: Path) -> None:
 
 def prepare(db: sqlite3.Connection, path: Path, steps: Sequence[Sequence[str]] = SCHEMA) -> None:
     """Bring the file to the version that has all of `steps`; PreconditionFailed where it is newer, or not ours."""
-    version = _version(db, path, len(steps))
+    with _transaction(db, "BEGIN"):
+        version = _version(db, path, len(steps))
     if version == len(steps):
         return
     if not version:
         # Both are facts of the file that cannot be set once it has tables.
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL").fetchall()
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with _transaction(db, "BEGIN IMMEDIATE"):
         # Another process may have been faster.
         for step in steps[_version(db, path, len(steps)) :]:
             for statement in step:
                 db.execute(statement)
         db.execute(f"PRAGMA application_id = {APPLICATION}")
         db.execute(f"PRAGMA user_version = {len(steps)}")
+
+
+@contextlib.contextmanager
+def _transaction(db: sqlite3.Connection, begin: str) -> Iterator[None]:
+    db.execute(begin)
+    try:
+        yield
         db.execute("COMMIT")
     except BaseException:
+        roll_back(db)
+        raise
+
+
+def roll_back(db: sqlite3.Connection) -> None:
+    """Take back what SQLite has not taken back already."""
+    with contextlib.suppress(sqlite3.Error):
         if db.in_transaction:
             db.execute("ROLLBACK")
-        raise
 
 
 def _version(db: sqlite3.Connection, path: Path, known: int) -> int:

@@ -186,8 +186,8 @@ def count(db: Connection, space: bytes, behind: Cursor) -> tuple[Stats, Cursor |
     return Stats(kinds[TEXT], kinds[LIST], kinds[SET], expiring, size), last
 
 
-def sweep(db: Connection) -> bool:
-    """Remove from the file a bounded share of what has expired or was dropped, and of unused pages; whether there is more."""
+def sweep(db: Connection) -> None:
+    """Remove a bounded share of what has expired or was dropped."""
     rows = db.execute(
         "SELECT id, kind, bytes FROM entry WHERE expires > 0 AND expires <= ? ORDER BY expires LIMIT ?", (time.time(), _SWEPT_ROWS)
     ).fetchall()
@@ -201,11 +201,14 @@ def sweep(db: Connection) -> bool:
         else:
             db.execute("UPDATE entry SET key = NULL, expires = 0 WHERE id = ?", (identifier,))
     _sweep_dropped(db)
+
+
+def shrink(db: Connection) -> None:
+    """Give a bounded share of unused pages back, outside of a transaction."""
     excess = _excess_pages(db)
     if excess > 0:
-        # Each row that is read frees one page.
-        db.execute(f"PRAGMA incremental_vacuum({min(excess, _FREED_PAGES)})").fetchall()
-    return to_sweep(db)
+        # It takes a step for each page, and only a script is stepped through to its end.
+        db.executescript(f"PRAGMA incremental_vacuum({min(excess, _FREED_PAGES)})")
 
 
 def to_sweep(db: Connection) -> bool:

@@ -18,8 +18,8 @@ from queue import Empty, SimpleQueue
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from provider_sdk import PreconditionFailed, ProviderError, Unavailable
-from providers.keyvalue.backends.sqlite_file import LOCK_WAIT, SCHEMA, DatabaseFile, busy, damaged, fatal
-from providers.keyvalue.backends.sqlite_statements import sweep, to_sweep
+from providers.keyvalue.backends.sqlite_file import LOCK_WAIT, SCHEMA, DatabaseFile, busy, damaged, fatal, roll_back
+from providers.keyvalue.backends.sqlite_statements import shrink, sweep, to_sweep
 
 MOST_TOGETHER = 500
 SWEEP_EVERY, SWEEP_ON = 1.0, 0.02
@@ -86,8 +86,8 @@ class Worker(ABC):
     def _between(self) -> None:
         """What is done after a batch, or when patience is over."""
 
-    def _open(self) -> sqlite3.Connection:
-        return self._file.open()
+    @abstractmethod
+    def _open(self) -> sqlite3.Connection: ...
 
     def _main(self) -> None:
         more = True
@@ -145,9 +145,11 @@ class Worker(ABC):
         """What a caller is told; the connection is given up where it may be the reason."""
         if isinstance(error, sqlite3.Error):
             self._damaged = self._damaged or damaged(error)
+            # Before the connection is given up, which makes the log shorter.
+            told = self._file.error(error)
             if fatal(error):
                 self._give_up()
-            return self._note(self._file.error(error))
+            return self._note(told)
         if self._db is None and isinstance(error, ProviderError):
             return self._note(error)
         return error
@@ -170,42 +172,38 @@ class Reader(Worker):
     """Answers reads, all that wait from one state of the store."""
 
     name = "reader"
-    _unchanging = False
+    _sees_changes = True
 
     def _patience(self) -> None:
         return None
 
     def _open(self) -> sqlite3.Connection:
-        try:
-            db = self._file.open()
-            db.execute("PRAGMA query_only = ON")
-        except (sqlite3.Error, ProviderError):
-            unchanging = self._file.open_unchanging()
-            if unchanging is None:
-                raise
-            self._unchanging = True
-            return unchanging
+        db, self._sees_changes = self._file.open_for_reading()
+        db.execute("PRAGMA query_only = ON")
         return db
 
     def _serve(self, db: sqlite3.Connection, jobs: list[_Job]) -> list[_Outcome]:
-        db.execute("BEGIN")
-        outcomes: list[_Outcome] = []
-        for job in jobs:
-            try:
-                outcomes.append(_done(db, job))
-            except Exception as error:
-                outcomes.append((job.future, None, error))
-        if db.in_transaction:
-            db.execute("COMMIT")
-        outcomes = [(future, value, error and self._failure(error)) for future, value, error in outcomes]
+        outcomes = [self._answer(job) for job in jobs]
+        if self._db is not None:
+            roll_back(self._db)
         if not self._noted:
             self._well()
         return outcomes
 
+    def _answer(self, job: _Job) -> _Outcome:
+        try:
+            db = self._db or self._database()
+            if not db.in_transaction:
+                db.execute("BEGIN")
+            return _done(db, job)
+        except Exception as error:
+            # After an error SQLite answers the whole transaction with it.
+            if self._db is not None and isinstance(error, sqlite3.Error):
+                roll_back(self._db)
+            return job.future, None, self._failure(error)
+
     def _between(self) -> None:
-        if self._unchanging:
-            # Whether somebody has begun to write is asked again each time.
-            self._unchanging = False
+        if not self._sees_changes:
             self._give_up()
 
 
@@ -226,7 +224,7 @@ class Writer(Worker):
         return max(0.0, self._next_sweep - time.monotonic())
 
     def _open(self) -> sqlite3.Connection:
-        db = self._file.open()
+        db = self._file.open_for_writing()
         # SQLite waits for a lock in longer and longer naps, which a busy process leaves no chance.
         db.execute("PRAGMA busy_timeout = 0").fetchall()
         return db
@@ -260,7 +258,7 @@ class Writer(Worker):
                     outcomes.append((job.future, None, error))
             db.execute("COMMIT")
         except BaseException:
-            _roll_back(db)
+            roll_back(db)
             raise
         if self._wrote or db.total_changes != before:
             self._well()
@@ -274,19 +272,24 @@ class Writer(Worker):
         if self._db is None:
             return
         try:
-            if to_sweep(self._db) and self._swept(self._db):
+            if to_sweep(self._db):
+                self._sweep(self._db)
                 self._next_sweep = now + SWEEP_ON
         except _NotBegun:
             return
-        except Exception as error:
-            _roll_back(self._db)
-            self.trouble = str(self._failure(error))
+        except sqlite3.Error as error:
+            roll_back(self._db)
+            if not busy(error):
+                self.trouble = str(self._failure(error))
 
-    def _swept(self, db: sqlite3.Connection) -> bool:
+    def _sweep(self, db: sqlite3.Connection) -> None:
         _begin(db, 0.0)
-        more = sweep(db)
+        sweep(db)
         db.execute("COMMIT")
-        return more
+        shrink(db)
+        if not to_sweep(db):
+            # What is gone from the log alone would stay in the file until the log is full.
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _end(self) -> None:
         if self._db is not None:
@@ -313,12 +316,6 @@ def _begin(db: sqlite3.Connection, wait: float) -> None:
             time.sleep(random.uniform(0.0005, 0.002))
         else:
             return
-
-
-def _roll_back(db: sqlite3.Connection) -> None:
-    with contextlib.suppress(sqlite3.Error):
-        if db.in_transaction:
-            db.execute("ROLLBACK")
 
 
 def _done(db: sqlite3.Connection, job: _Job) -> _Outcome:

@@ -1,4 +1,4 @@
-"""One connection with its prepared statements: all that knows asyncpg."""
+"""One connection with its prepared statements."""
 
 from __future__ import annotations
 

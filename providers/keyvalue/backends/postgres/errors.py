@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import asyncpg  # type: ignore[import-untyped]  # it has no annotations
+
 from provider_sdk import Code, ProviderError
 
 
@@ -57,8 +59,14 @@ def meaning(error: BaseException) -> Row:
     """The row for an exception of asyncpg, or of the way to the server."""
     state = sqlstate(error)
     if not state:
-        return TABLE[0] if isinstance(error, OSError) else TABLE[-1]
+        # The last is what asyncpg says on a connection on which the server has just taken its leave.
+        return TABLE[0] if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError) else TABLE[-1]
     return next(row for row in TABLE if state.startswith(row.prefix))
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection is of no use any more."""
+    return meaning(error) is TABLE[0] or sqlstate(error).startswith("57P") or not sqlstate(error)
 
 
 def failed(where: str, error: BaseException, more: str = "") -> ProviderError:

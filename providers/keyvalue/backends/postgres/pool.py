@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from provider_sdk import Code, Context, ProviderError, ResourceExhausted, Unavailable
 from providers.keyvalue.backends.postgres.connection import STATEMENT_LIMIT, Connection
-from providers.keyvalue.backends.postgres.errors import REPEATABLE, STALE, failed, renewed, sqlstate
+from providers.keyvalue.backends.postgres.errors import REPEATABLE, STALE, failed, is_lost, renewed, sqlstate
 
 Row: TypeAlias = Any
 """A record of asyncpg: members by position or name."""
@@ -32,6 +32,7 @@ class _Job:
     text: str
     arguments: tuple[object, ...]
     answer: asyncio.Future[list[Row]]
+    since: float
     until: float
     again: bool
     together: str
@@ -89,7 +90,8 @@ class Pool:
         if not within:
             context = Context.or_none()
             within = context.remaining() * SHARE if context else STATEMENT_LIMIT + REST
-        job = _Job(text, arguments, loop.create_future(), loop.time() + within, again, together)
+        now = loop.time()
+        job = _Job(text, arguments, loop.create_future(), now, now + within, again, together)
         self._jobs.append(job)
         if not self._woken:
             self._wake(loop)
@@ -224,7 +226,7 @@ class Pool:
 
     def _failed(self, connection: Connection, job: _Job, error: Exception, sent: bool, *, alone: bool) -> None:
         state = sqlstate(error)
-        lost = connection.closed or not state or state.startswith(("08", "57P"))
+        lost = connection.closed or is_lost(error)
         if state in STALE or lost:
             connection.drop()
         job.attempts += 1
@@ -255,9 +257,9 @@ class Pool:
         self._sweeping = asyncio.get_running_loop().call_later(SWEEP, self._sweep) if waiting else None
 
     def _too_late(self, job: _Job) -> ProviderError:
-        if self.connected:
+        if self.answered > job.since:
             return ResourceExhausted(f"all {self._most} connections to PostgreSQL at {self._where} were in use (the setting connections)")
-        return Unavailable(f"PostgreSQL at {self._where} was not reached in time")
+        return Unavailable(f"PostgreSQL at {self._where} did not answer anybody in time")
 
     async def close(self) -> None:
         """Let go of the connections; who waits gets Unavailable."""

@@ -216,7 +216,9 @@ async def ensure(connection: Any, name: str) -> None:
 
 async def _version(connection: Any, name: str) -> int:
     """0 where there is none yet."""
-    if not await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f'"{name}".version'):
+    # Not to_regclass: it may remember from before the lock that there was none.
+    there = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = 'version'"
+    if not await connection.fetchval(there, name):
         return 0
     found: int = await connection.fetchval(f'SELECT max(version) FROM "{name}".version')
     return found

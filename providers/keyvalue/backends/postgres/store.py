@@ -33,10 +33,9 @@ log = logging.getLogger("provider.keyvalue")
 class PostgresStore(Store):
     """One schema of one database."""
 
-    def __init__(self, address: Address, connections: int, connect_timeout: float, purge_every: float = PURGE_EVERY) -> None:
+    def __init__(self, address: Address, connections: int, connect_timeout: float) -> None:
         self._pool = Pool(lambda: Connection.open(address, connect_timeout), connections, str(address))
         self._statements = Statements(address.schema)
-        self._purge_every = purge_every
         self._purging: asyncio.Task[None] | None = None
 
     def namespace(self, name: str) -> Backend:
@@ -60,7 +59,7 @@ class PostgresStore(Store):
         Context.detach()
         done = 0
         while True:
-            await asyncio.sleep(PURGE_PAUSE if done >= PURGE_MOST else self._purge_every)
+            await asyncio.sleep(PURGE_PAUSE if done >= PURGE_MOST else PURGE_EVERY)
             done = 0
             if self._pool.connected:
                 try:

@@ -1,0 +1,32 @@
+"""The backends, and providers of them on a lattice, as long as a class of tests needs them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from provider_sdk.testing import a_lattice
+from tests.contract.doors import Instances
+from tests.contract.places import Files, Memory
+
+
+@pytest.fixture(scope="session")
+def memory() -> Memory:
+    return Memory()
+
+
+@pytest.fixture(scope="session")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    return Files(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest_asyncio.fixture(scope="class", loop_scope="class")
+async def instances(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Instances]:
+    folder: Path = tmp_path_factory.mktemp("data")
+    async with a_lattice(rpc_timeout=15.0) as lattice:
+        instances = Instances(lattice, folder, as_process=request.cls.as_process)
+        await instances.start()
+        yield instances
