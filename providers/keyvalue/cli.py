@@ -76,7 +76,10 @@ def stats(
     settings: SettingOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Count what a namespace holds: keys by kind, those that expire, bytes."""
+    """Count what there is.
+
+    Keys by kind, those of them that expire, bytes.
+    """
     side = _existing(_side(store, namespace, actor, password_file, settings))
 
     async def work() -> dict[str, int]:
@@ -98,7 +101,7 @@ def export_(
     settings: SettingOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write every entry of a namespace as a line of JSON."""
+    """Write every entry as a line of JSON."""
     side = _existing(_side(store, namespace, actor, password_file, settings))
 
     async def work(write: Callable[[bytes], object], tell: Tell) -> int:
@@ -128,7 +131,10 @@ def import_(
     settings: SettingOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put the entries of an export into a namespace, after the whole file was checked. By default it has to be empty."""
+    """Put the entries of an export into a store.
+
+    The whole file is checked first. The namespace has to be empty, unless --replace or --keep is given.
+    """
     if replace_ and keep:
         _usage("--replace and --keep contradict each other")
     existing = Existing.REPLACE if replace_ else Existing.KEEP if keep else Existing.REFUSE
@@ -166,7 +172,10 @@ def compare_(
     most: Annotated[int, typer.Option("--show", min=0, help="Differences that are told of one by one.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """Say whether two namespaces hold the same; expiry may differ by a second."""
+    """Say whether two stores hold the same.
+
+    Expiry may differ by a second.
+    """
     one = _existing(_side(first, namespace, actor, password_file, settings))
     other = _existing(
         _side(

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -62,8 +62,8 @@ class Terminal:
         self.here = f"sqlite://{folder}/here.db"
         self.there = f"sqlite://{folder}/there.db"
 
-    def type(self, *words: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
-        env = {**os.environ, **environment}
+    def type(self, *words: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+        env = {**os.environ, **(environment or {})}
         return subprocess.run([*COMMAND, *words], cwd=self.folder, input=stdin, capture_output=True, timeout=60, check=False, env=env)
 
     def done(self, *words: str, stdin: bytes = b"") -> str:
