@@ -54,6 +54,8 @@ def figures() -> dict[str, Figure]:
         Figure("H5", "CPU of one signed HTTP request, 32 connections", "µs", 190, True),
         Figure("K1", "durable set in a file, 32 callers / fdatasync", "×", 4, False),
         Figure("K2", "durable set in a file, 1 caller / fdatasync", "×", 0.5, False),
+        Figure("K6g", "get on PostgreSQL, 32 callers, 10 connections/pgbench", "×", 0.5, False),
+        Figure("K6s", "set on PostgreSQL, 32 callers, 10 connections/pgbench", "×", 0.5, False),
         Figure("S1", "start to first health answer, numbergen, over python", "ms", 350, True),
         Figure("S1s", "start to subscribed, numbergen, over python", "ms", 350, True),
         Figure("M1", "memory at rest, numbergen", "MB", 50, True),
