@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.figures import Figure
 from bench.keyvalue_postgres import measure_postgres
+from bench.keyvalue_redis import measure_redis
 from provider_sdk.errors import Unavailable
 from providers.keyvalue.backend import Backend
 from providers.keyvalue.config import KeyValueConfig
@@ -37,6 +38,8 @@ class KeyValueStores:
     async def measure(self, rounds: int) -> None:
         """Every row for which this machine has the programs."""
         await self.embedded(rounds)
+        with tempfile.TemporaryDirectory(prefix="keyvalue-") as name:
+            await measure_redis(self.rows["K4"], Path(name), self.seconds, rounds)
         await self.postgres(rounds)
 
     async def postgres(self, rounds: int) -> None:

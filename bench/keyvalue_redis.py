@@ -28,11 +28,6 @@ VALUE = b"x" * 100
 PROGRAMS = {"redis-server": "redis-server", "redis-benchmark": "redis-tools"}
 
 
-def k4() -> Figure:
-    """The row."""
-    return Figure("K4", "get and set on Redis, 32 callers / redis-benchmark", "×", 0.2, False)
-
-
 def missing_for_redis() -> str:
     """Which programs this machine has not, and where they come from; empty where it has all."""
     return ", ".join(f"no {name} found (Debian package {package})" for name, package in PROGRAMS.items() if shutil.which(name) is None)
