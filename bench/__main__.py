@@ -64,6 +64,20 @@ class Bench:
             finally:
                 await unsigned.stop()
                 await signed.stop()
+        await self._gets(rounds)
+
+    async def _gets(self, rounds: int) -> None:
+        """K7: a whole provider that looks a key up in memory."""
+        running = await start_provider(self.url, "providers.keyvalue", "wasmcloud:keyvalue", values={"url": "memory://"})
+        try:
+            payload = self.folder / "get"
+            payload.write_bytes(invocation(running.key, msgpack.packb("key"), "KeyValue.Get", "wasmcloud:keyvalue"))
+            await answered(self.transport, running.subject, payload.read_bytes())
+            for _ in range(rounds):
+                figures = await load(self.program, self.port, running, 32, self.seconds, payload)
+                self.rows["K7"].values.append(figures["responder_cpu_us"])
+        finally:
+            await running.stop()
 
     async def _rpc_round(self, candidates: dict[str, Running], payloads: dict[str, Path]) -> None:
         single, many = {}, {}

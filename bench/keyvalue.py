@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import Figure
+from bench.keyvalue_postgres import measure_postgres
+from bench.keyvalue_redis import measure_redis
 from provider_sdk.errors import Unavailable
 from providers.keyvalue.backend import Backend
 from providers.keyvalue.config import KeyValueConfig
@@ -36,6 +38,14 @@ class KeyValueStores:
     async def measure(self, rounds: int) -> None:
         """Every row for which this machine has the programs."""
         await self.embedded(rounds)
+        with tempfile.TemporaryDirectory(prefix="keyvalue-") as name:
+            await measure_redis(self.rows["K4"], Path(name), self.seconds, rounds)
+        await self.postgres(rounds)
+
+    async def postgres(self, rounds: int) -> None:
+        """K6g, K6s."""
+        with tempfile.TemporaryDirectory(prefix="keyvalue-") as name:
+            await measure_postgres(self.rows, per_second, Path(name), self.seconds, rounds)
 
     async def embedded(self, rounds: int) -> None:
         """K1, K2: durable sets from many callers and from one, over the syncs that the same disk does in the same round."""

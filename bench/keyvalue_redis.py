@@ -28,11 +28,6 @@ VALUE = b"x" * 100
 PROGRAMS = {"redis-server": "redis-server", "redis-benchmark": "redis-tools"}
 
 
-def k4() -> Figure:
-    """The row."""
-    return Figure("K4", "get and set on Redis, 32 callers / redis-benchmark", "×", 0.2, False)
-
-
 def missing_for_redis() -> str:
     """Which programs this machine has not, and where they come from; empty where it has all."""
     return ", ".join(f"no {name} found (Debian package {package})" for name, package in PROGRAMS.items() if shutil.which(name) is None)
@@ -43,7 +38,7 @@ async def measure_redis(row: Figure, folder: Path, seconds: float, rounds: int) 
     row.left_out = missing_for_redis()
     if row.left_out:
         return
-    async with redis_server(folder) as port, one_store(KeyValueConfig(url=Secret(f"redis://127.0.0.1:{port}")), folder) as store:
+    async with redis_server() as port, one_store(KeyValueConfig(url=Secret(f"redis://127.0.0.1:{port}")), folder) as store:
         backend = store.namespace("")
         await backend_rate(backend, 0.2)
         for _ in range(rounds):
@@ -54,23 +49,21 @@ async def measure_redis(row: Figure, folder: Path, seconds: float, rounds: int) 
 
 
 @asynccontextmanager
-async def redis_server(folder: Path) -> AsyncIterator[int]:
+async def redis_server() -> AsyncIterator[int]:
     """A server that keeps nothing on disk; its port."""
     port = free_port()
     program = shutil.which("redis-server")
     assert program is not None
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     pipe = subprocess.PIPE
-    log = (folder / "redis.log").open("wb")
-    guard = await asyncio.create_subprocess_exec(sys.executable, "-I", str(GUARD), program, *options, stdin=pipe, stdout=pipe, stderr=log)
+    guard = await asyncio.create_subprocess_exec(sys.executable, "-I", str(GUARD), program, *options, stdin=pipe, stdout=pipe)
     try:
         await listening(port, guard)
         yield port
     finally:
-        log.close()
         assert guard.stdin is not None
         guard.stdin.close()
-        await guard.wait()
+        await guard.communicate()
 
 
 async def backend_rate(backend: Backend, seconds: float) -> float:

@@ -146,12 +146,12 @@ async def answered(transport: Transport, subject: str, payload: bytes = b"", *, 
             await asyncio.sleep(0.001)
 
 
-def invocation(key: str, argument: bytes) -> bytes:
-    """A signed Invocation of Echo.Echo, about 1.4 KB."""
-    origin, target = Entity(ACTOR.public, "", ""), Entity(key, "default", "bench:echo")
+def invocation(key: str, argument: bytes, operation: str = "Echo.Echo", contract: str = "bench:echo") -> bytes:
+    """A signed Invocation, of about 1.4 KB with the bench's argument."""
+    origin, target = Entity(ACTOR.public, "", ""), Entity(key, "default", contract)
     identifier = "0189f7a0-4b5c-4d7e-8c1d-2f3a4b5c6d7e"
-    claims = sign_invocation_claims(CLUSTER, identifier, origin, target, "Echo.Echo", argument)
-    return encode_invocation(Invocation(origin, target, "Echo.Echo", argument, identifier, claims, HOST.public, len(argument)))
+    claims = sign_invocation_claims(CLUSTER, identifier, origin, target, operation, argument)
+    return encode_invocation(Invocation(origin, target, operation, argument, identifier, claims, HOST.public, len(argument)))
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from provider_sdk.testing import a_lattice
 from tests.contract.doors import Instances
-from tests.contract.places import Files, Memory
+from tests.contract.places import Files, Memory, Server
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +21,22 @@ def memory() -> Memory:
 @pytest.fixture(scope="session")
 def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return Files(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    from tests.servers.redis import running
+
+    with running(tmp_path_factory.mktemp("redis")) as server:
+        yield Server(server.url)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    from tests.servers.postgres import PostgresServer
+
+    with PostgresServer.running() as server:
+        yield Server(server.url())
 
 
 @pytest_asyncio.fixture(scope="class", loop_scope="class")

@@ -72,7 +72,8 @@ class Door(KeyValueConformance):
 
     backend: ClassVar[str]
     expiry_slack = 0.1
-    rounds = scale(test=10, ci=40, soak=10_000)
+    rounds = scale(test=10, ci=20, soak=500)
+    increments = scale(test=20, ci=100, soak=10_000)
     examples = scale(test=15, ci=60, soak=2000)
 
     @pytest.fixture(autouse=True)
@@ -120,6 +121,33 @@ class Direct(Door):
     async def limited(self, limits: Mapping[str, int]) -> AsyncIterator[KeyValue]:
         self.fresh()
         async with direct(Stores(self.folder), self.values(limits=limits)) as store:
+            yield store
+
+
+class Unnamed(Direct):
+    """The namespace without a name of a server that all tests use, emptied for each store."""
+
+    def fresh(self) -> None:
+        super().fresh()
+        self.base, self.token = "", self.base
+
+    @asynccontextmanager
+    async def store(self) -> AsyncIterator[KeyValue]:
+        async with super().store() as store:
+            config = KeyValueConfig.load(Layer("test", self.values())).config
+            async with self.stores.use(config) as opened:
+                keys = [entry.key async for entry in opened.namespace("").entries()]
+                assert all([await opened.namespace("").delete(key) for key in keys])
+            yield store
+
+    @asynccontextmanager
+    async def other_namespace(self, name: str) -> AsyncIterator[KeyValue]:
+        async with super().other_namespace(self.token + name) as store:
+            yield store
+
+    @asynccontextmanager
+    async def limited(self, limits: Mapping[str, int]) -> AsyncIterator[KeyValue]:
+        async with self.store(), direct(self.stores, self.values(limits=limits)) as store:
             yield store
 
 

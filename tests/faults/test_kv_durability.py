@@ -54,8 +54,8 @@ class Child:
 
 
 @contextlib.asynccontextmanager
-async def a_child(path: Path, *prefix: str) -> AsyncIterator[Child]:
-    command = (*prefix, sys.executable, str(CHILD), str(path), "full", "ask")
+async def a_child(path: Path, *prefix: str, durability: str = "full") -> AsyncIterator[Child]:
+    command = (*prefix, sys.executable, str(CHILD), str(path), durability, "ask")
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env={"PYTHONPATH": str(ROOT)}, limit=64 * MIB)
     try:
@@ -135,6 +135,7 @@ async def killed_at_some_moment(process: asyncio.subprocess.Process) -> dict[str
     return acknowledged
 
 
+@pytest.mark.timeout(scale(test=300, ci=1200, soak=14400))
 @pytest.mark.parametrize("durability", ["full", "normal"])
 async def test_nothing_that_was_acknowledged_is_lost_when_the_process_is_killed(durability: str, tmp_path: Path) -> None:
     path, rounds = tmp_path / "kv.db", scale(test=8, ci=200, soak=1000)
@@ -188,6 +189,25 @@ async def test_a_provider_that_is_killed_under_load_has_kept_what_it_acknowledge
                 kept = [int(text(db, f"counter {number} {index}")) for index in range(calls)]
             assert all(acknowledged <= count <= acknowledged + 1 for acknowledged, count in zip(sums, kept, strict=True))
             assert sum(sums) > calls
+
+
+@pytest.mark.needs("strace")
+@pytest.mark.parametrize(("durability", "fewest", "most"), [("full", 20, 25), ("normal", 0, 5)])
+async def test_each_acknowledged_write_was_synced_if_it_is_to_survive_a_power_cut(
+    durability: str, fewest: int, most: int, tmp_path: Path
+) -> None:
+    log, trace = tmp_path / "kv.db-wal", tmp_path / "trace"
+    prefix = ("strace", "-f", "-qq", "-o", str(trace), "-P", str(log), "-e", "trace=fdatasync,fsync")
+
+    def syncs() -> int:
+        return trace.read_text().count("sync(")
+
+    async with a_child(tmp_path / "kv.db", *prefix, durability=durability) as child:
+        await child("set", "key", "first", 0)
+        before = syncs()
+        for number in range(20):
+            await child("set", "key", str(number), 0)
+        assert fewest <= syncs() - before <= most
 
 
 # No room

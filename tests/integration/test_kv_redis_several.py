@@ -12,7 +12,7 @@ from redis.crc import key_slot
 from provider_sdk import PreconditionFailed, Unavailable
 from providers.keyvalue.backend import Backend, Entry, Kind, Store
 from tests.integration.kv_redis import CALLERS, a_store, in_a_call, refusal, until_served
-from tests.servers.redis import SERVICE, RedisServer, cluster, free_port, running, sentinels
+from tests.servers.redis import SERVICE, RedisServer, cluster, free_port, running, sentinels, wait_until
 from tests.tiers import scale
 
 pytestmark = pytest.mark.needs("redis-server")
@@ -121,7 +121,7 @@ async def test_a_cluster_serves_what_is_left_when_a_server_is_lost_and_all_when_
             await asyncio.gather(*(keys.set(name, name, 0) for name in NAMES))
             lost = [name for name in NAMES if key_slot(name) < 16384 // 3]
             left = [name for name in NAMES if name not in lost]
-            nodes[0].command("WAIT", 1, 1000)
+            wait_until(lambda: nodes[3].command("DBSIZE") == len(lost), "the replica does not get the keys")
             nodes[0].kill()
             errors = await asyncio.gather(*(in_a_call(1.0, lambda name=name: refusal(keys.get(name))) for name in lost))  # type: ignore[misc]
             assert all(isinstance(error, Unavailable) for error in errors)
@@ -138,7 +138,7 @@ async def test_when_the_sentinel_has_replaced_the_primary_its_successor_is_asked
         async with a_store(f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{sentinel.port}/{SERVICE}/1") as store:
             keys = store.namespace("")
             await keys.set(b"before", b"1", 0)
-            primary.command("WAIT", 1, 1000)
+            wait_until(lambda: replica.commands(["SELECT", 1], ["DBSIZE"])[1] == 1, "the replica does not get the key")
             going_on, acknowledged = True, 0
 
             async def write() -> None:
@@ -173,8 +173,9 @@ async def test_a_primary_that_became_a_replica_is_left_for_its_successor(tmp_pat
             assert await keys.increment(b"n", 1) == 1
             sentinel.command("SENTINEL", "FAILOVER", SERVICE)
             async with asyncio.timeout(FAIL_OVER):
-                while b"master" not in replica.command("ROLE") or b"slave" not in primary.command("ROLE"):
+                while b"master" not in replica.command("ROLE"):
                     await asyncio.sleep(0.05)
+            primary.command("REPLICAOF", "127.0.0.1", replica.port)
             await until_served(lambda: keys.set(b"after", b"1", 0), 3.0)
             assert replica.command("GET", "after") == b"1"
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
+from provider_sdk.lattice.nats_server import GUARD
 from tests.integration.certificates import Pair
 
 STARTING = 20.0
@@ -54,7 +59,8 @@ class RedisServer:
         self._options = options
         self._tls = tls
         self._login = login
-        self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._pid = 0
 
     @property
     def url(self) -> str:
@@ -67,10 +73,11 @@ class RedisServer:
         config = self._folder / "server.conf"
         if not config.exists():
             config.write_text(f'bind 127.0.0.1\ndir {self._folder}\nsave ""\n')
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [found, config, *self._listening(), *self._options], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+        words = [found, str(config), "--logfile", str(self._folder / "log"), *self._listening(), *self._options]
+        # Under a guard, because a test run that is killed would leave it.
+        self._guard = subprocess.Popen([sys.executable, "-I", str(GUARD), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._guard.stdout is not None
+        self._pid = int(self._guard.stdout.readline().split()[0])
         wait_until(self._answers, f"redis-server does not answer; its log is in {self._folder}")
         return self
 
@@ -82,38 +89,32 @@ class RedisServer:
         return ["--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "no", *files]
 
     def _answers(self) -> bool:
-        assert self._process is not None and self._process.poll() is None, (self._folder / "log").read_text("utf-8")[-2000:]
+        assert self._guard is not None and self._guard.poll() is None, f"redis-server has ended; its log is in {self._folder}"
         try:
             self.command("PING")
-        except redis.exceptions.BusyLoadingError:
+        except redis.exceptions.ConnectionError:
             return False
         except redis.exceptions.ResponseError:
             return True
-        except redis.exceptions.ConnectionError:
-            return False
         return True
-
-    def _signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
 
     def kill(self) -> None:
         """End it as a crash does."""
-        self._signal(signal.SIGKILL)
-        assert self._process is not None
-        self._process.wait()
+        os.kill(self._pid, signal.SIGKILL)
+        assert self._guard is not None
+        self._guard.communicate()
 
     def pause(self) -> None:
         """Let it hang."""
-        self._signal(signal.SIGSTOP)
+        os.kill(self._pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let it go on."""
-        self._signal(signal.SIGCONT)
+        os.kill(self._pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """End it where it runs."""
-        if self._process is not None and self._process.poll() is None:
+        if self._guard is not None and self._guard.poll() is None:
             self.kill()
 
     def command(self, *words: str | bytes | int) -> Any:
@@ -122,8 +123,8 @@ class RedisServer:
 
     def commands(self, *commands: Sequence[str | bytes | int]) -> list[Any]:
         """The replies to several, on one connection."""
-        ca = {"ssl": True, "ssl_ca_certs": str(self._tls[1]), "ssl_check_hostname": False} if self._tls else {}
-        with redis.Redis(host="127.0.0.1", port=self.port, protocol=2, **self._login, **ca) as client:  # type: ignore[arg-type]  # one dict for all
+        ca: dict[str, Any] = {"ssl": True, "ssl_ca_certs": str(self._tls[1]), "ssl_check_hostname": False} if self._tls else {}
+        with redis.Redis("127.0.0.1", self.port, protocol=2, retry=Retry(NoBackoff(), 0), **self._login, **ca) as client:  # type: ignore[arg-type]
             return [client.execute_command(*words) for words in commands]
 
 

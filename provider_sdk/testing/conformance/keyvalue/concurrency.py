@@ -30,12 +30,13 @@ class Concurrency(KeyValueSuite):
         async with self._instances() as stores:
 
             async def caller(store: KeyValue) -> list[int]:
-                return [await store.increment("counter", 1) for _ in range(self.rounds)]
+                return [await store.increment("counter", 1) for _ in range(self.increments)]
 
             sums = await asyncio.gather(*map(caller, stores))
             assert all(found == sorted(found) for found in sums)
-            assert sorted(number for found in sums for number in found) == list(range(1, self.callers * self.rounds + 1))
-            assert (await stores[0].get("counter")).value == str(self.callers * self.rounds)
+            total = self.callers * self.increments
+            assert sorted(number for found in sums for number in found) == list(range(1, total + 1))
+            assert (await stores[0].get("counter")).value == str(total)
 
     @needs(Capability.ATOMIC)
     async def test_many_callers_add_to_one_list_and_each_gets_a_length_of_its_own(self) -> None:

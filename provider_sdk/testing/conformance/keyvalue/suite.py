@@ -38,8 +38,8 @@ class Capability(StrEnum):
 class KeyValueSuite(Suite):
     """What a subclass gives. Each context manager's store lives as long as it is entered.
 
-    `expiry_slack` is how many seconds early or late a key may go; `callers` and `rounds` the load of the tests of concurrency;
-    `examples` and `steps` the number and length of the sequences that are tried on the model; `longest_key` and
+    `expiry_slack` is how many seconds early or late a key may go; `callers`, `rounds` and `increments` (those of
+    each caller) the load of the tests of concurrency; `examples` and `steps` the number and length of the sequences that are tried on the model; `longest_key` and
     `largest_value`, in bytes, what is tried.
     """
 
@@ -52,6 +52,7 @@ class KeyValueSuite(Suite):
     expiry_slack: ClassVar[float] = 1.0
     callers: ClassVar[int] = 32
     rounds: ClassVar[int] = 20
+    increments: ClassVar[int] = 50
     examples: ClassVar[int] = 25
     steps: ClassVar[int] = 30
     longest_key: ClassVar[int] = 8 << 10
