@@ -38,9 +38,9 @@ class Capability(StrEnum):
 class KeyValueSuite(Suite):
     """What a subclass gives. Each context manager's store lives as long as it is entered.
 
-    `expiry_slack` is how many seconds early or late a key may go; `callers`, `rounds` and `increments` (those of
-    each caller) the load of the tests of concurrency; `examples` and `steps` the number and length of the sequences that are tried on the model; `longest_key` and
-    `largest_value`, in bytes, what is tried.
+    `expiry_slack` is how many seconds early or late a key may go; `callers`, `rounds` and `increments` (those of each caller) the load of
+    the tests of concurrency; `examples` and `steps` the number and length of the sequences that are tried on the model; `longest_key`
+    and `largest_value`, in bytes, what is tried.
     """
 
     provided_by: ClassVar[Mapping[Any, str]] = {
