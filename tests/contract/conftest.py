@@ -32,6 +32,14 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    from tests.servers.redis import cluster
+
+    with cluster(tmp_path_factory.mktemp("cluster")) as nodes:
+        yield Server("redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes))
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     from tests.servers.postgres import PostgresServer
 

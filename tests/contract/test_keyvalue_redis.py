@@ -27,3 +27,9 @@ class TestUnnamed(Unnamed):
     __test__ = True
     backend = "redis"
     capabilities = CAPABILITIES
+
+
+class TestCluster(Direct):
+    __test__ = True
+    backend = "redis_cluster"
+    capabilities = CAPABILITIES
