@@ -18,7 +18,8 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PROJECT = PYPROJECT["project"]
 RUNTIME_EXTRAS = ("cli", "httpserver", "lattice")
 ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)(?P<marker> ;[^\\]*)? \\\n(?P<rest>(?:[ \t]+.*\n?)+)", re.MULTILINE)
-BOTH = pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
+STORES = "tests/foreign/requirements-stores"
+EACH = pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt", f"{STORES}.txt"])
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,16 @@ def test_nothing_is_locked_that_nobody_asks_for() -> None:
     assert {name: pin.via for name, pin in held.items() if not pin.via or pin.via - held.keys() - {own}} == {}
 
 
-@BOTH
+def test_the_lock_of_foreign_suites_holds_what_is_asked_for_and_fits_beside_the_development_lock() -> None:
+    held, beside = pins(f"{STORES}.txt"), pins("requirements-dev.txt")
+    asked = [Requirement(line) for line in (ROOT / f"{STORES}.in").read_text("utf-8").splitlines() if line and not line.startswith("#")]
+    assert asked and all(held[canonicalize_name(need.name)].version in need.specifier for need in asked)
+    assert {name: pin.version for name, pin in held.items() if name in beside} == {
+        name: beside[name].version for name in held if name in beside
+    }
+
+
+@EACH
 def test_every_entry_of_a_lock_is_pinned_by_hash(lock: str) -> None:
     held = pins(lock)
     lines = [line for line in (ROOT / lock).read_text("utf-8").splitlines() if line and line[0] not in " #"]
@@ -84,14 +94,14 @@ def test_every_entry_of_a_lock_is_pinned_by_hash(lock: str) -> None:
     assert [name for name, pin in held.items() if not pin.hashes] == []
 
 
-@BOTH
+@EACH
 def test_a_lock_holds_for_every_python_that_is_served(lock: str) -> None:
     text = (ROOT / lock).read_text("utf-8")
     assert "with Python 3.11\n" in text
     assert "python_version" not in text
 
 
-@BOTH
+@EACH
 def test_a_lock_names_no_address(lock: str) -> None:
     text = (ROOT / lock).read_text("utf-8")
     assert re.findall(r"\w+://|@ file|^-.*|--(?!hash=)\S+", text, re.MULTILINE) == []
