@@ -64,8 +64,10 @@ class MemoryBackend(Backend):
 
     def _list(self, key: bytes) -> list[bytes] | None:
         slot = self._slot(key)
-        if slot is None or isinstance(slot.held, list):
-            return None if slot is None else slot.held  # type: ignore[return-value]  # mypy loses the narrowing
+        if slot is None:
+            return None
+        if isinstance(slot.held, list):
+            return slot.held
         raise wrong_kind(key, _KINDS[type(slot.held)], Kind.LIST)
 
     def _set(self, key: bytes) -> dict[bytes, None]:
@@ -78,8 +80,10 @@ class MemoryBackend(Backend):
 
     async def get(self, key: bytes) -> bytes | None:
         slot = self._slot(key)
-        if slot is None or isinstance(slot.held, bytes):
-            return None if slot is None else slot.held  # type: ignore[return-value]  # mypy loses the narrowing
+        if slot is None:
+            return None
+        if isinstance(slot.held, bytes):
+            return slot.held
         raise wrong_kind(key, _KINDS[type(slot.held)], Kind.TEXT)
 
     async def set(self, key: bytes, value: bytes, expires: int) -> None:
