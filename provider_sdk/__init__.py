@@ -23,6 +23,7 @@ from provider_sdk.interface import Interface, Lattice, Target, operation
 from provider_sdk.link import Link, LinkKey
 from provider_sdk.main import main
 from provider_sdk.provider import Provider
+from provider_sdk.shared import Shared
 
 __all__ = [
     "AlreadyExists",
@@ -45,6 +46,7 @@ __all__ = [
     "ProviderError",
     "ResourceExhausted",
     "Secret",
+    "Shared",
     "Target",
     "Unauthenticated",
     "Unavailable",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -58,3 +61,17 @@ class Link(Generic[C]):
     def healthy(self) -> None:
         """Take back what `unhealthy` said."""
         self.trouble = ""
+
+    @asynccontextmanager
+    async def watched(self, trouble: Callable[[], Awaitable[str]], every: float = 1.0) -> AsyncIterator[None]:
+        """As long as it is entered, ask `trouble` every so many seconds, and have health report the line that it gives, if any."""
+        watch = asyncio.create_task(self._watch(trouble, every), name=f"health of {self.key}")
+        try:
+            yield
+        finally:
+            watch.cancel()
+
+    async def _watch(self, trouble: Callable[[], Awaitable[str]], every: float) -> None:
+        while True:
+            self.trouble = await trouble()
+            await asyncio.sleep(every)

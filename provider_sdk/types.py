@@ -31,6 +31,13 @@ class Integer:
 
 
 @dataclass(frozen=True, slots=True)
+class BareMember:
+    """Marks a dataclass in whose place callers may send the bare value of one member, `name`; the others then have their defaults."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Float:
     """Marks a float of `bits` bits (32 or 64)."""
 

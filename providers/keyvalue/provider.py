@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from provider_sdk import Link, Provider
 from provider_sdk.contracts.keyvalue import KeyValue
-from providers.keyvalue.backend import Store
 from providers.keyvalue.config import KeyValueConfig
 from providers.keyvalue.stores import Stores
 from providers.keyvalue.wasmbus import ActorKeyValue
-
-LOOK_EVERY = 1.0
 
 
 class KeyValueProvider(Provider[KeyValueConfig], serves=(KeyValue,)):
@@ -36,8 +32,7 @@ class KeyValueProvider(Provider[KeyValueConfig], serves=(KeyValue,)):
             )
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(self._stores.use(config))
-            watch = asyncio.create_task(_watch(link, store), name=f"store of {link.key}")
-            stack.callback(watch.cancel)
+            await stack.enter_async_context(link.watched(store.trouble))
             yield ActorKeyValue(store.namespace(namespace_of(config, link.key.peer)), config)
 
 
@@ -48,14 +43,3 @@ def namespace_of(config: KeyValueConfig, actor: str) -> str:
     """
     name = config.namespace.replace("%", "%25").replace("/", "%2F")
     return f"{name}/{actor}" if config.per_actor else name
-
-
-async def _watch(link: Link[KeyValueConfig], store: Store) -> None:
-    """Keep health up to date."""
-    while True:
-        trouble = await store.trouble()
-        if trouble:
-            link.unhealthy(trouble)
-        else:
-            link.healthy()
-        await asyncio.sleep(LOOK_EVERY)

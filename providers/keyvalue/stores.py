@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from provider_sdk import Unsupported
+from provider_sdk import Shared, Unsupported
 from providers.keyvalue.backend import Store
 from providers.keyvalue.config import KeyValueConfig
 
 OpenStore = Callable[[KeyValueConfig, Path], Store]
 """Makes the store that a configuration means; the path is the folder for embedded data. It connects to nothing yet."""
-KeyOf = Callable[[KeyValueConfig, Path], object]
+KeyOf = Callable[[KeyValueConfig, Path], Hashable]
 """What two configurations have to have in common to mean the same store."""
-
-
-@dataclass
-class _Open:
-    store: Store
-    users: int = 0
 
 
 class Stores:
@@ -30,24 +23,19 @@ class Stores:
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
-        self._open: dict[object, _Open] = {}
+        self._open = Shared[Store](lambda store: store.close())
 
     @asynccontextmanager
     async def use(self, config: KeyValueConfig) -> AsyncIterator[Store]:
         """The store of `config`, closed when nobody uses it any more. Unsupported where its library is not installed."""
         module = await asyncio.to_thread(_module, config.kind)
         key = (config.kind, module.store_key(config, self._data_dir))
-        found = self._open.get(key)
-        if found is None:
-            found = self._open[key] = _Open(module.open_store(config, self._data_dir))
-        found.users += 1
-        try:
-            yield found.store
-        finally:
-            found.users -= 1
-            if not found.users:
-                del self._open[key]
-                await found.store.close()
+
+        async def make() -> Store:
+            return module.open_store(config, self._data_dir)
+
+        async with self._open.use(key, make) as store:
+            yield store
 
 
 @asynccontextmanager

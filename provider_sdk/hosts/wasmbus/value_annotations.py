@@ -30,7 +30,7 @@ from provider_sdk.hosts.wasmbus.value_kinds import (
     Whole,
 )
 from provider_sdk.interface import camel_case
-from provider_sdk.types import Case, Float, Integer
+from provider_sdk.types import BareMember, Case, Float, Integer
 
 _PLAIN: dict[Any, Callable[[], Kind]] = {
     str: Text,
@@ -81,7 +81,18 @@ def _annotated(annotation: Any, arguments: tuple[Any, ...]) -> Kind:
             return Whole(note)
         if isinstance(note, Float):
             return Real(single=note.bits == 32)
+        if isinstance(note, BareMember):
+            return _with_bare(kind_of(arguments[0]), note.name)
     return kind_of(arguments[0])
+
+
+def _with_bare(kind: Kind, name: str) -> Kind:
+    if not isinstance(kind, Structure):
+        raise TypeError(f"BareMember({name!r}) is for a dataclass")
+    wire = next((member.wire for member in kind.members if member.name == name), None)
+    if wire is None:
+        raise TypeError(f"BareMember({name!r}): there is no such member")
+    return Structure(kind.members, kind.make, kind.type, wire)
 
 
 def _union(annotation: Any, arguments: tuple[Any, ...]) -> Kind:

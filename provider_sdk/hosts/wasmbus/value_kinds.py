@@ -346,12 +346,15 @@ class Member:
 
 
 class Structure(Kind):
-    """A dataclass, or the parameters of an operation: a map by member name, read from an array in declared order as well."""
+    """A dataclass, or the parameters of an operation: a map by member name, read from an array in declared order as well.
+
+    Text is read as the value of the member `bare`, where there is one.
+    """
 
     name = "a map"
 
-    def __init__(self, members: list[Member], make: Callable[..., Any], type_: type | None = None) -> None:
-        self.members, self.make, self.type = members, make, type_
+    def __init__(self, members: list[Member], make: Callable[..., Any], type_: type | None = None, bare: str = "") -> None:
+        self.members, self.make, self.type, self.bare = members, make, type_, bare
         self._writing: list[tuple[str, str, Callable[[Any], Any], bool]] = []
 
     def read(self, value: Any) -> Any:
@@ -359,6 +362,8 @@ class Structure(Kind):
             if len(value) > len(self.members):
                 raise Fault(f"expected at most {len(self.members)} members, got {len(value)}")
             value = {member.wire: item for member, item in zip(self.members, value, strict=False)}
+        elif self.bare and isinstance(value, str):
+            value = {self.bare: value}
         elif not isinstance(value, dict):
             raise self.wrong(value)
         out = []

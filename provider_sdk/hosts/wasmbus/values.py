@@ -1,14 +1,16 @@
 """Arguments and results as bytes (wasmbus-0x.md §5), by codecs derived once from an interface's annotations.
 
-Rules for `msg`: no argument and no result are no bytes. One parameter goes bare, several as a map by camelCase name. Calls out are msgpack.
+Rules for `msg`: no argument and no result are no bytes. One parameter goes bare, several as a map by camelCase name.
 Ordinary interfaces read msgpack, with or without the `c1` prefix. Those declared with `cbor=True` look at the first byte as §5.1 says
 (`7f`: CBOR,
-reserved bytes are refused) and answer in the form in which they were asked. Bytes after the value are refused.
+reserved bytes are refused) and answer in the form in which they were asked. Calls out are msgpack, but for those of such an interface
+that are made on behalf of a call that came in CBOR. Bytes after the value are refused.
 """
 
 from __future__ import annotations
 
 import struct
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -43,6 +45,9 @@ class Form(Enum):
 
     MSGPACK = "msgpack"
     CBOR = "cbor"
+
+
+_asked_in: ContextVar[Form] = ContextVar("provider_sdk.form", default=Form.MSGPACK)
 
 
 class ValueCodec:
@@ -158,14 +163,17 @@ class OperationCodec:
         """The bytes of a call out; InvalidArgument where an argument does not fit."""
         if self.arguments is None:
             return b""
+        form = _asked_in.get() if self.cbor else Form.MSGPACK
         try:
-            return self.arguments.encode(arguments if self.several else arguments[0])
+            return self.arguments.encode(arguments if self.several else arguments[0], form)
         except Internal as error:
             raise InvalidArgument(error.message) from None
 
     def decode_arguments(self, data: bytes) -> tuple[tuple[Any, ...], Form]:
-        """The arguments of a call in, in declared order, and the form to answer in."""
+        """The arguments of a call in, in declared order, and the form to answer in: that of calls out that this task makes, too."""
         data, form = self._form(data)
+        if form is Form.CBOR:
+            _asked_in.set(form)
         if self.arguments is None:
             return (), form
         if self.several:

@@ -1,0 +1,1 @@
+"""Blobstore: objects in containers, on local files or S3."""

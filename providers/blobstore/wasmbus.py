@@ -1,0 +1,254 @@
+"""The 0.x contract on a backend (wasmbus-0x.md §8.8): names, ranges and pages as it has them, streams in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from provider_sdk import InvalidArgument, LinkKey, ProviderError
+from provider_sdk.contracts.blobstore import (
+    Blobstore,
+    Chunk,
+    ChunkReceiver,
+    ContainerMetadata,
+    ContainerObject,
+    GetObjectRequest,
+    GetObjectResponse,
+    ItemResult,
+    ListObjectsRequest,
+    ListObjectsResponse,
+    ObjectMetadata,
+    PutChunkRequest,
+    PutObjectRequest,
+    PutObjectResponse,
+    RemoveObjectsRequest,
+)
+from provider_sdk.types import Timestamp
+from providers.blobstore.backend import Backend, ContainerInfo, Details, ObjectInfo, Reading, checked_container, checked_object, shown
+from providers.blobstore.config import ALIAS, BlobstoreConfig
+from providers.blobstore.downloads import Download, Downloads
+from providers.blobstore.stores import Stores
+from providers.blobstore.uploads import Upload, Uploads
+
+MOST_ITEMS = 1000
+FIRST, FIRST_OF_RANGE, FOLLOWING = 1 << 20, 16 << 20, 512 << 10
+
+
+@dataclass
+class Streams:
+    """What the links of a process share: the stores, and what is on its way."""
+
+    stores: Stores
+    uploads: Uploads
+    downloads: Downloads
+
+
+class ActorBlobstore(Blobstore):
+    """What one link answers. `receiver` gets the chunks behind the first of an answer."""
+
+    def __init__(self, key: LinkKey, config: BlobstoreConfig, backend: Backend, receiver: ChunkReceiver, streams: Streams) -> None:
+        self._key = key
+        self._config = config
+        self._backend = backend
+        self._receiver = receiver
+        self._streams = streams
+
+    async def container_exists(self, container_id: str) -> bool:
+        try:
+            await self._backend.container(self._container(container_id))
+        except ProviderError as error:
+            if error.code == "not_found":
+                return False
+            raise
+        return True
+
+    async def create_container(self, container_id: str) -> None:
+        await self._backend.create_container(self._container(container_id))
+
+    async def get_container_info(self, container_id: str) -> ContainerMetadata:
+        info = await self._backend.container(self._container(container_id))
+        return ContainerMetadata(container_id, _moment(info.created))
+
+    async def list_containers(self) -> list[ContainerMetadata]:
+        return [_container_metadata(info) for info in await self._backend.containers()]
+
+    async def remove_containers(self, container_ids: list[str]) -> list[ItemResult]:
+        failures = []
+        for container_id in container_ids:
+            try:
+                await self.delete_container(container_id)
+            except ProviderError as error:
+                failures.append(ItemResult(container_id, success=False, error=error.message))
+        return failures
+
+    async def delete_container(self, container_id: str) -> None:
+        await self._backend.remove_container(self._container(container_id))
+
+    async def object_exists(self, container_object: ContainerObject) -> bool:
+        try:
+            await self.get_object_info(container_object)
+        except ProviderError as error:
+            if error.code == "not_found":
+                return False
+            raise
+        return True
+
+    async def get_object_info(self, container_object: ContainerObject) -> ObjectMetadata:
+        if not container_object.container_id:
+            return await self._somewhere(container_object.object_id)
+        container, name = self._object(container_object.container_id, container_object.object_id)
+        return _object_metadata(container_object.container_id, await self._backend.info(container, name))
+
+    async def list_objects(self, request: ListObjectsRequest) -> ListObjectsResponse:
+        container = self._container(request.container_id)
+        # Empty text and 0 are what the senders of some languages write for what is not there.
+        most = request.max_items or MOST_ITEMS
+        start, after = ("", request.continuation) if request.continuation else (request.start_with or "", "")
+        found: list[ObjectInfo] = []
+        while True:
+            page = await self._backend.objects(container, start=start, after=after, most=min(MOST_ITEMS, most - len(found) + 1))
+            for info in page.objects:
+                if _behind(info.name, request):
+                    return self._page(request, found, more=False)
+                if len(found) == most:
+                    return self._page(request, found, more=True)
+                found.append(info)
+            if not page.more:
+                return self._page(request, found, more=False)
+            after = page.objects[-1].name
+
+    def _page(self, request: ListObjectsRequest, found: list[ObjectInfo], *, more: bool) -> ListObjectsResponse:
+        token = found[-1].name if more and found else None
+        return ListObjectsResponse([_object_metadata(request.container_id, info) for info in found], is_last=not more, continuation=token)
+
+    async def remove_objects(self, request: RemoveObjectsRequest) -> list[ItemResult]:
+        container = self._container(request.container_id)
+        names: list[str] = []
+        failures: dict[str, ProviderError] = {}
+        for name in request.objects:
+            try:
+                names.append(checked_object(name, self._backend.capabilities))
+            except InvalidArgument as error:
+                failures[name] = error
+        failures |= await self._backend.remove(container, names)
+        return [ItemResult(name, success=False, error=error.message) for name, error in failures.items()]
+
+    async def put_object(self, request: PutObjectRequest) -> PutObjectResponse:
+        chunk = request.chunk
+        container, name = self._object(chunk.container_id, chunk.object_id)
+        if chunk.offset:
+            raise InvalidArgument(f"the first chunk of {shown(name)} begins at 0, and this one at {chunk.offset}")
+        details = Details(request.content_type or None, request.content_encoding or None)
+        if chunk.is_last:
+            await self._backend.put(container, name, chunk.data, details)
+            return PutObjectResponse()
+        self._streams.uploads.room(self._key, self._config.max_streams)
+        async with self._holding() as held:
+            writing = await self._backend.create(container, name, details)
+            upload = Upload(self._key, chunk.container_id, name, writing, held.pop_all())
+        return PutObjectResponse(await self._streams.uploads.begin(upload, chunk.data, self._config.upload_timeout))
+
+    async def put_chunk(self, request: PutChunkRequest) -> None:
+        chunk, uploads = request.chunk, self._streams.uploads
+        upload = uploads.find(self._key, request.stream_id or None, chunk.container_id, chunk.object_id)
+        if request.cancel_and_remove:
+            await uploads.cancel(upload)
+        else:
+            await uploads.go_on(upload, chunk.offset, chunk.data, last=chunk.is_last)
+
+    async def get_object(self, request: GetObjectRequest) -> GetObjectResponse:
+        container, name = self._object(request.container_id, request.object_id)
+        start, end = request.range_start or 0, request.range_end
+        if end is not None and end < start:
+            raise InvalidArgument(f"the range of {shown(name)} ends at {end}, before it begins at {start}")
+        whole = request.range_start is not None and end is not None
+        async with self._holding() as held:
+            reading = await self._backend.open(container, name, start, end, lambda length: self._first(length, whole=whole))
+            try:
+                if len(reading.first) < reading.length:
+                    self._streams.downloads.room(self._key, self._config.max_streams)
+                    self._streams.downloads.start(self._download(request, reading, held))
+                else:
+                    await reading.close()
+            except BaseException:
+                await reading.close()
+                raise
+        last = len(reading.first) == reading.length
+        chunk = Chunk(name, request.container_id, reading.first, start if reading.length else 0, is_last=last)
+        details = reading.info.details
+        return GetObjectResponse(
+            success=True,
+            initial_chunk=chunk,
+            content_length=reading.length,
+            content_type=details.content_type,
+            content_encoding=details.content_encoding,
+        )
+
+    def _download(self, request: GetObjectRequest, reading: Reading, held: AsyncExitStack) -> Download:
+        size = min(self._config.max_chunk_size or FOLLOWING, FOLLOWING)
+        return Download(self._key, request.container_id, request.object_id, reading, self._receiver, size, held.pop_all())
+
+    def _first(self, length: int, *, whole: bool) -> int:
+        """Bytes of the first chunk. Rust hosts name both ends for components, and read no further chunk (§8.8)."""
+        largest = self._config.max_chunk_size
+        if largest is not None:
+            return min(length, largest)
+        return length if length <= (FIRST_OF_RANGE if whole else FIRST) else FOLLOWING
+
+    @asynccontextmanager
+    async def _holding(self) -> AsyncIterator[AsyncExitStack]:
+        """What keeps the store open for a stream, however soon the link is changed."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._streams.stores.use(self._config))
+            yield stack
+
+    async def _somewhere(self, object_id: str) -> ObjectMetadata:
+        """The object of that name, in whichever container it is: Rust hosts leave the container out (§8.8)."""
+        name = checked_object(object_id, self._backend.capabilities)
+        found = []
+        for container in await self._backend.containers():
+            try:
+                found.append(_object_metadata(container.name, await self._backend.info(container.name, name)))
+            except ProviderError as error:
+                if error.code != "not_found":
+                    raise
+        if len(found) == 1:
+            return found[0]
+        where = f"it is in {len(found)} containers" if found else "it is in none"
+        raise InvalidArgument(f"the container of {shown(name)} is not named, and {where}")
+
+    def _object(self, container_id: str, object_id: str) -> tuple[str, str]:
+        return self._container(container_id), checked_object(object_id, self._backend.capabilities)
+
+    def _container(self, name: str) -> str:
+        return checked_container(unaliased(name, self._config), self._backend.capabilities)
+
+
+def unaliased(name: str, config: BlobstoreConfig) -> str:
+    """The container that a name means (§9.4): where there are aliases, or could be, `alias_` before it is not part of it."""
+    aliases: Mapping[str, str] = config.aliases
+    if not aliases and not (config.kind == "s3" and config.bucket is None):
+        return name
+    bare = name.removeprefix(ALIAS)
+    return aliases.get(bare, bare)
+
+
+def _behind(name: str, request: ListObjectsRequest) -> bool:
+    key = name.encode()
+    if request.end_with and key > request.end_with.encode():
+        return True
+    return bool(request.end_before) and key >= str(request.end_before).encode()
+
+
+def _moment(nanoseconds: int | None) -> Timestamp | None:
+    return None if nanoseconds is None else Timestamp(*divmod(nanoseconds, 1_000_000_000))
+
+
+def _container_metadata(info: ContainerInfo) -> ContainerMetadata:
+    return ContainerMetadata(info.name, _moment(info.created))
+
+
+def _object_metadata(container_id: str, info: ObjectInfo) -> ObjectMetadata:
+    details = info.details
+    return ObjectMetadata(info.name, container_id, info.size, _moment(info.modified), details.content_type, details.content_encoding)
