@@ -91,7 +91,7 @@ class BlobstoreConfig(Config):
         minimum=1,
         maximum=512 << 20,
         official=("MAX_CHUNK_SIZE", "max_chunk_size_bytes"),
-        doc="Largest chunk of an answer; default: 1 MiB for the first, 16 MiB where both ends of the range are named, 512 KiB for the rest.",
+        doc="Largest chunk of an answer; default: 1 MiB for the first, 16 MiB where both ends of a range are named, 512 KiB for the rest.",
     )
     upload_timeout: float = setting(300.0, unit="seconds", minimum=0.1, doc="An upload without a chunk for so long is given up.")
     chunk_timeout: float = setting(10.0, unit="seconds", minimum=0.1, doc="What an actor may take for one chunk of a download.")
