@@ -19,6 +19,8 @@ from providers.blobstore.wasmbus import ActorBlobstore, Streams
 class BlobstoreProvider(Provider[BlobstoreConfig], serves=(Blobstore,)):
     """Objects in containers."""
 
+    # Rust hosts wait without end where a call is not chunked (§4.8), and an object on its way to S3 may well take more than 2 s.
+    call_timeout = 30.0
     _streams: Streams
     _contexts: Counter[LinkKey]
 
