@@ -144,7 +144,7 @@ class World:
         self.receiver = Receiver()
         self.link = self.another(KEY)
 
-    def another(self, key: LinkKey, receiver: Receiver | None = None) -> ActorBlobstore:
+    def another(self, key: LinkKey, receiver: ChunkReceiver | None = None) -> ActorBlobstore:
         return ActorBlobstore(key, self.config, self.backend, receiver or self.receiver, self.streams)
 
     async def begin(self, name: str = "o", data: bytes = b"", link: ActorBlobstore | None = None) -> str:
