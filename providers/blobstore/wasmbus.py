@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from provider_sdk import InvalidArgument, LinkKey, ProviderError
+from provider_sdk import InvalidArgument, LinkKey, NotFound, ProviderError, ResourceExhausted, Unavailable
 from provider_sdk.contracts.blobstore import (
     Blobstore,
     Chunk,
@@ -25,10 +25,21 @@ from provider_sdk.contracts.blobstore import (
     RemoveObjectsRequest,
 )
 from provider_sdk.types import Timestamp
-from providers.blobstore.backend import Backend, ContainerInfo, Details, ObjectInfo, Reading, checked_container, checked_object, shown
+from providers.blobstore.backend import (
+    Backend,
+    ContainerInfo,
+    Details,
+    First,
+    ObjectInfo,
+    Reading,
+    checked_container,
+    checked_object,
+    shown,
+)
 from providers.blobstore.config import ALIAS, BlobstoreConfig
 from providers.blobstore.downloads import Download, Downloads
 from providers.blobstore.stores import Stores
+from providers.blobstore.tasks import Tasks
 from providers.blobstore.uploads import Upload, Uploads
 
 MOST_ITEMS = 1000
@@ -42,6 +53,7 @@ class Streams:
     stores: Stores
     uploads: Uploads
     downloads: Downloads
+    tasks: Tasks = field(default_factory=Tasks)
 
 
 class ActorBlobstore(Blobstore):
@@ -53,6 +65,11 @@ class ActorBlobstore(Blobstore):
         self._backend = backend
         self._receiver = receiver
         self._streams = streams
+        self._left = False
+
+    def leave(self) -> None:
+        """The link's context is being left: what is still being answered begins no stream any more, for nobody would end it."""
+        self._left = True
 
     async def container_exists(self, container_id: str) -> bool:
         try:
@@ -114,7 +131,7 @@ class ActorBlobstore(Blobstore):
                 if len(found) == most:
                     return self._page(request, found, more=True)
                 found.append(info)
-            if not page.more:
+            if not page.more or not page.objects:
                 return self._page(request, found, more=False)
             after = page.objects[-1].name
 
@@ -141,13 +158,31 @@ class ActorBlobstore(Blobstore):
             raise InvalidArgument(f"the first chunk of {shown(name)} begins at 0, and this one at {chunk.offset}")
         details = Details(request.content_type or None, request.content_encoding or None)
         if chunk.is_last:
-            await self._backend.put(container, name, chunk.data, details)
+            await self._streams.tasks.finish(self._put(container, name, chunk.data, details))
             return PutObjectResponse()
-        self._streams.uploads.room(self._key, self._config.max_streams)
+        uploads = self._streams.uploads
+        with uploads.place(self._key, self._config.max_streams):
+            begun = self._begun(container, name, details, chunk.container_id)
+            upload = await self._streams.tasks.finish(begun, lambda upload: upload.held.aclose())
+            await self._still_linked(upload.held)
+            uploads.add(upload, self._config.upload_timeout)
+        await uploads.first(upload, chunk.data)
+        return PutObjectResponse(upload.id)
+
+    async def _put(self, container: str, name: str, data: bytes, details: Details) -> None:
+        async with self._holding():
+            await self._backend.put(container, name, data, details)
+
+    async def _begun(self, container: str, name: str, details: Details, called: str) -> Upload:
         async with self._holding() as held:
             writing = await self._backend.create(container, name, details)
-            upload = Upload(self._key, chunk.container_id, name, writing, held.pop_all())
-        return PutObjectResponse(await self._streams.uploads.begin(upload, chunk.data, self._config.upload_timeout))
+            held.push_async_callback(writing.abort)
+            return Upload(self._key, called, name, writing, held.pop_all())
+
+    async def _still_linked(self, held: AsyncExitStack) -> None:
+        if self._left:
+            await self._streams.tasks.finish(held.aclose())
+            raise Unavailable("the link was left before the stream began")
 
     async def put_chunk(self, request: PutChunkRequest) -> None:
         chunk, uploads = request.chunk, self._streams.uploads
@@ -163,38 +198,35 @@ class ActorBlobstore(Blobstore):
         if end is not None and end < start:
             raise InvalidArgument(f"the range of {shown(name)} ends at {end}, before it begins at {start}")
         whole = request.range_start is not None and end is not None
-        async with self._holding() as held:
-            reading = await self._backend.open(container, name, start, end, lambda length: self._first(length, whole=whole))
+        opened = self._opened(container, name, start, end, lambda length: self._first(length, whole=whole))
+        reading, held = await self._streams.tasks.finish(opened, lambda pair: pair[1].aclose())
+        answer = _answer(request, reading, start)
+        if len(reading.first) < reading.length:
+            await self._still_linked(held)
             try:
-                if len(reading.first) < reading.length:
-                    self._streams.downloads.room(self._key, self._config.max_streams)
-                    self._streams.downloads.start(self._download(request, reading, held))
-                else:
-                    await reading.close()
-            except BaseException:
-                await reading.close()
+                self._streams.downloads.room(self._key, self._config.max_streams)
+            except ResourceExhausted:
+                await self._streams.tasks.finish(held.aclose())
                 raise
-        last = len(reading.first) == reading.length
-        chunk = Chunk(name, request.container_id, reading.first, start if reading.length else 0, is_last=last)
-        details = reading.info.details
-        return GetObjectResponse(
-            success=True,
-            initial_chunk=chunk,
-            content_length=reading.length,
-            content_type=details.content_type,
-            content_encoding=details.content_encoding,
-        )
+            size = min(self._config.max_chunk_size or FOLLOWING, FOLLOWING)
+            download = Download(self._key, request.container_id, request.object_id, reading, self._receiver, size, held)
+            self._streams.downloads.start(download)
+        return answer
 
-    def _download(self, request: GetObjectRequest, reading: Reading, held: AsyncExitStack) -> Download:
-        size = min(self._config.max_chunk_size or FOLLOWING, FOLLOWING)
-        return Download(self._key, request.container_id, request.object_id, reading, self._receiver, size, held.pop_all())
+    async def _opened(self, container: str, name: str, start: int, end: int | None, first: First) -> tuple[Reading, AsyncExitStack]:
+        """A reading, and what closes it, which is done already where its first bytes are all."""
+        async with self._holding() as held:
+            reading = await self._backend.open(container, name, start, end, first)
+            held.push_async_callback(reading.close)
+            return reading, held.pop_all() if len(reading.first) < reading.length else AsyncExitStack()
 
     def _first(self, length: int, *, whole: bool) -> int:
-        """Bytes of the first chunk. Rust hosts name both ends for components, and read no further chunk (§8.8)."""
-        largest = self._config.max_chunk_size
-        if largest is not None:
-            return min(length, largest)
-        return length if length <= (FIRST_OF_RANGE if whole else FIRST) else FOLLOWING
+        """Bytes of the first chunk: all, up to a limit, or so many that the answer is one message and goes before the chunks behind it.
+
+        Rust hosts name both ends for components, and read no further chunk (§8.8).
+        """
+        limit = self._config.max_chunk_size or (FIRST_OF_RANGE if whole else FIRST)
+        return length if length <= limit else min(limit, FOLLOWING)
 
     @asynccontextmanager
     async def _holding(self) -> AsyncIterator[AsyncExitStack]:
@@ -204,25 +236,39 @@ class ActorBlobstore(Blobstore):
             yield stack
 
     async def _somewhere(self, object_id: str) -> ObjectMetadata:
-        """The object of that name, in whichever container it is: Rust hosts leave the container out (§8.8)."""
+        """The object of that name, in whichever container that may be read: Rust hosts leave the container out (§8.8)."""
         name = checked_object(object_id, self._backend.capabilities)
         found = []
         for container in await self._backend.containers():
             try:
                 found.append(_object_metadata(container.name, await self._backend.info(container.name, name)))
             except ProviderError as error:
-                if error.code != "not_found":
+                if error.code not in ("not_found", "permission_denied"):
                     raise
         if len(found) == 1:
             return found[0]
-        where = f"it is in {len(found)} containers" if found else "it is in none"
-        raise InvalidArgument(f"the container of {shown(name)} is not named, and {where}")
+        if not found:
+            raise NotFound(f"there is no object {shown(name)} in any container, and none is named")
+        raise InvalidArgument(f"the container of {shown(name)} is not named, and it is in {len(found)} of them")
 
     def _object(self, container_id: str, object_id: str) -> tuple[str, str]:
         return self._container(container_id), checked_object(object_id, self._backend.capabilities)
 
     def _container(self, name: str) -> str:
         return checked_container(unaliased(name, self._config), self._backend.capabilities)
+
+
+def _answer(request: GetObjectRequest, reading: Reading, start: int) -> GetObjectResponse:
+    last = len(reading.first) == reading.length
+    chunk = Chunk(request.object_id, request.container_id, reading.first, start if reading.length else 0, is_last=last)
+    details = reading.info.details
+    return GetObjectResponse(
+        success=True,
+        initial_chunk=chunk,
+        content_length=reading.length,
+        content_type=details.content_type,
+        content_encoding=details.content_encoding,
+    )
 
 
 def unaliased(name: str, config: BlobstoreConfig) -> str:
