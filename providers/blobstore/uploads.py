@@ -94,9 +94,10 @@ class Uploads:
 
     async def _append(self, upload: Upload, offset: int, data: bytes, *, last: bool) -> None:
         async with upload.turn:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(OVERTAKEN):
-                    await upload.turn.wait_for(lambda: upload.ended or offset <= upload.offset)
+            if offset > upload.offset and not upload.ended:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(OVERTAKEN):
+                        await upload.turn.wait_for(lambda: upload.ended or offset <= upload.offset)
             if upload.ended:
                 raise NotFound(f"the upload of {shown(upload.name)} has ended")
             if offset != upload.offset:
