@@ -21,6 +21,7 @@ from typing import Any
 import msgpack
 from nacl import bindings
 
+from bench.blobstore import Blobs
 from bench.figures import Figure, figures
 from bench.http import Http
 from bench.keyvalue import KeyValueStores
@@ -30,7 +31,7 @@ from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.transport.base import Credentials, Transport
 from provider_sdk.transport.nats import connect
 
-PARTS = ("rpc", "requests", "http", "keyvalue", "starts", "memory")
+PARTS = ("rpc", "requests", "http", "keyvalue", "blobstore", "starts", "memory")
 ARGUMENT: bytes = msgpack.packb("x" * 240)
 
 
@@ -177,7 +178,8 @@ async def run(options: argparse.Namespace) -> dict[str, Figure]:
                 bench = Bench(program, server.port, server.url, transport, folder, options.seconds, rows)
                 http = Http(program, server.port, server.url, transport, folder, options.seconds, rows)
                 stores = KeyValueStores(options.json.parent, options.seconds, rows)
-                measures = (bench.rpc, bench.requests, http.measure, stores.measure, bench.starts, bench.memory)
+                blobs = Blobs(program, server.port, server.url, transport, folder, options.json.parent, options.seconds, rows)
+                measures = (bench.rpc, bench.requests, http.measure, stores.measure, blobs.measure, bench.starts, bench.memory)
                 parts = dict(zip(PARTS, measures, strict=True))
                 for part in options.only or PARTS:
                     await parts[part](options.rounds)

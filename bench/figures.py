@@ -52,6 +52,8 @@ def figures() -> dict[str, Figure]:
         Figure("H2", "HTTP → NATS → HTTP, 32 connections, unsigned / C", "×", 0.24, False),
         Figure("H4", "HTTP → NATS → HTTP, the same, p99 / C", "×", 1.5, True),
         Figure("H5", "CPU of one signed HTTP request, 32 connections", "µs", 190, True),
+        Figure("B2r", "256 KiB chunks received, 16 in flight / C", "×", 0.55, False),
+        Figure("B2s", "256 KiB chunks sent, 16 in flight / C", "×", 0.55, False),
         Figure("K1", "durable set in a file, 32 callers / fdatasync", "×", 4, False),
         Figure("K2", "durable set in a file, 1 caller / fdatasync", "×", 0.5, False),
         Figure("K4", "get and set on Redis, 32 callers / redis-benchmark", "×", 0.2, False),
@@ -62,6 +64,7 @@ def figures() -> dict[str, Figure]:
         Figure("S1s", "start to subscribed, numbergen, over python", "ms", 350, True),
         Figure("M1", "memory at rest, numbergen", "MB", 50, True),
         Figure("M1h", "memory at rest, httpserver", "MB", 70, True),
+        Figure("M2", "memory growth, 1 GiB of objects up and down", "MiB", 64, True),
         Figure("M3", "memory growth, 1 GiB of HTTP bodies, 16 MiB each", "MB", 256, True),
     ]
     return {row.id: row for row in rows}
