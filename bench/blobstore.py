@@ -13,7 +13,9 @@ from pathlib import Path
 
 import msgpack
 
+from bench.blobstore_local import measure_local
 from bench.blobstore_memory import growth
+from bench.blobstore_s3 import measure_s3
 from bench.figures import Figure
 from bench.processes import ACTOR, CLUSTER, HOST, LATTICE, Running, answered, invocation, load, start_provider, yardstick
 from provider_sdk.contracts.blobstore import Blobstore, Chunk, GetObjectRequest, PutChunkRequest, PutObjectRequest
@@ -51,8 +53,11 @@ class Blobs:
         """Every row for which this machine has the programs."""
         await self.chunks(rounds)
         self.disk.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="blobstore-", dir=self.disk.absolute()) as folder:
-            self.rows["M2"].values.append(await growth({"url": f"file://{folder}"}))
+        with tempfile.TemporaryDirectory(prefix="blobstore-", dir=self.disk.absolute()) as name:
+            folder = Path(name)
+            await measure_local(self.rows, folder, rounds)
+            self.rows["M2"].values.append(await growth({"url": f"file://{folder}/memory"}))
+            await measure_s3(self.rows, folder, self.seconds, rounds)
 
     async def chunks(self, rounds: int) -> None:
         """B2: chunks of several streams at once, each answered before the next of its stream, in both directions."""
