@@ -112,7 +112,7 @@ class Small:
 
         checksums: Any = {"request_checksum_calculation": "when_required", "response_checksum_validation": "when_required"}
         client = self.server.client(config=Config(s3={"addressing_style": "path"}, max_pool_connections=CALLERS, **checksums))
-        works = {"ours": self._ours, "boto3": lambda: self._boto3(client)}
+        works: dict[str, Callable[[], Awaitable[float]]] = {"ours": self._ours, "boto3": lambda: self._boto3(client)}
         for number in range(rounds + 1):
             cpu = {who: await works[who]() for who in random.sample(sorted(works), 2)}
             if number:
