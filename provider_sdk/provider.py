@@ -24,6 +24,8 @@ class Provider(ABC, Generic[C]):
 
     serves: ClassVar[tuple[type[Interface], ...]] = ()
     config_class: ClassVar[type[Config]] = Config
+    call_timeout: ClassVar[float] = 0.0
+    """Seconds that a call may take although callers may wait for less: for work that is better finished. The setting comes first."""
 
     layer: Layer
     """The provider's own configuration as the host gave it, before it was typed."""

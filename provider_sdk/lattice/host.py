@@ -29,6 +29,7 @@ from provider_sdk.lattice.links import LinkDefinition
 from provider_sdk.lattice.manner import Manner
 from provider_sdk.lattice.providers import OnExit, OnOutput, ProviderTable, RunningProvider
 from provider_sdk.lattice.report import describe, inventory
+from provider_sdk.lattice.told_links import ToldLinks
 from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.transport.base import Credentials, Transport
 
@@ -92,6 +93,7 @@ class Host:
             options.structured_logging,
             options.log_level,
         )
+        self._told_links = ToldLinks(self.core)
         self._outbound = Outbound(self.core)
         self._providers = ProviderTable(self.core, facts, options.health, options.on_output, options.on_exit)
         self._actors = ActorTable(self.core, self._outbound)
@@ -109,6 +111,7 @@ class Host:
         transport = await connect(Credentials(url, options.user_jwt, options.user_seed, name="lattice host"))
         try:
             host = cls(transport, url, options)
+            await host._told_links.begin()
             await ControlInterface(host).subscribe()
             await transport.flush()
             await host.core.announce("host_started", {"labels": host.core.labels, "friendly_name": options.friendly_name})
@@ -228,7 +231,7 @@ class Host:
     async def _publish_link(self, link: LinkDefinition, verb: str, event: str) -> None:
         subject = f"wasmbus.rpc.{self.core.lattice}.{link.provider_id}.{link.link_name}.linkdefs.{verb}"
         for _ in range(self.options.duplicates):
-            await self.core.transport.publish(subject, link.packed(self.core.manner))
+            await self._told_links.publish(subject, link.packed(self.core.manner))
         await self.core.announce(event, link.document(self.core.manner, with_id=True))
 
     async def call_actor(self, actor_id: str, operation: str, payload: bytes, *, timeout: float = CALL_TIMEOUT) -> bytes:

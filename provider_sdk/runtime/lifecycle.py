@@ -72,7 +72,7 @@ class Runtime:
         self._reconciler = Reconciler(host, self._links)
         self._dispatcher = Dispatcher(
             self._links,
-            timeout=settings.call_timeout or host.settings.call_timeout,
+            timeout=settings.call_timeout or max(host.settings.call_timeout, provider_class.call_timeout),
             link_wait=settings.link_wait,
             most=settings.max_calls,
             most_per_link=settings.max_calls_per_link,

@@ -11,7 +11,10 @@ class RuntimeSettings(Config):
     """Limits and addresses of the process; the same for every provider."""
 
     call_timeout: float | None = setting(
-        None, unit="seconds", minimum=0.001, doc="Longest time a call may take; by default what the host says that its callers wait."
+        None,
+        unit="seconds",
+        minimum=0.001,
+        doc="Longest time a call may take; by default what the host says that its callers wait, and 30 s for the blobstore.",
     )
     max_calls: int = setting(1024, minimum=1, doc="Calls served at once in all; more are answered resource_exhausted at once.")
     max_calls_per_link: int = setting(256, minimum=1, doc="Calls served at once for one link.")

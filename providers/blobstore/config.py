@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Self
@@ -12,12 +13,18 @@ from provider_sdk.config import Loaded, unfold_json
 from providers.blobstore.environment import from_env_file, from_environment
 
 SCHEMES = {"file": "local", "s3": "s3", "memory": "memory"}
-IN_URL = frozenset(
-    {
-        *("addressing", "ca_file", "checksums", "connect_timeout", "connections", "durability", "endpoint"),
-        *("max_attempts", "part_size", "per_actor", "proxy", "read_timeout", "region", "retry_mode"),
-    }
-)
+IN_URL = {
+    "local": frozenset({"connections", "durability", "per_actor"}),
+    "s3": frozenset(
+        {
+            *("addressing", "ca_file", "checksums", "connect_timeout", "connections", "endpoint", "max_attempts"),
+            *("part_size", "per_actor", "proxy", "read_timeout", "region", "retry_mode"),
+        }
+    ),
+    "memory": frozenset({"per_actor"}),
+}
+HINTS = {"root": "local", "bucket": "s3", "endpoint": "s3", "accesskeyid": "s3", "stsconfig": "s3"}
+"""What kind of store a setting speaks for where nobody names one: links of the official providers do not."""
 ALIAS = "alias_"
 
 
@@ -36,7 +43,7 @@ class BlobstoreConfig(Config):
     url: str | None = setting(
         None,
         doc="file:///folder, s3://bucket/prefix?endpoint=… (containers below the prefix), s3://?endpoint=… (containers are buckets) or "
-        "memory://; behind the ? may stand other settings, but no secrets.",
+        "memory://name; behind the ? may stand other settings of that kind, but no secrets.",
     )
     backend: str | None = setting(None, choices=("local", "s3", "memory"), doc="The kind of store, where no url says it.")
 
@@ -91,7 +98,8 @@ class BlobstoreConfig(Config):
         minimum=1,
         maximum=512 << 20,
         official=("MAX_CHUNK_SIZE", "max_chunk_size_bytes"),
-        doc="Largest chunk of an answer; default: 1 MiB for the first, 16 MiB where both ends of a range are named, 512 KiB for the rest.",
+        doc="Largest answer that goes in one piece; default: 1 MiB, or 16 MiB where both ends of a range are named. A larger one "
+        "goes in chunks of 512 KiB at most.",
     )
     upload_timeout: float = setting(300.0, unit="seconds", minimum=0.1, doc="An upload without a chunk for so long is given up.")
     chunk_timeout: float = setting(10.0, unit="seconds", minimum=0.1, doc="What an actor may take for one chunk of a download.")
@@ -99,18 +107,22 @@ class BlobstoreConfig(Config):
 
     def __post_init__(self) -> None:
         if self.kind == "s3":
+            for name in ("endpoint", "proxy"):
+                _check_address(name, getattr(self, name))
             if self.prefix and not self.bucket:
                 raise InvalidArgument("prefix: it is for keys in one bucket, and no bucket is named")
             if self.per_actor and not self.bucket:
                 raise InvalidArgument("per_actor: for S3 it needs one bucket with all containers in it: name a bucket")
             if (self.access_key_id is None) != (self.secret_access_key is None):
                 raise InvalidArgument("access_key_id and secret_access_key: one is there without the other")
+            if self.sts_config is not None and not self.sts_config.role:
+                raise InvalidArgument("sts_config: no role is named")
 
     @property
     def kind(self) -> str:
         """local, s3 or memory."""
         if self.backend is None and self.root is None and (self.bucket or self.endpoint or self.access_key_id or self.sts_config):
-            return "s3"  # a link of the official S3 provider says no more
+            return "s3"
         return self.backend or "local"
 
     @property
@@ -137,52 +149,102 @@ class BlobstoreConfig(Config):
             raise InvalidArgument("; ".join(faults))
         process = from_environment()
         bottom, top = Layer("the environment", process.fill), Layer("the environment", process.override)
-        return super().load(bottom, *parts, top, Layer("aliases", {"aliases": aliases}), ignore=ignore)
+        hinted = Layer("what the other settings say", {"backend": _hinted([top, *parts])})
+        loaded = super().load(bottom, hinted, *parts, top, Layer("aliases", {"aliases": aliases}), ignore=ignore)
+        said, kind = _hinted(parts), loaded.config.kind
+        if said is not None and kind not in (said, "memory"):
+            loaded.warnings.append(f"{'root is' if said == 'local' else 'settings for S3 are'} given and not used: the backend is {kind}")
+        return loaded
 
 
 def _parts(layer: Layer) -> list[Layer]:
-    """A layer as several, lowest precedence first: its env file, `config_b64`, `config_json`, and its own keys with the url taken apart."""
-    parts = []
-    for part in unfold_json(layer):
+    """A layer as several, lowest precedence first: its env file, `config_json`, `config_b64`, and its own keys with the url taken apart."""
+    parts, below = [], []
+    for part in unfold_json(layer, ("config_json", "config_b64")):
         values = dict(part.values)
         for key in [key for key in values if key.lower() == "env"]:
-            found = from_env_file(layer.source, values.pop(key))
-            parts.append(Layer(f"{layer.source}: env", found.fill, secret=True))
-            values.update(found.override)
+            path = values.pop(key)
+            if path is not None and path != "":
+                found = from_env_file(part.source, path, secret=part.secret)
+                below.append(Layer(f"{part.source}: env", found.fill, secret=True))
+                values = {
+                    name: value for name, value in values.items() if _folded(name) not in map(_folded, found.override)
+                } | found.override
         url = next((key for key in values if key.lower() == "url"), None)
         if url is not None and values[url]:
-            values = {**values, **_of_url(part.source, values[url], {key.lower() for key in values})}
+            values = {**values, **_of_url(part, values[url], {_folded(key) for key in values})}
         parts.append(Layer(part.source, values, part.secret))
-    return parts
+    return [*below, *parts]
 
 
-def _of_url(source: str, url: object, given: set[str]) -> dict[str, object]:
+def _hinted(parts: list[Layer]) -> str | None:
+    """The kind of store of which the last settings speak, for where nobody names one."""
+    said = None
+    for part in parts:
+        given = {_folded(key): key for key, value in part.values.items() if value is not None and value != ""}
+        kinds = {HINTS[name] for name in given if name in HINTS}
+        if {"root", "bucket"} <= given.keys() and "backend" not in given:
+            raise InvalidArgument(
+                f"{part.source}: {given['root']} and {given['bucket']}: one is for local files, the other for S3: set backend"
+            )
+        said = "local" if "local" in kinds else "s3" if kinds else said
+    return said
+
+
+def _folded(key: str) -> str:
+    return key.replace("_", "").replace("-", "").lower()
+
+
+def _check_address(name: str, address: str | None) -> None:
+    """InvalidArgument for what is no http(s)://host[:port]; a login there would be seen in logs and errors."""
+    if not address:
+        return
+    try:
+        split = urlsplit(address)
+        good = split.scheme in ("http", "https") and bool(split.hostname) and (split.port is None or split.port > 0)
+    except ValueError:
+        good = False
+    if not good:
+        raise InvalidArgument(f"{name}: it has to be http://host:port or https://host:port")
+    if split.username is not None or split.password is not None:
+        raise InvalidArgument(f"{name}: no login belongs there")
+
+
+def _of_url(layer: Layer, url: object, given: set[str]) -> dict[str, object]:
     """The settings that a url stands for; InvalidArgument where it cannot be one, or where they are given beside it."""
+    source = f"{layer.source}: url"
     try:
         split = urlsplit(str(url))
         host, login = split.netloc, split.username or split.password
     except ValueError:
-        raise InvalidArgument(f"{source}: url: this is no URL") from None
+        raise InvalidArgument(f"{source}: this is no URL") from None
     backend = SCHEMES.get(split.scheme)
-    if backend is None:
-        raise InvalidArgument(f"{source}: url: it has to begin with file://, s3:// or memory://")
+    if backend is None or "://" not in str(url):
+        raise InvalidArgument(f"{source}: it has to begin with file://, s3:// or memory://")
     if login:
-        raise InvalidArgument(f"{source}: url: no login belongs there: give access_key_id and secret_access_key")
-    query = dict(parse_qsl(split.query, keep_blank_values=True))
-    unknown = sorted(set(query) - IN_URL)
+        raise InvalidArgument(f"{source}: no login belongs there: give access_key_id and secret_access_key")
+    if split.fragment or str(url).endswith("#"):
+        raise InvalidArgument(f"{source}: a # in it is written as %23")
+    pairs = parse_qsl(split.query, keep_blank_values=True)
+    query = dict(pairs)
+    known = IN_URL[backend]
+    unknown = sorted(set(query) - known)
     if unknown:
-        raise InvalidArgument(f"{source}: url: {unknown[0]!a} cannot stand behind the ?; what can: {', '.join(sorted(IN_URL))}")
+        name = "a name" if layer.secret else ascii(unknown[0][:60])
+        raise InvalidArgument(f"{source}: {name} cannot stand behind the ?; what can: {', '.join(sorted(known))}")
+    if len(query) < len(pairs):
+        raise InvalidArgument(f"{source}: a setting stands there twice")
     found: dict[str, object] = {"backend": backend, **query}
     path = unquote(split.path)
     if backend == "local":
         if host not in ("", "localhost") or not path.startswith("/"):
-            raise InvalidArgument(f"{source}: url: a folder is named as file:///folder, with three slashes")
+            raise InvalidArgument(f"{source}: a folder is named as file:///folder, with three slashes")
         found["root"] = path
     else:
         found |= {"bucket": unquote(host) or None, "prefix": path.strip("/")}
-    twice = sorted(given & set(found))
+    twice = sorted(name for name in found if _folded(name) in given)
     if twice:
-        raise InvalidArgument(f"{source}: {twice[0]}: it is given here and by the url")
+        raise InvalidArgument(f"{layer.source}: {twice[0]}: it is given here and by the url")
     return found
 
 
@@ -191,9 +253,10 @@ def _without_aliases(layer: Layer, aliases: dict[str, str]) -> Layer:
     rest: dict[str, Any] = {}
     for key, value in layer.values.items():
         if key.lower() == "aliases":
-            if not isinstance(value, dict) or not all(isinstance(item, str) and item for pair in value.items() for item in pair):
+            found = _object(value)
+            if found is None or not all(isinstance(item, str) and item for pair in found.items() for item in pair):
                 raise InvalidArgument(f"{layer.source}: aliases: it has to be an object of names, each with the name of a container")
-            aliases.update(value)
+            aliases.update(found)
         elif key.startswith(ALIAS):
             name = key.removeprefix(ALIAS)
             if not name or not isinstance(value, str) or not value:
@@ -202,3 +265,13 @@ def _without_aliases(layer: Layer, aliases: dict[str, str]) -> Layer:
         else:
             rest[key] = value
     return Layer(layer.source, rest, layer.secret)
+
+
+def _object(value: object) -> dict[str, Any] | None:
+    """A JSON object, as such or as text: the values of a link are text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value or "{}")
+        except (ValueError, RecursionError):
+            return None
+    return value if isinstance(value, dict) else None

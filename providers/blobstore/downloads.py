@@ -10,7 +10,7 @@ import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from provider_sdk import Context, LinkKey, ProviderError, ResourceExhausted
+from provider_sdk import Context, LinkKey, ProviderError, ResourceExhausted, Unavailable
 from provider_sdk.contracts.blobstore import Chunk, ChunkReceiver
 from providers.blobstore.backend import Reading, shown
 
@@ -18,6 +18,8 @@ log = logging.getLogger("provider")
 
 READ = 1 << 20
 """Bytes that are read at once, while those before are sent."""
+LEFT_WITHIN = 5.0
+"""Seconds that leaving a link waits for the end of its downloads, which goes on behind that."""
 
 
 @dataclass
@@ -55,39 +57,47 @@ class Downloads:
 
     async def leave(self, key: LinkKey) -> None:
         """End all downloads of a link."""
+        await asyncio.sleep(0)  # a task that is cancelled before its first step would close nothing
         tasks = [task for task, other in self._running.items() if other == key]
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks)
+            await asyncio.wait(tasks, timeout=LEFT_WITHIN)
 
 
 async def _run(download: Download) -> None:
     Context.detach()
-    await asyncio.sleep(0)  # the answer with the first chunk goes before
     try:
-        await _send(download)
-    except ProviderError as error:
-        log.warning(
+        async with download.held:
+            try:
+                await asyncio.sleep(0)  # the answer with the first chunk goes before: it is short enough to be sent at once
+                await _send(download)
+            finally:
+                await download.reading.close()
+    except Exception as error:
+        known = isinstance(error, ProviderError)
+        log.log(
+            logging.WARNING if known else logging.ERROR,
             "download of %s from %s ended before its end: %s",
             shown(download.name),
             shown(download.container),
             error,
             extra={"link": str(download.key)},
+            exc_info=None if known else error,
         )
-    finally:
-        await download.reading.close()
-        await download.held.aclose()
 
 
 async def _send(download: Download) -> None:
     reading = download.reading
     offset, end = reading.start + len(reading.first), reading.start + reading.length
+    reading.first = b""
     size = max(READ - READ % download.chunk_size, download.chunk_size)
     waiting = asyncio.create_task(reading.read(size))
     try:
         while offset < end:
             block = await waiting
+            if not block:
+                raise Unavailable(f"the object ended at {offset} instead of {end}: something else has changed it")
             if offset + len(block) < end:
                 waiting = asyncio.create_task(reading.read(size))
             for at in range(0, len(block), download.chunk_size):
@@ -99,3 +109,5 @@ async def _send(download: Download) -> None:
     finally:
         waiting.cancel()
         await asyncio.wait([waiting])
+        if not waiting.cancelled():
+            waiting.exception()  # of what was read ahead and is not wanted any more

@@ -30,7 +30,7 @@ LARGEST_FILE = 1 << 20
 
 @dataclass(frozen=True)
 class Environment:
-    """`fill`: settings below all others; `override`: above all others."""
+    """`fill`: settings below all others; `override`: above all others, as the official provider has it."""
 
     fill: dict[str, object]
     override: dict[str, object]
@@ -44,14 +44,15 @@ def from_environment() -> Environment:
     return _settings({name: os.environ[name] for name in names if os.environ.get(name)})
 
 
-def from_env_file(source: str, path: object) -> Environment:
+def from_env_file(source: str, path: object, *, secret: bool = False) -> Environment:
     """What a file of lines NAME=VALUE says; it does not change the environment. InvalidArgument where it cannot be read."""
     try:
         with Path(str(path)).open(encoding="utf-8") as file:
             text = file.read(LARGEST_FILE)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text (UTF-8)"
-        raise InvalidArgument(f"{source}: env: {str(path)[:200]!a} cannot be read: {reason}") from None
+        shown = "<secret>" if secret else ascii(str(path)[:200])
+        raise InvalidArgument(f"{source}: env: {shown} cannot be read: {reason}") from None
     values = {}
     for line in text.splitlines():
         found = _LINE.fullmatch(line)
@@ -69,6 +70,7 @@ def _unquoted(text: str) -> str:
 def _settings(values: Mapping[str, str]) -> Environment:
     fill: dict[str, object] = {FILLS[name]: value for name, value in values.items() if name in FILLS and value}
     role = {ROLE[name]: value for name, value in values.items() if name in ROLE and value}
-    if "role" in role:
-        fill["sts_config"] = role
-    return Environment(fill, {"endpoint": values["AWS_ENDPOINT"]} if values.get("AWS_ENDPOINT") else {})
+    override: dict[str, object] = {"sts_config": role} if "role" in role else {}
+    if values.get("AWS_ENDPOINT"):
+        override["endpoint"] = values["AWS_ENDPOINT"]
+    return Environment(fill, override)

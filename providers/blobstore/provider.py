@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,6 +19,8 @@ from providers.blobstore.wasmbus import ActorBlobstore, Streams
 class BlobstoreProvider(Provider[BlobstoreConfig], serves=(Blobstore,)):
     """Objects in containers."""
 
+    # Rust hosts wait without end where a call is not chunked (§4.8), and an object on its way to S3 may well take more than 2 s.
+    call_timeout = 30.0
     _streams: Streams
     _contexts: Counter[LinkKey]
 
@@ -44,7 +47,9 @@ class BlobstoreProvider(Provider[BlobstoreConfig], serves=(Blobstore,)):
             await stack.enter_async_context(link.watched(store.trouble))
             await stack.enter_async_context(self._streams_of(key))
             receiver = ChunkReceiver.at(link.peer, timeout=config.chunk_timeout)
-            yield ActorBlobstore(key, config, store.view(config.scope(key.peer)), receiver, self._streams)
+            blobstore = ActorBlobstore(key, config, store.view(config.scope(key.peer)), receiver, self._streams)
+            stack.callback(blobstore.leave)
+            yield blobstore
 
     @asynccontextmanager
     async def _streams_of(self, key: LinkKey) -> AsyncIterator[None]:
@@ -56,5 +61,4 @@ class BlobstoreProvider(Provider[BlobstoreConfig], serves=(Blobstore,)):
             self._contexts[key] -= 1
             if not self._contexts[key]:
                 del self._contexts[key]
-                await self._streams.uploads.leave(key)
-                await self._streams.downloads.leave(key)
+                await asyncio.gather(self._streams.uploads.leave(key), self._streams.downloads.leave(key))

@@ -7,6 +7,7 @@ import importlib
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 from provider_sdk import Shared, Unsupported
 from providers.blobstore.backend import Store
@@ -18,17 +19,27 @@ KeyOf = Callable[[BlobstoreConfig, Path], Hashable]
 """What two configurations have to have in common to mean the same store."""
 
 
+class _Backend(Protocol):
+    """What a module below `backends/` offers."""
+
+    open_store: OpenStore
+    store_key: KeyOf
+
+
 class Stores:
     """The open stores of a process."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._open = Shared[Store](lambda store: store.close())
+        self._modules: dict[str, _Backend] = {}
 
     @asynccontextmanager
     async def use(self, config: BlobstoreConfig) -> AsyncIterator[Store]:
         """The store of `config`, closed when nobody uses it any more. Unsupported where its library is not installed."""
-        module = await asyncio.to_thread(_module, config.kind)
+        module = self._modules.get(config.kind)
+        if module is None:
+            module = self._modules[config.kind] = await asyncio.to_thread(_module, config.kind)
         key = (config.kind, module.store_key(config, self._data_dir))
 
         async def make() -> Store:
@@ -46,15 +57,8 @@ async def one_store(config: BlobstoreConfig, data_dir: Path) -> AsyncIterator[St
         yield store
 
 
-class _Backend:
-    """What a module below `backends/` offers."""
-
-    open_store: OpenStore
-    store_key: KeyOf
-
-
 def _module(kind: str) -> _Backend:
     try:
-        return importlib.import_module(f"providers.blobstore.backends.{kind}")  # type: ignore[return-value]  # a module has what _Backend has
+        return importlib.import_module(f"providers.blobstore.backends.{kind}")
     except ModuleNotFoundError as error:
         raise Unsupported(f"the backend {kind} needs the package {error.name}: install provider-sdk[blobstore]") from error

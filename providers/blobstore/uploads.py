@@ -8,23 +8,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Coroutine
-from contextlib import AsyncExitStack, suppress
+from collections import Counter
+from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from provider_sdk import InvalidArgument, LinkKey, NotFound, OutOfRange, PreconditionFailed, ProviderError, ResourceExhausted
+from provider_sdk import InvalidArgument, LinkKey, NotFound, OutOfRange, PreconditionFailed, ResourceExhausted
 from providers.blobstore.backend import Writing, shown
 
 log = logging.getLogger("provider")
 
-OVERTAKEN = 0.5
-"""Seconds that a chunk waits for one that it has overtaken on the way."""
+OVERTAKEN = 1.0
+"""Seconds without progress that a chunk waits for one that it has overtaken on the way."""
+LEFT_WITHIN = 5.0
+"""Seconds that leaving a link waits for the end of its uploads, which goes on behind that."""
 
 
 @dataclass(eq=False)
 class Upload:
-    """One object on its way. `held` is what has to stay open for it, the store."""
+    """One object on its way. `held` is what has to stay open for it, the store; `used`, when something last happened."""
 
     key: LinkKey
     container: str
@@ -33,9 +36,11 @@ class Upload:
     held: AsyncExitStack
     id: str = field(default_factory=lambda: secrets.token_urlsafe(18))
     offset: int = 0
+    unwanted: bool = False
     ended: bool = False
     turn: asyncio.Condition = field(default_factory=asyncio.Condition)
-    used: float = 0.0
+    used: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    watch: asyncio.TimerHandle | None = None
 
 
 class Uploads:
@@ -43,22 +48,37 @@ class Uploads:
 
     def __init__(self) -> None:
         self._by_id: dict[str, Upload] = {}
+        self._beginning: Counter[LinkKey] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def room(self, key: LinkKey, most: int) -> None:
-        """ResourceExhausted where `most` uploads of the link are on their way."""
-        if sum(other.key == key for other in self._by_id.values()) >= most:
+    @contextmanager
+    def place(self, key: LinkKey, most: int) -> Iterator[None]:
+        """Room for an upload that is about to begin; ResourceExhausted where `most` of the link are on their way."""
+        if self._beginning[key] + sum(other.key == key for other in self._by_id.values()) >= most:
             raise ResourceExhausted(f"{most} uploads of this link are on their way, the most that max_streams allows")
+        self._beginning[key] += 1
+        try:
+            yield
+        finally:
+            self._beginning[key] -= 1
+            if not self._beginning[key]:
+                del self._beginning[key]
 
-    async def begin(self, upload: Upload, data: bytes, timeout: float) -> str:
-        """Take the first chunk; the id for those that follow. An upload that has none for `timeout` seconds is given up."""
+    def add(self, upload: Upload, timeout: float) -> None:
+        """Begin an upload. One that has no chunk for `timeout` seconds is given up."""
         self._by_id[upload.id] = upload
-        self._keep(asyncio.create_task(self._watch(upload, timeout), name=f"upload {upload.id}"))
-        await self._through(self._append(upload, 0, data, last=False))
-        return upload.id
+        self._look_again(upload, timeout)
+
+    async def first(self, upload: Upload, data: bytes) -> None:
+        """Take the first chunk. A caller that gives up learns no streamId, so nothing is left of the upload then."""
+        try:
+            await self.go_on(upload, 0, data, last=False)
+        except asyncio.CancelledError:
+            self._give_up(upload)
+            raise
 
     def find(self, key: LinkKey, stream: str | None, container: str, name: str) -> Upload:
         """The upload of a link by its id, or without one that of the object; NotFound."""
@@ -81,24 +101,37 @@ class Uploads:
 
         A caller that gives up leaves a chunk whole or untaken: it is written by a task of its own.
         """
-        await self._through(self._append(upload, offset, data, last=last))
+        await asyncio.shield(self._keep(self._append(upload, offset, data, last=last)))
 
     async def cancel(self, upload: Upload) -> None:
-        """End an upload without an object."""
-        async with upload.turn:
-            await self._end(upload)
+        """End an upload without an object, after the chunk that is being written; NotFound where that was its last."""
+        if not await asyncio.shield(self._give_up(upload)):
+            raise _over(upload)
 
     async def leave(self, key: LinkKey) -> None:
         """End all uploads of a link."""
-        await asyncio.gather(*(self.cancel(upload) for upload in [*self._by_id.values()] if upload.key == key))
+        ending = [self._give_up(upload) for upload in [*self._by_id.values()] if upload.key == key]
+        if ending:
+            _, late = await asyncio.wait(ending, timeout=LEFT_WITHIN)
+            if late:
+                log.warning("%d uploads are still being ended: their store does not answer", len(late), extra={"link": str(key)})
+
+    def _give_up(self, upload: Upload) -> asyncio.Task[bool]:
+        upload.unwanted = True
+        return self._keep(self._end_in_turn(upload))
+
+    async def _end_in_turn(self, upload: Upload) -> bool:
+        async with upload.turn:
+            if upload.ended:
+                return False
+            await self._end(upload)
+            return True
 
     async def _append(self, upload: Upload, offset: int, data: bytes, *, last: bool) -> None:
         async with upload.turn:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(OVERTAKEN):
-                    await upload.turn.wait_for(lambda: upload.ended or offset <= upload.offset)
-            if upload.ended:
-                raise NotFound(f"the upload of {shown(upload.name)} has ended")
+            await _awaited(upload, offset)
+            if upload.ended or upload.unwanted:
+                raise _over(upload)
             if offset != upload.offset:
                 raise OutOfRange(f"the next chunk of {shown(upload.name)} begins at {upload.offset}, and this one at {offset}")
             upload.used = asyncio.get_running_loop().time()
@@ -116,41 +149,59 @@ class Uploads:
                 await self._end(upload)
             upload.turn.notify_all()
 
-    async def _through(self, work: Coroutine[Any, Any, None]) -> None:
-        await asyncio.shield(self._keep(asyncio.create_task(work)))
-
-    def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever waits for it is told; where nobody does any more, there is nobody to tell
-
     async def _end(self, upload: Upload) -> None:
+        """Let go of it; whoever calls has its turn. After a commit nothing is taken back, and no failure is the caller's any more."""
         if upload.ended:
             return
         upload.ended = True
         self._by_id.pop(upload.id, None)
+        if upload.watch is not None:
+            upload.watch.cancel()
+        upload.turn.notify_all()
+        upload.held.push_async_callback(upload.writing.abort)
         try:
-            await upload.writing.abort()
-        except ProviderError as error:
-            log.warning("the rest of an upload of %s could not be removed: %s", shown(upload.name), error)
-        finally:
             await upload.held.aclose()
-            upload.turn.notify_all()
+        except Exception as error:
+            log.warning("the rest of an upload of %s could not be removed: %s", shown(upload.name), error)
 
-    async def _watch(self, upload: Upload, timeout: float) -> None:
-        loop = asyncio.get_running_loop()
-        upload.used = loop.time()
-        while not upload.ended:
-            left = upload.used + timeout - loop.time()
-            if left > 0:
-                await asyncio.sleep(left)
-                continue
-            async with upload.turn:
-                if upload.used + timeout <= loop.time() and not upload.ended:
-                    log.warning("an upload of %s had no chunk for %g s and is given up", shown(upload.name), timeout)
-                    await self._end(upload)
+    def _look_again(self, upload: Upload, timeout: float) -> None:
+        upload.watch = asyncio.get_running_loop().call_at(upload.used + timeout, self._look, upload, timeout)
+
+    def _look(self, upload: Upload, timeout: float) -> None:
+        now = asyncio.get_running_loop().time()
+        if upload.turn.locked():
+            upload.used = now  # a chunk is being written, however long that takes
+        if upload.used + timeout > now:
+            self._look_again(upload, timeout)
+            return
+        log.warning("an upload of %s had no chunk for %g s and is given up", shown(upload.name), timeout, extra={"link": str(upload.key)})
+        self._give_up(upload)
+
+    def _keep(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """A task that goes on when whoever waits for it does not."""
+        task = asyncio.create_task(work, name="upload")
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits for it is told; where nobody does any more, there is nobody to tell
+
+
+def _over(upload: Upload) -> NotFound:
+    return NotFound(f"the upload of {shown(upload.name)} has ended")
+
+
+async def _awaited(upload: Upload, offset: int) -> None:
+    """Wait for the chunks before `offset`, as long as they go on coming."""
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+    while offset > upload.offset and not upload.ended and not upload.unwanted:
+        left = max(since, upload.used) + OVERTAKEN - loop.time()
+        if left <= 0:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                await upload.turn.wait()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from provider_sdk import InvalidArgument, LinkKey, ProviderError
+from provider_sdk import InvalidArgument, LinkKey, NotFound, ProviderError, Unavailable
 from provider_sdk.contracts.blobstore import (
     Blobstore,
     Chunk,
@@ -53,6 +53,11 @@ class ActorBlobstore(Blobstore):
         self._backend = backend
         self._receiver = receiver
         self._streams = streams
+        self._left = False
+
+    def leave(self) -> None:
+        """The link's context is being left: what is still being answered begins no stream any more, for nobody would end it."""
+        self._left = True
 
     async def container_exists(self, container_id: str) -> bool:
         try:
@@ -114,7 +119,7 @@ class ActorBlobstore(Blobstore):
                 if len(found) == most:
                     return self._page(request, found, more=True)
                 found.append(info)
-            if not page.more:
+            if not page.more or not page.objects:
                 return self._page(request, found, more=False)
             after = page.objects[-1].name
 
@@ -143,11 +148,17 @@ class ActorBlobstore(Blobstore):
         if chunk.is_last:
             await self._backend.put(container, name, chunk.data, details)
             return PutObjectResponse()
-        self._streams.uploads.room(self._key, self._config.max_streams)
-        async with self._holding() as held:
-            writing = await self._backend.create(container, name, details)
-            upload = Upload(self._key, chunk.container_id, name, writing, held.pop_all())
-        return PutObjectResponse(await self._streams.uploads.begin(upload, chunk.data, self._config.upload_timeout))
+        uploads = self._streams.uploads
+        with uploads.place(self._key, self._config.max_streams):
+            async with self._holding() as held:
+                writing = await self._backend.create(container, name, details)
+                if self._left:
+                    await writing.abort()
+                    raise Unavailable(f"the upload of {shown(name)} cannot begin: the link was left meanwhile")
+                upload = Upload(self._key, chunk.container_id, name, writing, held.pop_all())
+            uploads.add(upload, self._config.upload_timeout)
+        await uploads.first(upload, chunk.data)
+        return PutObjectResponse(upload.id)
 
     async def put_chunk(self, request: PutChunkRequest) -> None:
         chunk, uploads = request.chunk, self._streams.uploads
@@ -165,36 +176,32 @@ class ActorBlobstore(Blobstore):
         whole = request.range_start is not None and end is not None
         async with self._holding() as held:
             reading = await self._backend.open(container, name, start, end, lambda length: self._first(length, whole=whole))
+            answer = _answer(request, reading, start)
             try:
                 if len(reading.first) < reading.length:
-                    self._streams.downloads.room(self._key, self._config.max_streams)
-                    self._streams.downloads.start(self._download(request, reading, held))
+                    self._start(request, reading, held)
                 else:
                     await reading.close()
             except BaseException:
                 await reading.close()
                 raise
-        last = len(reading.first) == reading.length
-        chunk = Chunk(name, request.container_id, reading.first, start if reading.length else 0, is_last=last)
-        details = reading.info.details
-        return GetObjectResponse(
-            success=True,
-            initial_chunk=chunk,
-            content_length=reading.length,
-            content_type=details.content_type,
-            content_encoding=details.content_encoding,
-        )
+        return answer
 
-    def _download(self, request: GetObjectRequest, reading: Reading, held: AsyncExitStack) -> Download:
+    def _start(self, request: GetObjectRequest, reading: Reading, held: AsyncExitStack) -> None:
+        if self._left:
+            raise Unavailable(f"the download of {shown(request.object_id)} cannot begin: the link was left meanwhile")
+        self._streams.downloads.room(self._key, self._config.max_streams)
         size = min(self._config.max_chunk_size or FOLLOWING, FOLLOWING)
-        return Download(self._key, request.container_id, request.object_id, reading, self._receiver, size, held.pop_all())
+        download = Download(self._key, request.container_id, request.object_id, reading, self._receiver, size, held.pop_all())
+        self._streams.downloads.start(download)
 
     def _first(self, length: int, *, whole: bool) -> int:
-        """Bytes of the first chunk. Rust hosts name both ends for components, and read no further chunk (§8.8)."""
-        largest = self._config.max_chunk_size
-        if largest is not None:
-            return min(length, largest)
-        return length if length <= (FIRST_OF_RANGE if whole else FIRST) else FOLLOWING
+        """Bytes of the first chunk: all, up to a limit, or so many that the answer is one message and goes before the chunks behind it.
+
+        Rust hosts name both ends for components, and read no further chunk (§8.8).
+        """
+        limit = self._config.max_chunk_size or (FIRST_OF_RANGE if whole else FIRST)
+        return length if length <= limit else min(limit, FOLLOWING)
 
     @asynccontextmanager
     async def _holding(self) -> AsyncIterator[AsyncExitStack]:
@@ -204,25 +211,39 @@ class ActorBlobstore(Blobstore):
             yield stack
 
     async def _somewhere(self, object_id: str) -> ObjectMetadata:
-        """The object of that name, in whichever container it is: Rust hosts leave the container out (§8.8)."""
+        """The object of that name, in whichever container that may be read: Rust hosts leave the container out (§8.8)."""
         name = checked_object(object_id, self._backend.capabilities)
         found = []
         for container in await self._backend.containers():
             try:
                 found.append(_object_metadata(container.name, await self._backend.info(container.name, name)))
             except ProviderError as error:
-                if error.code != "not_found":
+                if error.code not in ("not_found", "permission_denied"):
                     raise
         if len(found) == 1:
             return found[0]
-        where = f"it is in {len(found)} containers" if found else "it is in none"
-        raise InvalidArgument(f"the container of {shown(name)} is not named, and {where}")
+        if not found:
+            raise NotFound(f"there is no object {shown(name)} in any container, and none is named")
+        raise InvalidArgument(f"the container of {shown(name)} is not named, and it is in {len(found)} of them")
 
     def _object(self, container_id: str, object_id: str) -> tuple[str, str]:
         return self._container(container_id), checked_object(object_id, self._backend.capabilities)
 
     def _container(self, name: str) -> str:
         return checked_container(unaliased(name, self._config), self._backend.capabilities)
+
+
+def _answer(request: GetObjectRequest, reading: Reading, start: int) -> GetObjectResponse:
+    last = len(reading.first) == reading.length
+    chunk = Chunk(request.object_id, request.container_id, reading.first, start if reading.length else 0, is_last=last)
+    details = reading.info.details
+    return GetObjectResponse(
+        success=True,
+        initial_chunk=chunk,
+        content_length=reading.length,
+        content_type=details.content_type,
+        content_encoding=details.content_encoding,
+    )
 
 
 def unaliased(name: str, config: BlobstoreConfig) -> str:

@@ -1,0 +1,47 @@
+"""Several emulated hosts on one lattice: each knows the links of all, whoever put them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from provider_sdk.lattice.host import Host, HostOptions
+from provider_sdk.lattice.manner import Manner
+from provider_sdk.lattice.nats_server import NatsServer
+
+CONTRACT = "acme:fake"
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+def known(host: Host) -> set[tuple[str, str]]:
+    return {(link.actor_id, link.values.get("is", "")) for link in host.links}
+
+
+async def test_links_put_changed_and_deleted_at_any_host_are_known_to_all() -> None:
+    async with NatsServer.start() as server:
+        one_options, other_options = (HostOptions(lattice="both", manner=manner) for manner in (Manner.RUST, Manner.OTP))
+        async with Host.start(server.url, one_options) as one, Host.start(server.url, other_options) as other:
+            await one.put_link("MA", "VP", CONTRACT, values={"is": "first"})
+            await one.put_link("MA", "VP", CONTRACT, values={"is": "second"})
+            assert known(one) == {("MA", "second")}
+            await until(lambda: known(other) == {("MA", "second")})
+            await other.put_link("MB", "VP", CONTRACT)
+            await until(lambda: known(one) == {("MA", "second"), ("MB", "")})
+            await other.delete_link("MA", CONTRACT)
+            await until(lambda: known(one) == {("MB", "")})
+
+
+async def test_a_host_that_comes_later_knows_the_links_that_are_there() -> None:
+    async with NatsServer.start() as server, Host.start(server.url, HostOptions(lattice="both")) as first:
+        await first.put_link("MA", "VP", CONTRACT, values={"is": "old"})
+        async with (
+            Host.start(server.url, HostOptions(lattice="both")) as late,
+            Host.start(server.url, HostOptions(lattice="alone")) as alone,
+        ):
+            assert known(late) == {("MA", "old")}
+            assert known(alone) == set()
