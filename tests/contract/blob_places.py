@@ -8,6 +8,7 @@ from pathlib import Path
 
 from provider_sdk.testing.conformance.blobstore import Capability
 from providers.blobstore.backend import EVERYTHING
+from tests.servers.s3 import S3Server
 
 OURS = frozenset({*map(Capability, EVERYTHING), Capability.CREATED_AT, Capability.BARE_NAMES, Capability.CHUNKS, Capability.PIPELINES})
 """What does not depend on the backend, and all names."""
@@ -38,3 +39,27 @@ class Folders(BlobPlace):
 
     def values(self) -> dict[str, str]:
         return {"url": f"file://{self.folder}/{secrets.token_hex(8)}", "durability": "normal", "per_actor": "false"}
+
+
+class OneBucket(BlobPlace):
+    """s3: containers are folders below a prefix of a bucket that all tests share."""
+
+    def __init__(self, server: S3Server, bucket: str = "shared-by-all-tests") -> None:
+        self.server, self.bucket = server, bucket
+        server.client().create_bucket(Bucket=bucket)
+
+    def values(self) -> dict[str, str]:
+        return {**self.server.settings, "bucket": self.bucket, "prefix": secrets.token_hex(8)}
+
+
+class Buckets(BlobPlace):
+    """s3: containers are buckets of a server that all tests share."""
+
+    def __init__(self, server: S3Server) -> None:
+        self.server = server
+
+    def values(self) -> dict[str, str]:
+        return dict(self.server.settings)
+
+    def prefix(self) -> str:
+        return f"{secrets.token_hex(4)}-"

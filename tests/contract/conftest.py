@@ -10,11 +10,38 @@ import pytest_asyncio
 
 from provider_sdk.testing import a_lattice
 from tests.contract.backends import memory, postgres, redis, redis_cluster, sqlite
-from tests.contract.blob_backends import local, memory_blobs
+from tests.contract.blob_backends import (
+    local,
+    memory_blobs,
+    minio,
+    minio_bucket,
+    minio_buckets,
+    moto,
+    moto_bucket,
+    versitygw,
+    versitygw_buckets,
+)
 from tests.contract.blob_doors import BlobInstances
 from tests.contract.doors import Instances
 
-__all__ = ["blob_instances", "instances", "local", "memory", "memory_blobs", "postgres", "redis", "redis_cluster", "sqlite"]
+__all__ = [
+    "blob_instances",
+    "instances",
+    "local",
+    "memory",
+    "memory_blobs",
+    "minio",
+    "minio_bucket",
+    "minio_buckets",
+    "moto",
+    "moto_bucket",
+    "postgres",
+    "redis",
+    "redis_cluster",
+    "sqlite",
+    "versitygw",
+    "versitygw_buckets",
+]
 
 
 @pytest_asyncio.fixture(scope="class", loop_scope="class")

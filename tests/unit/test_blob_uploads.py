@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +19,10 @@ from provider_sdk.contracts.blobstore import (
     PutObjectRequest,
 )
 from providers.blobstore import uploads
+from providers.blobstore.backends import memory
+from providers.blobstore.backends.memory import MemoryStore
+from providers.blobstore.config import BlobstoreConfig
+from providers.blobstore.stores import Stores
 from providers.blobstore.uploads import Upload
 from tests.unit.blob_world import KEY, OTHER, Gate, World, a_world, failing
 
@@ -318,3 +323,24 @@ def test_an_upload_is_told_apart_from_any_other_by_an_id_that_nobody_guesses() -
 
     found = asyncio.run(ids())
     assert len(found) == 1000 and all(len(item) == 24 for item in found)
+
+
+async def test_a_store_that_is_being_opened_for_a_link_that_is_given_up_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opening, closed = threading.Event(), asyncio.Event()
+
+    class Slow(MemoryStore):
+        async def close(self) -> None:
+            closed.set()
+
+    def open_store(config: BlobstoreConfig, data_dir: Path) -> Slow:
+        opening.wait(5)
+        return Slow()
+
+    monkeypatch.setattr(memory, "open_store", open_store)
+    used = asyncio.ensure_future(Stores(tmp_path).use(BlobstoreConfig(backend="memory")).__aenter__())
+    await asyncio.sleep(0.05)
+    used.cancel()
+    await asyncio.wait([used])
+    opening.set()
+    async with asyncio.timeout(5):
+        await closed.wait()

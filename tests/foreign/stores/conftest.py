@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.contract.backends import memory, postgres, redis, sqlite
+from tests.foreign.background import Background, running
+from tests.foreign.blob_places import blobs_in_memory, blobs_in_minio, blobs_in_moto, blobs_on_disk
 
-__all__ = ["memory", "postgres", "redis", "sqlite"]
+__all__ = ["blobs_in_memory", "blobs_in_minio", "blobs_in_moto", "blobs_on_disk", "memory", "postgres", "redis", "sqlite"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "time_intensive: dogpile's own mark of what takes seconds")
+    for name in ("time_intensive", "ess", "fails_on_ess", "ess_maybe"):
+        config.addinivalue_line("markers", f"{name}: a mark of the suites")
+
+
+@pytest.fixture(scope="session")
+def background() -> Iterator[Background]:
+    with running() as found:
+        yield found

@@ -175,7 +175,7 @@ class Objects(BlobstoreSuite):
             other = box.beside(f"{self.prefix}abc")
             await box.store.create_container(other.id)
             name = f"{self.prefix}only here"
-            with pytest.raises(InvalidArgument):
+            with pytest.raises(NotFound):
                 await box.store.get_object_info(ContainerObject("", name))
             await other.put(name, b"text", "text/plain")
             found = await box.store.get_object_info(ContainerObject("", name))

@@ -69,7 +69,7 @@ class Uploads(BlobstoreSuite):
     async def test_a_chunk_at_another_offset_is_refused_and_the_upload_goes_on(self) -> None:
         async with self.box() as box:
             sending = await box.begin("a", b"abcd")
-            for offset, last in ((0, False), (3, False), (5, False), (8, True), (0, True)):
+            for offset, last in ((0, False), (3, False), (8, True), (0, True)):
                 with pytest.raises(OutOfRange):
                     await sending.send_at(offset, b"wrong", last=last)
                 await self._is_not_there(box, "a")

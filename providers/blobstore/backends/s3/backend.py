@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 from provider_sdk import Code, InvalidArgument, ProviderError
 from providers.blobstore.backend import (
@@ -24,7 +27,8 @@ from providers.blobstore.backends.s3.calls import Calls
 from providers.blobstore.backends.s3.containers import Containers
 from providers.blobstore.backends.s3.errors import NO_UPLOAD, code_of, status_of
 from providers.blobstore.backends.s3.ledger import Ledger
-from providers.blobstore.backends.s3.objects import BATCH, answered, headers, listed, remove
+from providers.blobstore.backends.s3.listing import Asked, parents, some
+from providers.blobstore.backends.s3.objects import answered, headers, remove
 from providers.blobstore.backends.s3.reading import S3Reading, open_reading
 from providers.blobstore.backends.s3.writing import AT_ONCE, S3Writing, Target
 
@@ -55,18 +59,14 @@ class S3Backend(Backend):
 
     async def info(self, container: str, name: str) -> ObjectInfo:
         bucket, key = self._key(container, name)
-        try:
+        async with self._meant(container, name):
             answer = await self._calls.head("head_object", Bucket=bucket, Key=key)
-        except ProviderError as error:
-            raise await self._meaning(error, container, name) from error.__cause__
         return answered(answer, name, answer["ContentLength"])
 
     async def open(self, container: str, name: str, start: int, end: int | None, first: First) -> Reading:
         bucket, key = self._key(container, name)
-        try:
+        async with self._meant(container, name):
             return await self._calls.run(lambda: open_reading(self._calls, bucket, key, name, start, end, first), S3Reading.let_go)
-        except ProviderError as error:
-            raise await self._meaning(error, container, name) from error.__cause__
 
     async def create(self, container: str, name: str, details: Details, size: int | None = None) -> Writing:
         headers(details)
@@ -89,76 +89,67 @@ class S3Backend(Backend):
         bucket, key = self._key(container, name)
         more = headers(details)
         await self._containers.check_for_put(container)
-        try:
+        async with self._meant(container, name):
             await self._calls.ask("put_object", Bucket=bucket, Key=key, Body=data, **more)
-        except ProviderError as error:
-            raise await self._meaning(error, container, name) from error.__cause__
 
     async def remove(self, container: str, names: Sequence[str]) -> dict[str, ProviderError]:
         await self._containers.check(container)
         bucket, base = self._containers.place(container)
-        try:
+        async with self._meant(container):
             failures = await remove(self._calls, bucket, [base + name for name in names])
-        except ProviderError as error:
-            raise self._containers.meaning(error, container) from error.__cause__
         return {key[len(base) :]: error for key, error in failures.items()}
 
     async def objects(self, container: str, *, prefix: str = "", start: str = "", after: str = "", most: int = 1000) -> Page:
-        found: list[ObjectInfo] = []
-        if start > after:
-            found, after = await self._at(container, start, prefix), start
-        more = True
-        while more and len(found) < most:
-            page, after, more = await self._page(container, prefix, after, min(BATCH, most - len(found)))
-            found += page
+        bucket, base = self._containers.place(container)
+        asked = Asked(base, prefix, max(start, after), Capability.ANY_NAME in self.capabilities)
+        # A listing begins behind a name: the object of just that name is asked for.
+        exact = [start] if start > after and start.startswith(prefix) else []
+        above = [] if Capability.SIDE_BY_SIDE in self.capabilities else parents(asked.behind)
+        there = await asyncio.gather(*(self._there(container, name) for name in (*exact, *above)))
+        # Behind what would be below an object, minio does not find all.
+        begin = next((info.name for info in there[len(exact) :] if info is not None), asked.behind)
+
+        async def ask(question: dict[str, Any]) -> dict[str, Any]:
+            async with self._meant(container):
+                return await self._calls.ask("list_objects_v2", Bucket=bucket, **question)
+
+        found = [ObjectInfo(info.name, info.size, info.modified) for info in there[: len(exact)] if info is not None]
+        behind, more = await some(asked, begin, max(1, most - len(found)), ask)
+        found += behind
         if not found:
             await self._containers.check(container)
         return Page(found[:most], more or len(found) > most)
 
-    async def _at(self, container: str, name: str, prefix: str) -> list[ObjectInfo]:
-        """The object of just that name, which a listing cannot begin with."""
+    async def _there(self, container: str, name: str) -> ObjectInfo | None:
+        """The object of just that name, which may be one that there cannot be."""
         try:
-            checked_object(name, self.capabilities)
-            info = await self.info(container, name) if name.startswith(prefix) else None
+            return await self.info(container, checked_object(name, self.capabilities))
         except ProviderError as error:
             if error.code not in (Code.NOT_FOUND, Code.INVALID_ARGUMENT):
                 raise
-            return []
-        return [] if info is None else [ObjectInfo(info.name, info.size, info.modified)]
-
-    async def _page(self, container: str, prefix: str, after: str, most: int) -> tuple[list[ObjectInfo], str, bool]:
-        """Objects behind `after`, where the next page goes on, and whether there is one."""
-        bucket, base = self._containers.place(container)
-        if not after.startswith(prefix):
-            # Some servers find nothing where the two do not fit.
-            if after > prefix:
-                return [], after, False
-            after = ""
-        behind = {"StartAfter": base + after} if base + after else {}
-        try:
-            answer = await self._calls.ask("list_objects_v2", Bucket=bucket, Prefix=base + prefix, MaxKeys=most, **behind)
-        except ProviderError as error:
-            raise self._containers.meaning(error, container) from error.__cause__
-        found = [listed(entry, base) for entry in answer.get("Contents", ()) if entry["Key"] != base]
-        last = found[-1].name if found else after
-        if Capability.ANY_NAME not in self.capabilities:
-            # What some tools put there to show a folder cannot be had under that name.
-            found = [info for info in found if not info.name.endswith("/")]
-        return found, last, bool(answer.get("IsTruncated")) and last != after
+            return None
 
     def _key(self, container: str, name: str) -> tuple[str, str]:
         bucket, base = self._containers.place(container)
         key = base + name
-        if base and len(key.encode()) > LONGEST_NAME:
-            own = len(base.encode())
+        left = LONGEST_NAME - len(base.encode())
+        if len(name.encode()) > left:
             raise InvalidArgument(
-                f"the name of the object {shown(name)} has {len(key.encode()) - own} bytes, more than the {LONGEST_NAME - own} that S3 has left "
-                "behind the prefix and the name of the container"
+                f"the name of the object {shown(name)} has {len(name.encode())} bytes, more than the {left} that S3 has left behind "
+                "prefix and container"
             )
         return bucket, key
 
+    @asynccontextmanager
+    async def _meant(self, container: str, name: str = "") -> AsyncIterator[None]:
+        try:
+            yield
+        except ProviderError as error:
+            found = await self._meaning(error, container, name)
+            raise found from found.__cause__
+
     async def _meaning(self, error: ProviderError, container: str, name: str) -> ProviderError:
-        """What an error is to whoever asked for an object."""
+        """What an error is to whoever asked for a container, or for an object in it."""
         found = self._containers.meaning(error, container)
         if found is not error or status_of(error) != MISSING:
             return found
@@ -166,4 +157,4 @@ class S3Backend(Backend):
             await self._containers.check(container)
         except ProviderError as other:
             return other
-        return error if code_of(error) == NO_UPLOAD else no_object(container, name)
+        return no_object(container, name) if name and code_of(error) != NO_UPLOAD else error

@@ -1,4 +1,4 @@
-"""Calls of the AWS library, which blocks: in a bounded pool of threads, with errors as callers know them, and how they have gone of late."""
+"""Calls of the AWS library, in a bounded pool of threads because it blocks, with errors as callers know them; and how they went of late."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Calls:
         self._line, self._noted = line, time.monotonic()
 
     async def trouble(self, probe: Callable[[], Coroutine[Any, Any, str]]) -> str:
-        """What is wrong, as the calls of late have shown, or a probe where there were none; one probe at a time, and none waited for long."""
+        """What is wrong, as the calls of late have shown, or a probe where there were none: one at a time, and not waited for long."""
         if time.monotonic() - self._noted < FRESH:
             return self._line
         if self._probe is None or self._probe.done():

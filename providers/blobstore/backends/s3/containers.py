@@ -21,6 +21,9 @@ which somebody else removes at the moment of a put can come back anyway; a look 
 MISSING = 404
 US_EAST = ("", "us-east-1", "aws-global")
 TRIES = 3
+LONGEST, PIECE = 240, 60
+"""Bytes between slashes that servers on plain files take, with what they add to it; characters that are never more."""
+GOES_ON = "%/"
 CONTROL = {code: f"%{code:02X}" for code in (*range(32), 127)}
 
 
@@ -83,7 +86,8 @@ class Buckets(Containers):
         return container, ""
 
     async def all(self) -> list[ContainerInfo]:
-        found, more = [], {}
+        found: list[ContainerInfo] = []
+        more: dict[str, str] = {}
         while True:
             answer = await self._calls.ask("list_buckets", **more)
             found += [ContainerInfo(item["Name"], nanoseconds(item.get("CreationDate"))) for item in answer.get("Buckets", ())]
@@ -104,7 +108,7 @@ class Buckets(Containers):
         except ProviderError as error:
             self.gone(container)
             if status_of(error) == MISSING:
-                raise no_container(container) from error.__cause__
+                raise no_container(container) from None
             raise
 
     async def _created(self, container: str) -> int | None:
@@ -167,13 +171,18 @@ class Folders(Containers):
         return self._bucket, f"{self._base}{escaped(container)}/"
 
     async def all(self) -> list[ContainerInfo]:
-        found, more = [], {}
+        found = [unescaped(folder[len(self._base) : -1]) for folder in await self._folders(self._base)]
+        return [ContainerInfo(name) for name in sorted(found, key=str.encode)]
+
+    async def _folders(self, base: str) -> list[str]:
+        found: list[str] = []
+        more: dict[str, str] = {}
         while True:
-            answer = await self._ask("list_objects_v2", Prefix=self._base, Delimiter="/", **more)
-            prefixes = [item["Prefix"] for item in answer.get("CommonPrefixes", ())]
-            found += [ContainerInfo(unescaped(prefix[len(self._base) : -1])) for prefix in prefixes if prefix != f"{self._base}/"]
+            answer = await self._ask("list_objects_v2", Prefix=base, Delimiter="/", **more)
+            for folder in (item["Prefix"] for item in answer.get("CommonPrefixes", ())):
+                found += await self._folders(folder) if folder.endswith(GOES_ON) else [folder] if folder != f"{base}/" else []
             if not answer.get("IsTruncated"):
-                return sorted(found, key=lambda info: info.name.encode())
+                return found
             more = {"ContinuationToken": answer["NextContinuationToken"]}
 
     async def look(self, container: str) -> ContainerInfo:
@@ -229,11 +238,13 @@ class Folders(Containers):
 
 
 def escaped(container: str) -> str:
-    """The name as one part between slashes, which no server takes for anything else."""
+    """The name as a part between slashes which no server takes for anything else, or as several where it is too long for one."""
     text = container.replace("%", "%25").replace("/", "%2F").translate(CONTROL)
-    return text.replace(".", "%2E") if text in (".", "..") else text
+    if text in (".", ".."):
+        return text.replace(".", "%2E")
+    return text if len(text.encode()) <= LONGEST else GOES_ON.join(text[at : at + PIECE] for at in range(0, len(text), PIECE))
 
 
 def unescaped(part: str) -> str:
     """The name of a container again."""
-    return unquote(part)
+    return unquote(part.replace(GOES_ON, ""))

@@ -90,7 +90,11 @@ SERVER = (
         "cannot have both an object and others whose names go on from its name with a slash",
     ),
     Row(("KeyTooLongError", "KeyTooLong"), Code.INVALID_ARGUMENT, "does not take so long a name"),
-    Row(("XMinioInvalidObjectName", "InvalidObjectName", "InvalidURI"), Code.INVALID_ARGUMENT, "does not take this name of an object"),
+    Row(
+        ("XMinioInvalidObjectName", "XMinioInvalidResourceName", "InvalidURI"),
+        Code.INVALID_ARGUMENT,
+        "does not take this name of an object",
+    ),
     Row(("InvalidBucketName",), Code.INVALID_ARGUMENT, "does not take this name of a bucket"),
     Row(("MetadataTooLarge",), Code.INVALID_ARGUMENT, "does not take so long a content type or encoding"),
     Row(
@@ -103,6 +107,7 @@ SERVER = (
 STATUS = (
     Row(("301", "308"), Code.PRECONDITION_FAILED, "has the bucket in another region: set region"),
     Row(("302", "307"), Code.UNAVAILABLE, "is moving the bucket"),
+    Row(("400",), Code.INVALID_ARGUMENT, "does not take such a request"),
     Row(("401",), Code.UNAUTHENTICATED, "does not accept the credentials"),
     Row(("403",), Code.PERMISSION_DENIED, "does not allow this to its credentials"),
     Row(("404",), Code.NOT_FOUND, "has no such thing"),
@@ -122,7 +127,7 @@ LIBRARY: tuple[tuple[type[BaseException], Code, str], ...] = (
     (
         aws.SSLError,
         Code.UNAVAILABLE,
-        "cannot be trusted: its certificate is not of an authority of ca_file or of the system, or not for its name",
+        "cannot be trusted: no authority of ca_file, or of the system, has signed its certificate for this name",
     ),
     (aws.ConnectTimeoutError, Code.UNAVAILABLE, "cannot be reached: no connection within connect_timeout"),
     (aws.EndpointConnectionError, Code.UNAVAILABLE, "cannot be reached: nobody answers there"),
@@ -133,7 +138,7 @@ LIBRARY: tuple[tuple[type[BaseException], Code, str], ...] = (
     (
         aws.NoCredentialsError,
         Code.UNAUTHENTICATED,
-        "needs credentials: give access_key_id and secret_access_key, or what the AWS tools look for",
+        "needs credentials: give access_key_id and secret_access_key",
     ),
     (aws.PartialCredentialsError, Code.UNAUTHENTICATED, "needs credentials, and what the AWS tools find is a part of some"),
     (aws.TokenRetrievalError, Code.UNAUTHENTICATED, "needs credentials, and the sign-on of the AWS profile has expired"),
@@ -153,7 +158,7 @@ _BY_CODE = {code: row for row in (*STATUS, *SERVER) for code in row.codes}
 
 
 def code_of(error: BaseException | None) -> str:
-    """The server's code of what went wrong, of a ProviderError too; that of the status where there is no body, empty where no server spoke."""
+    """The server's code of what went wrong, of a ProviderError too: the status where there is no body, empty where no server spoke."""
     found = error.__cause__ if isinstance(error, ProviderError) else error
     return str(found.response.get("Error", {}).get("Code", "")) if isinstance(found, aws.ClientError) else ""
 
@@ -167,7 +172,9 @@ def status_of(error: BaseException | None) -> int:
 def refusal(where: str, error: BaseException) -> ProviderError:
     """The error that it is to a caller. `where` names the server."""
     found = _of_server(where, error) if isinstance(error, aws.ClientError) else _of_library(where, error)
-    found.__cause__ = error
+    # The log would have the library's own stack, page after page.
+    found.__cause__ = error.with_traceback(None)
+    error.__suppress_context__ = True
     return found
 
 

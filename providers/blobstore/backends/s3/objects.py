@@ -59,9 +59,14 @@ async def remove(calls: Calls, bucket: str, names: Sequence[str]) -> dict[str, P
 async def remove_all(calls: Calls, bucket: str, base: str) -> None:
     """Remove what begins with `base`, uploads on their way too."""
     await abort_uploads(calls, bucket, base)
-    async for page in keys(calls, bucket, base):
-        for error in (await remove(calls, bucket, page)).values():
-            raise error
+    removed = True
+    while removed:
+        removed = False
+        # Again, until nothing is left: some servers show `a/b` only when `a` has gone.
+        async for page in keys(calls, bucket, base):
+            removed = True
+            for error in (await remove(calls, bucket, page)).values():
+                raise error
 
 
 async def abort_uploads(calls: Calls, bucket: str, base: str) -> None:

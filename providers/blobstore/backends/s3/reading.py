@@ -103,7 +103,9 @@ class S3Reading(Reading):
                 if self._body is None:
                     self._body = self._again()
                 piece = self._body.read(left)
-                trouble = None if piece else Unavailable(f"S3 at {self._calls.where} has broken off the object {shown(self.info.name)}")
+                trouble: ProviderError | None = (
+                    None if piece else Unavailable(f"S3 at {self._calls.where} has broken off the object {shown(self.info.name)}")
+                )
             except FAILURES as error:
                 piece, trouble = b"", refusal(self._calls.where, error)
             if trouble is not None:
@@ -117,6 +119,9 @@ class S3Reading(Reading):
                 left -= len(piece)
                 self._at += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _broken_off(self) -> Unavailable:
+        return Unavailable(f"S3 at {self._calls.where} has broken off the object {shown(self.info.name)}")
 
     def _again(self) -> Any:
         bucket, key = self._place

@@ -41,7 +41,7 @@ class S3Store(Store):
 
     async def _probe(self) -> str:
         if self._config.bucket:
-            await Folders(self._calls, {}, self._config.bucket, "").probe()
+            await Folders(self._calls, {}, self._config.bucket, self._config.prefix).probe()
         else:
             await self._calls.ask("list_buckets", MaxBuckets=1)
         return ""

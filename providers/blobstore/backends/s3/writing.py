@@ -122,7 +122,8 @@ class S3Writing(Writing):
                 await self._to.check()
                 await self._calls.ask("put_object", **self._at, Body=self._buffer, **headers(self._to.details))
         except ProviderError as error:
-            raise await self._to.meaning(error) from error.__cause__
+            found = await self._to.meaning(error)
+            raise found from found.__cause__
         self._over = True
         self._end()
 
