@@ -44,6 +44,7 @@ ACTORS = (
     Source("primes/asker", "Asker", ("wasmcloud:httpserver", "wasmcloud:numbergen"), "asker"),
     Source("primes/primes", "Primes", ("wasmcloud:builtin:numbergen",), "wasmcloud:numbergen"),
     Source("greeter/greeter_actor", "Greeter", ("wasmcloud:httpserver", "acme:greeter")),
+    Source("swap-blobs/drop_box", "DropBox", ("wasmcloud:httpserver", "wasmcloud:blobstore")),
 )
 
 

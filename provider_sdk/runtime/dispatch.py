@@ -21,6 +21,9 @@ from provider_sdk.runtime.telemetry import Tracing
 log = logging.getLogger("provider.calls")
 
 SWEEP = 0.02
+_CALLERS = frozenset(
+    {Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.PRECONDITION_FAILED, Code.INVALID_ARGUMENT, Code.OUT_OF_RANGE, Code.UNSUPPORTED}
+)
 
 
 class Dispatcher:
@@ -84,8 +87,7 @@ class Dispatcher:
             return result
         except ProviderError as error:
             code = error.code.value
-            if error.detail or error.__cause__ is not None:
-                log.warning("%s failed: %s %s", name, error, error.detail, extra=_fields(call, link), exc_info=error.__cause__)
+            _tell(name, error, _fields(call, link))
             raise
         except Exception as error:
             code = "internal"
@@ -139,6 +141,17 @@ class Dispatcher:
         if late:
             await asyncio.wait(late, timeout=0.1)
         return len(late)
+
+
+def _tell(name: str, error: ProviderError, fields: dict[str, str]) -> None:
+    """A line of what the caller is not told; where it is about the caller's own doing, only for whoever looks at everything."""
+    cause = error.__cause__
+    if not error.detail and cause is None:
+        return
+    level = logging.DEBUG if error.code in _CALLERS and not error.detail else logging.WARNING
+    because = "" if cause is None else f" ({type(cause).__name__}: {str(cause)[:1000]})"
+    trace = cause if error.code is Code.INTERNAL or log.isEnabledFor(logging.DEBUG) else None
+    log.log(level, "%s failed: %s %s%s", name, error, error.detail, because, extra=fields, exc_info=trace)
 
 
 def _attributes(call: Call) -> dict[str, str]:

@@ -24,7 +24,7 @@ LEFT_WITHIN = 5.0
 
 @dataclass
 class Download:
-    """What is left of an answer. `container` and `name` as the caller said them; `held` has to stay open meanwhile, the store."""
+    """What is left of an answer. `container` and `name` as the caller said them; `held` ends with it: the reading is closed."""
 
     key: LinkKey
     container: str
@@ -69,11 +69,8 @@ async def _run(download: Download) -> None:
     Context.detach()
     try:
         async with download.held:
-            try:
-                await asyncio.sleep(0)  # the answer with the first chunk goes before: it is short enough to be sent at once
-                await _send(download)
-            finally:
-                await download.reading.close()
+            await asyncio.sleep(0)  # the answer with the first chunk goes before: it is short enough to be sent at once
+            await _send(download)
     except Exception as error:
         known = isinstance(error, ProviderError)
         log.log(

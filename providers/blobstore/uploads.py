@@ -9,13 +9,13 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from provider_sdk import InvalidArgument, LinkKey, NotFound, OutOfRange, PreconditionFailed, ResourceExhausted
 from providers.blobstore.backend import Writing, shown
+from providers.blobstore.tasks import Tasks
 
 log = logging.getLogger("provider")
 
@@ -27,7 +27,7 @@ LEFT_WITHIN = 5.0
 
 @dataclass(eq=False)
 class Upload:
-    """One object on its way. `held` is what has to stay open for it, the store; `used`, when something last happened."""
+    """One object on its way. `held` ends with it: the writing is aborted, the store let go of. `used`: when something happened."""
 
     key: LinkKey
     container: str
@@ -49,7 +49,7 @@ class Uploads:
     def __init__(self) -> None:
         self._by_id: dict[str, Upload] = {}
         self._beginning: Counter[LinkKey] = Counter()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -101,7 +101,7 @@ class Uploads:
 
         A caller that gives up leaves a chunk whole or untaken: it is written by a task of its own.
         """
-        await asyncio.shield(self._keep(self._append(upload, offset, data, last=last)))
+        await self._tasks.finish(self._append(upload, offset, data, last=last))
 
     async def cancel(self, upload: Upload) -> None:
         """End an upload without an object, after the chunk that is being written; NotFound where that was its last."""
@@ -118,7 +118,7 @@ class Uploads:
 
     def _give_up(self, upload: Upload) -> asyncio.Task[bool]:
         upload.unwanted = True
-        return self._keep(self._end_in_turn(upload))
+        return self._tasks.start(self._end_in_turn(upload))
 
     async def _end_in_turn(self, upload: Upload) -> bool:
         async with upload.turn:
@@ -158,7 +158,6 @@ class Uploads:
         if upload.watch is not None:
             upload.watch.cancel()
         upload.turn.notify_all()
-        upload.held.push_async_callback(upload.writing.abort)
         try:
             await upload.held.aclose()
         except Exception as error:
@@ -176,18 +175,6 @@ class Uploads:
             return
         log.warning("an upload of %s had no chunk for %g s and is given up", shown(upload.name), timeout, extra={"link": str(upload.key)})
         self._give_up(upload)
-
-    def _keep(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """A task that goes on when whoever waits for it does not."""
-        task = asyncio.create_task(work, name="upload")
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever waits for it is told; where nobody does any more, there is nobody to tell
 
 
 def _over(upload: Upload) -> NotFound:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from provider_sdk import InvalidArgument, LinkKey, NotFound, ProviderError, Unavailable
+from provider_sdk import InvalidArgument, LinkKey, NotFound, ProviderError, ResourceExhausted, Unavailable
 from provider_sdk.contracts.blobstore import (
     Blobstore,
     Chunk,
@@ -25,10 +25,21 @@ from provider_sdk.contracts.blobstore import (
     RemoveObjectsRequest,
 )
 from provider_sdk.types import Timestamp
-from providers.blobstore.backend import Backend, ContainerInfo, Details, ObjectInfo, Reading, checked_container, checked_object, shown
+from providers.blobstore.backend import (
+    Backend,
+    ContainerInfo,
+    Details,
+    First,
+    ObjectInfo,
+    Reading,
+    checked_container,
+    checked_object,
+    shown,
+)
 from providers.blobstore.config import ALIAS, BlobstoreConfig
 from providers.blobstore.downloads import Download, Downloads
 from providers.blobstore.stores import Stores
+from providers.blobstore.tasks import Tasks
 from providers.blobstore.uploads import Upload, Uploads
 
 MOST_ITEMS = 1000
@@ -42,6 +53,7 @@ class Streams:
     stores: Stores
     uploads: Uploads
     downloads: Downloads
+    tasks: Tasks = field(default_factory=Tasks)
 
 
 class ActorBlobstore(Blobstore):
@@ -146,19 +158,31 @@ class ActorBlobstore(Blobstore):
             raise InvalidArgument(f"the first chunk of {shown(name)} begins at 0, and this one at {chunk.offset}")
         details = Details(request.content_type or None, request.content_encoding or None)
         if chunk.is_last:
-            await self._backend.put(container, name, chunk.data, details)
+            await self._streams.tasks.finish(self._put(container, name, chunk.data, details))
             return PutObjectResponse()
         uploads = self._streams.uploads
         with uploads.place(self._key, self._config.max_streams):
-            async with self._holding() as held:
-                writing = await self._backend.create(container, name, details)
-                if self._left:
-                    await writing.abort()
-                    raise Unavailable(f"the upload of {shown(name)} cannot begin: the link was left meanwhile")
-                upload = Upload(self._key, chunk.container_id, name, writing, held.pop_all())
+            begun = self._begun(container, name, details, chunk.container_id)
+            upload = await self._streams.tasks.finish(begun, lambda upload: upload.held.aclose())
+            await self._still_linked(upload.held)
             uploads.add(upload, self._config.upload_timeout)
         await uploads.first(upload, chunk.data)
         return PutObjectResponse(upload.id)
+
+    async def _put(self, container: str, name: str, data: bytes, details: Details) -> None:
+        async with self._holding():
+            await self._backend.put(container, name, data, details)
+
+    async def _begun(self, container: str, name: str, details: Details, called: str) -> Upload:
+        async with self._holding() as held:
+            writing = await self._backend.create(container, name, details)
+            held.push_async_callback(writing.abort)
+            return Upload(self._key, called, name, writing, held.pop_all())
+
+    async def _still_linked(self, held: AsyncExitStack) -> None:
+        if self._left:
+            await self._streams.tasks.finish(held.aclose())
+            raise Unavailable("the link was left before the stream began")
 
     async def put_chunk(self, request: PutChunkRequest) -> None:
         chunk, uploads = request.chunk, self._streams.uploads
@@ -174,26 +198,27 @@ class ActorBlobstore(Blobstore):
         if end is not None and end < start:
             raise InvalidArgument(f"the range of {shown(name)} ends at {end}, before it begins at {start}")
         whole = request.range_start is not None and end is not None
-        async with self._holding() as held:
-            reading = await self._backend.open(container, name, start, end, lambda length: self._first(length, whole=whole))
-            answer = _answer(request, reading, start)
+        opened = self._opened(container, name, start, end, lambda length: self._first(length, whole=whole))
+        reading, held = await self._streams.tasks.finish(opened, lambda pair: pair[1].aclose())
+        answer = _answer(request, reading, start)
+        if len(reading.first) < reading.length:
+            await self._still_linked(held)
             try:
-                if len(reading.first) < reading.length:
-                    self._start(request, reading, held)
-                else:
-                    await reading.close()
-            except BaseException:
-                await reading.close()
+                self._streams.downloads.room(self._key, self._config.max_streams)
+            except ResourceExhausted:
+                await self._streams.tasks.finish(held.aclose())
                 raise
+            size = min(self._config.max_chunk_size or FOLLOWING, FOLLOWING)
+            download = Download(self._key, request.container_id, request.object_id, reading, self._receiver, size, held)
+            self._streams.downloads.start(download)
         return answer
 
-    def _start(self, request: GetObjectRequest, reading: Reading, held: AsyncExitStack) -> None:
-        if self._left:
-            raise Unavailable(f"the download of {shown(request.object_id)} cannot begin: the link was left meanwhile")
-        self._streams.downloads.room(self._key, self._config.max_streams)
-        size = min(self._config.max_chunk_size or FOLLOWING, FOLLOWING)
-        download = Download(self._key, request.container_id, request.object_id, reading, self._receiver, size, held.pop_all())
-        self._streams.downloads.start(download)
+    async def _opened(self, container: str, name: str, start: int, end: int | None, first: First) -> tuple[Reading, AsyncExitStack]:
+        """A reading, and what closes it, which is done already where its first bytes are all."""
+        async with self._holding() as held:
+            reading = await self._backend.open(container, name, start, end, first)
+            held.push_async_callback(reading.close)
+            return reading, held.pop_all() if len(reading.first) < reading.length else AsyncExitStack()
 
     def _first(self, length: int, *, whole: bool) -> int:
         """Bytes of the first chunk: all, up to a limit, or so many that the answer is one message and goes before the chunks behind it.

@@ -10,9 +10,38 @@ import pytest_asyncio
 
 from provider_sdk.testing import a_lattice
 from tests.contract.backends import memory, postgres, redis, redis_cluster, sqlite
+from tests.contract.blob_backends import (
+    local,
+    memory_blobs,
+    minio,
+    minio_bucket,
+    minio_buckets,
+    moto,
+    moto_bucket,
+    versitygw,
+    versitygw_buckets,
+)
+from tests.contract.blob_doors import BlobInstances
 from tests.contract.doors import Instances
 
-__all__ = ["instances", "memory", "postgres", "redis", "redis_cluster", "sqlite"]
+__all__ = [
+    "blob_instances",
+    "instances",
+    "local",
+    "memory",
+    "memory_blobs",
+    "minio",
+    "minio_bucket",
+    "minio_buckets",
+    "moto",
+    "moto_bucket",
+    "postgres",
+    "redis",
+    "redis_cluster",
+    "sqlite",
+    "versitygw",
+    "versitygw_buckets",
+]
 
 
 @pytest_asyncio.fixture(scope="class", loop_scope="class")
@@ -20,5 +49,14 @@ async def instances(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
     folder: Path = tmp_path_factory.mktemp("data")
     async with a_lattice(rpc_timeout=15.0) as lattice:
         instances = Instances(lattice, folder, as_process=request.cls.as_process)
+        await instances.start()
+        yield instances
+
+
+@pytest_asyncio.fixture(scope="class", loop_scope="class")
+async def blob_instances(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BlobInstances]:
+    folder: Path = tmp_path_factory.mktemp("data")
+    async with a_lattice(rpc_timeout=15.0) as lattice:
+        instances = BlobInstances(lattice, folder, as_process=request.cls.as_process)
         await instances.start()
         yield instances

@@ -15,6 +15,7 @@ PREBUILT = {
     "primes/asker.wasm": (("wasmcloud:httpserver", "wasmcloud:numbergen"), "asker"),
     "primes/primes.wasm": (("wasmcloud:builtin:numbergen",), "wasmcloud:numbergen"),
     "greeter/greeter_actor.wasm": (("wasmcloud:httpserver", "acme:greeter"), ""),
+    "swap-blobs/drop_box.wasm": (("wasmcloud:httpserver", "wasmcloud:blobstore"), ""),
 }
 
 

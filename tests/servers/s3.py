@@ -207,15 +207,24 @@ def minio(folder: Path, *, tls: tuple[Pair, Path] | None = None, port: int = 0) 
 def versitygw(folder: Path, *, port: int = 0) -> Iterator[S3Server]:
     """A versitygw on plain files."""
     port = port or free_port()
-    # Beside the files, because not every file system of a temporary folder takes extended attributes.
     places = {name: str((folder / name).absolute()) for name in ("iam", "meta", "versions", "data")}
     for place in places.values():
         Path(place).mkdir(parents=True, exist_ok=True)
+    # Not every file system takes extended attributes; beside the files, those of an overwritten object stay.
+    meta = [] if _takes_attributes(folder) else ["--sidecar", places["meta"]]
     listening = ["--port", f"127.0.0.1:{port}", "--region", REGION, "--iam-dir", places["iam"]]
-    storage = ["posix", "--sidecar", places["meta"], "--versioning-dir", places["versions"], places["data"]]
+    storage = ["posix", *meta, "--versioning-dir", places["versions"], places["data"]]
     environment = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
     with _running(S3Server("versitygw", folder, port, [str(found("versitygw")), *listening, *storage], environment)) as server:
         yield server
+
+
+def _takes_attributes(folder: Path) -> bool:
+    try:
+        os.setxattr(folder, "user.probe", b"1")
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

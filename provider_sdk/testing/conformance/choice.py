@@ -42,7 +42,9 @@ def optional(method: F) -> F:
 
 def _marked(rule: _Rule) -> Callable[[F], F]:
     def mark(test: F) -> F:
-        test.__rule__ = rule  # type: ignore[attr-defined]  # a function takes any attribute
+        before: _Rule = getattr(test, "__rule__", _Rule())
+        both = _Rule(before.needs | rule.needs, before.lacks | rule.lacks, before.given or rule.given)
+        test.__rule__ = both  # type: ignore[attr-defined]  # a function takes any attribute
         return test
 
     return mark

@@ -6,7 +6,8 @@ import pytest
 
 from provider_sdk.contracts.keyvalue import GetResponse
 from provider_sdk.testing.conformance.keyvalue.corpus import KEYS
-from provider_sdk.testing.conformance.keyvalue.suite import KeyValueSuite, together
+from provider_sdk.testing.conformance.keyvalue.suite import KeyValueSuite
+from provider_sdk.testing.conformance.together import together
 
 
 class Keys(KeyValueSuite):

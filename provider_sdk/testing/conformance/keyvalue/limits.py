@@ -9,7 +9,8 @@ import pytest
 
 from provider_sdk.errors import ResourceExhausted
 from provider_sdk.testing.conformance.choice import lacks, needs
-from provider_sdk.testing.conformance.keyvalue.suite import TWICE, Capability, KeyValueSuite, together
+from provider_sdk.testing.conformance.keyvalue.suite import TWICE, Capability, KeyValueSuite
+from provider_sdk.testing.conformance.together import together
 
 LIMITS: Mapping[str, int] = {"max_key_size": 40, "max_value_size": 100, "max_list_items": 4, "max_set_members": 4, "max_sets": 3}
 """Bytes of a key, bytes of a value, items of a list, members of a set, sets of one union or intersection."""

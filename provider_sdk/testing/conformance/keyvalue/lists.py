@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from provider_sdk.testing.conformance.keyvalue.corpus import VALUES
-from provider_sdk.testing.conformance.keyvalue.suite import HIGHEST, LOWEST, TWICE, KeyValueSuite, together
+from provider_sdk.testing.conformance.keyvalue.suite import HIGHEST, LOWEST, TWICE, KeyValueSuite
+from provider_sdk.testing.conformance.together import together
 
 ALL = (0, -1)
 

@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack
 from provider_sdk.contracts.keyvalue import GetResponse, KeyValue
 from provider_sdk.testing.conformance.choice import lacks, needs
 from provider_sdk.testing.conformance.keyvalue.corpus import KEYS, NAMESPACES, VALUES
-from provider_sdk.testing.conformance.keyvalue.suite import TWICE, Capability, KeyValueSuite, together
+from provider_sdk.testing.conformance.keyvalue.suite import TWICE, Capability, KeyValueSuite
+from provider_sdk.testing.conformance.together import together
 
 
 async def write(store: KeyValue) -> None:

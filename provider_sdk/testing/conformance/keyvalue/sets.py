@@ -6,7 +6,8 @@ from itertools import product
 
 from provider_sdk.contracts.keyvalue import KeyValue
 from provider_sdk.testing.conformance.keyvalue.corpus import VALUES
-from provider_sdk.testing.conformance.keyvalue.suite import TWICE, KeyValueSuite, together
+from provider_sdk.testing.conformance.keyvalue.suite import TWICE, KeyValueSuite
+from provider_sdk.testing.conformance.together import together
 
 SETS = {"abc": set("abc"), "bcd": set("bcd"), "c": set("c"), "xy": set("xy"), "missing": set[str]()}
 

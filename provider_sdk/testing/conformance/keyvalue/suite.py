@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from provider_sdk.contracts.keyvalue import KeyValue
 from provider_sdk.testing.conformance.choice import Suite, optional
-
-T = TypeVar("T")
 
 LOWEST, HIGHEST = -(1 << 31), (1 << 31) - 1
 TWICE = range(2)
@@ -81,14 +78,3 @@ class KeyValueSuite(Suite):
     def limited(self, limits: Mapping[str, int]) -> AbstractAsyncContextManager[KeyValue]:
         """An empty store with these limits, by the names in `limits.LIMITS`."""
         raise NotImplementedError
-
-
-async def together(calls: Iterable[Awaitable[T]], most: int = 64) -> list[T]:
-    """The results of all calls, at most `most` of them on their way at once."""
-    places = asyncio.Semaphore(most)
-
-    async def one(call: Awaitable[T]) -> T:
-        async with places:
-            return await call
-
-    return list(await asyncio.gather(*map(one, calls)))

@@ -7,7 +7,8 @@ import pytest
 from provider_sdk.contracts.keyvalue import GetResponse
 from provider_sdk.errors import OutOfRange, PreconditionFailed
 from provider_sdk.testing.conformance.keyvalue.corpus import NO_NUMBERS, VALUES
-from provider_sdk.testing.conformance.keyvalue.suite import HIGHEST, LOWEST, TWICE, KeyValueSuite, together
+from provider_sdk.testing.conformance.keyvalue.suite import HIGHEST, LOWEST, TWICE, KeyValueSuite
+from provider_sdk.testing.conformance.together import together
 
 
 class Texts(KeyValueSuite):

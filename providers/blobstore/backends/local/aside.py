@@ -138,6 +138,7 @@ class Aside:
                 os.rmdir(ASIDE, dir_fd=self._scope)
         for file in (self.folder, self._lock, self._scope):
             os.close(file)
+        self.folder = -1
 
 
 def _a_folder(scope: int) -> tuple[str, int, int]:
@@ -195,20 +196,28 @@ def left_behind(scope: int) -> list[str]:
 def take_over(scope: int, name: str, own: Aside) -> str:
     """Move the folder of a dead store into one's own; empty where it lives, or is gone."""
     with suppress(FileNotFoundError), entered(scope, ASIDE) as above, entered(above, name) as folder:
-        try:
-            lock = os.open(LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-        except FileNotFoundError:
-            # It died, or is, between making the folder and the file, or removing them.
-            _removed(above, name)
+        lock = _its_lock(folder)
+        if lock is None and not _removed(above, name):
+            # The lock is the first that a store makes there: it may have come meanwhile, else there is none that lives.
+            lock = _its_lock(folder)
+        elif lock is None:
             return ""
         try:
-            if _locked(lock):
+            if lock is None or _locked(lock):
                 number = own.number()
                 os.rename(name, number, src_dir_fd=above, dst_dir_fd=own.folder)
                 return number
         finally:
-            os.close(lock)
+            if lock is not None:
+                os.close(lock)
     return ""
+
+
+def _its_lock(folder: int) -> int | None:
+    try:
+        return os.open(LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return None
 
 
 def notes(folder: int) -> list[list[str]]:

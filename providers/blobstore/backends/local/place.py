@@ -46,9 +46,9 @@ _CLEARING = 0.2
 
 
 class Place:
-    """One scope below a root, for all threads of one store."""
+    """One scope below a root, for all threads of one store. `folding`: not to be found out, it is so."""
 
-    def __init__(self, root: Path, scope: str, later: Later, *, full: bool) -> None:
+    def __init__(self, root: Path, scope: str, later: Later, *, full: bool, folding: bool = False) -> None:
         self.full = full
         self._root = root
         self._names = spelled(scope, folding=False) if scope else ()
@@ -57,7 +57,8 @@ class Place:
         self._until = math.inf
         self._seen = False
         self._aside: Aside | None = None
-        self._folding = False
+        self._lost: list[Aside] = []
+        self._folding = folding
 
     @property
     def folding(self) -> bool:
@@ -123,7 +124,8 @@ class Place:
                 self._where(scope, name)
                 return
             except FileNotFoundError:
-                names = spelled(name, folding=self._own(scope).folding)
+                self._own(scope)
+                names = spelled(name, folding=self._folding)
             here = os.dup(scope)
             try:
                 for part in names:
@@ -154,7 +156,8 @@ class Place:
         """A container in which nobody else changes anything meanwhile; at the end what has changed is on the disk. NotFound."""
         with Flushes(full=self.full) as flushes:
             with self._locked(name) as (scope, names, base):
-                yield Work(base, names, self._own(scope), flushes, self.full, self._more)
+                aside = self._own(scope)
+                yield Work(base, names, aside, flushes, self.full, self._folding, self._more)
             flushes.wait()
 
     def aside(self, container: str) -> Aside:
@@ -172,6 +175,8 @@ class Place:
     def close(self) -> None:
         """Leave nothing behind that can be removed quickly."""
         with self._mutex:
+            while self._lost:
+                self._lost.pop().close()
             if self._aside is None:
                 return
             aside, self._aside = self._aside, None
@@ -229,7 +234,8 @@ class Place:
     def _own(self, scope: int) -> Aside:
         with self._mutex:
             if self._aside is not None and not self._aside.alive():
-                self._aside.close()
+                # What is on its way goes on to use it, in vain.
+                self._lost.append(self._aside)
                 self._aside = None
             if self._aside is None:
                 self._aside = Aside(scope)
@@ -243,7 +249,7 @@ class Place:
         with self._mutex:
             if self._seen:
                 return
-            self._folding = folds(scope)
+            self._folding = self._folding or folds(scope)
             self._seen = True
             if left_behind(scope):
                 self._later(self._sweep)

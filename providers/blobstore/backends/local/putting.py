@@ -33,12 +33,8 @@ class Work:
     aside: Aside
     flushes: Flushes
     full: bool
+    folding: bool
     more: Callable[[], bool]
-
-    @property
-    def folding(self) -> bool:
-        """How names are spelled here."""
-        return self.aside.folding
 
 
 class Draft:
@@ -86,7 +82,7 @@ class Draft:
         file, self.file = self.file, -1
         with suppress(OSError):
             os.close(file)
-        if not self.placed:
+        if not self.placed and self.aside.folder >= 0:
             unlink(self.aside.folder, self.name)
 
 

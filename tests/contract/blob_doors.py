@@ -1,0 +1,155 @@
+"""Three ways to a blobstore: straight to the backend, through a provider in the test's process, through a provider that a host started."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from types import MappingProxyType
+from typing import ClassVar
+
+import pytest
+
+from provider_sdk import Layer, LinkKey
+from provider_sdk.contracts.blobstore import Blobstore, ChunkReceiver
+from provider_sdk.testing import Provided, TestLattice
+from provider_sdk.testing.conformance.blobstore import BlobstoreConformance
+from providers.blobstore.config import BlobstoreConfig
+from providers.blobstore.downloads import Downloads
+from providers.blobstore.provider import BlobstoreProvider
+from providers.blobstore.stores import Stores
+from providers.blobstore.uploads import Uploads
+from providers.blobstore.wasmbus import ActorBlobstore, Streams
+from tests.contract.blob_places import BlobPlace
+from tests.tiers import scale
+
+CONTRACT = Blobstore.__identity__.contract
+ACTORS = count()
+
+
+@asynccontextmanager
+async def direct(folder: Path, values: Mapping[str, str], receiver: ChunkReceiver) -> AsyncIterator[Blobstore]:
+    """What a link with these values would answer, in this process, as the only one of its provider."""
+    config = BlobstoreConfig.load(Layer("test", values)).config
+    streams = Streams(Stores(folder), Uploads(), Downloads())
+    key = LinkKey(f"M{next(ACTORS)}", CONTRACT, "default")
+    async with streams.stores.use(config) as store:
+        yield ActorBlobstore(key, config, store.view(config.scope("")), receiver, streams)
+        await streams.uploads.leave(key)
+        await streams.downloads.leave(key)
+
+
+@dataclass
+class BlobInstances:
+    """Two instances of the provider on one lattice. `as_process`: as the host starts them."""
+
+    lattice: TestLattice
+    folder: Path
+    as_process: bool
+    running: list[Provided] = field(default_factory=list)
+
+    async def start(self) -> None:
+        for _ in range(2):
+            self.running.append(await self.one())
+
+    async def one(self) -> Provided:
+        configuration = {"data_dir": str(self.folder)}
+        if self.as_process:
+            return await self.lattice.process("providers.blobstore", contract=CONTRACT, configuration=configuration)
+        return await self.lattice.in_process(BlobstoreProvider, contract=CONTRACT, configuration=configuration)
+
+    async def replace(self, number: int) -> None:
+        """SIGKILL one and start another in its place."""
+        await self.lattice.kill(self.running[number])
+        self.running[number] = await self.one()
+
+    @asynccontextmanager
+    async def link(self, values: Mapping[str, str], receiver: ChunkReceiver, number: int = 0) -> AsyncIterator[Blobstore]:
+        provider = self.running[number]
+        target = await self.lattice.link(provider, values, actor=await self.lattice.actor(receiver))
+        yield Blobstore.at(target)
+        await self.lattice.unlink(provider, target)
+
+
+class BlobDoor(BlobstoreConformance):
+    """`backend` names the fixture that gives the place; `settings` are link values beside those of the place."""
+
+    __test__ = False
+
+    backend: ClassVar[str]
+    settings: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    resolution = 0.05
+    rounds = scale(test=3, ci=5, soak=50)
+    examples = scale(test=10, ci=25, soak=1000)
+    steps = scale(test=25, ci=30, soak=60)
+
+    @pytest.fixture(autouse=True)
+    def _placed(self, request: pytest.FixtureRequest) -> None:
+        self.place: BlobPlace = request.getfixturevalue(self.backend)
+
+    def fresh(self) -> None:
+        """Choose a store, or names of containers in it, in which nothing is."""
+        self.values, self.prefix = {**self.place.values(), **self.settings}, self.place.prefix()
+
+
+class BlobDirect(BlobDoor):
+    """The backend, without a provider around it. `second` is another process as far as the backend knows."""
+
+    @pytest.fixture(autouse=True)
+    def _in_folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
+    @asynccontextmanager
+    async def store(self, receiver: ChunkReceiver) -> AsyncIterator[Blobstore]:
+        self.fresh()
+        async with direct(self.folder, self.values, receiver) as store:
+            yield store
+
+    @asynccontextmanager
+    async def reopened(self, receiver: ChunkReceiver) -> AsyncIterator[Blobstore]:
+        async with direct(self.folder, self.values, receiver) as store:
+            yield store
+
+    second = reopened
+
+
+@pytest.mark.asyncio(loop_scope="class")
+class BlobOnALattice(BlobDoor):
+    """Every store is a link; what several providers share is shared between processes."""
+
+    as_process: ClassVar[bool]
+
+    @pytest.fixture(autouse=True)
+    def _served(self, blob_instances: BlobInstances) -> None:
+        self.instances = blob_instances
+
+    @asynccontextmanager
+    async def store(self, receiver: ChunkReceiver) -> AsyncIterator[Blobstore]:
+        self.fresh()
+        async with self.instances.link(self.values, receiver) as store:
+            yield store
+
+    @asynccontextmanager
+    async def second(self, receiver: ChunkReceiver) -> AsyncIterator[Blobstore]:
+        async with self.instances.link(self.values, receiver, number=1) as store:
+            yield store
+
+
+class BlobInProcess(BlobOnALattice):
+    """A provider in the test's process: it cannot be killed, so nothing is said about durability."""
+
+    as_process = False
+
+
+class BlobProcess(BlobOnALattice):
+    """Providers as a host starts them; a store is opened again after its provider was killed."""
+
+    as_process = True
+
+    @asynccontextmanager
+    async def reopened(self, receiver: ChunkReceiver) -> AsyncIterator[Blobstore]:
+        await self.instances.replace(0)
+        async with self.instances.link(self.values, receiver) as store:
+            yield store

@@ -1,0 +1,65 @@
+"""Where the blobs of a test are: what a link is told so that it has a store in which nothing is yet."""
+
+from __future__ import annotations
+
+import secrets
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from provider_sdk.testing.conformance.blobstore import Capability
+from providers.blobstore.backend import EVERYTHING
+from tests.servers.s3 import S3Server
+
+OURS = frozenset({*map(Capability, EVERYTHING), Capability.CREATED_AT, Capability.BARE_NAMES, Capability.CHUNKS, Capability.PIPELINES})
+"""What does not depend on the backend, and all names."""
+
+
+class BlobPlace(ABC):
+    """One kind of backend, ready to be used."""
+
+    @abstractmethod
+    def values(self) -> dict[str, str]:
+        """The link values of a new store."""
+
+    def prefix(self) -> str:
+        """What the names of a test's containers begin with, where others use the store as well."""
+        return ""
+
+
+class MemoryBlobs(BlobPlace):
+    def values(self) -> dict[str, str]:
+        return {"url": f"memory://{secrets.token_hex(8)}"}
+
+
+class Folders(BlobPlace):
+    """local: a folder a test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def values(self) -> dict[str, str]:
+        return {"url": f"file://{self.folder}/{secrets.token_hex(8)}", "durability": "normal", "per_actor": "false"}
+
+
+class OneBucket(BlobPlace):
+    """s3: containers are folders below a prefix of a bucket that all tests share."""
+
+    def __init__(self, server: S3Server, bucket: str = "shared-by-all-tests") -> None:
+        self.server, self.bucket = server, bucket
+        server.client().create_bucket(Bucket=bucket)
+
+    def values(self) -> dict[str, str]:
+        return {**self.server.settings, "bucket": self.bucket, "prefix": secrets.token_hex(8)}
+
+
+class Buckets(BlobPlace):
+    """s3: containers are buckets of a server that all tests share."""
+
+    def __init__(self, server: S3Server) -> None:
+        self.server = server
+
+    def values(self) -> dict[str, str]:
+        return dict(self.server.settings)
+
+    def prefix(self) -> str:
+        return f"{secrets.token_hex(4)}-"
