@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,7 @@ class S3Server:
     region: str = REGION
     _guard: subprocess.Popen[bytes] | None = None
     _pid: int = 0
+    _clients: dict[str, Any] = field(default_factory=dict)
 
     @property
     def host(self) -> str:
@@ -112,6 +113,13 @@ class S3Server:
 
     def client(self, service: str = "s3", **options: Any) -> Any:
         """A client of the AWS library, for what the test itself looks at or puts there."""
+        if options:
+            return self._client(service, **options)
+        if service not in self._clients:
+            self._clients[service] = self._client(service)
+        return self._clients[service]
+
+    def _client(self, service: str, **options: Any) -> Any:
         import boto3  # a third of a second, and most tests need none
         from botocore.config import Config
 

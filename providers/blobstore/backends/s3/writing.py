@@ -116,10 +116,10 @@ class S3Writing(Writing):
     async def commit(self) -> None:
         self._check()
         try:
+            await self._to.check()
             if self._sent:
                 await self._all_parts()
             else:
-                await self._to.check()
                 await self._calls.ask("put_object", **self._at, Body=self._buffer, **headers(self._to.details))
         except ProviderError as error:
             found = await self._to.meaning(error)
