@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import ClassVar
 
 import pytest
 
-from provider_sdk import Layer, LinkKey
+from provider_sdk import Layer, LinkKey, Unavailable
 from provider_sdk.contracts.blobstore import Blobstore, ChunkReceiver
 from provider_sdk.testing import Provided, TestLattice
 from provider_sdk.testing.conformance.blobstore import BlobstoreConformance
@@ -27,6 +28,7 @@ from tests.tiers import scale
 
 CONTRACT = Blobstore.__identity__.contract
 ACTORS = count()
+STARTING = 20.0
 
 
 @asynccontextmanager
@@ -69,7 +71,9 @@ class BlobInstances:
     async def link(self, values: Mapping[str, str], receiver: ChunkReceiver, number: int = 0) -> AsyncIterator[Blobstore]:
         provider = self.running[number]
         target = await self.lattice.link(provider, values, actor=await self.lattice.actor(receiver))
-        yield Blobstore.at(target)
+        store = Blobstore.at(target)
+        await _served(store)
+        yield store
         await self.lattice.unlink(provider, target)
 
 
@@ -170,3 +174,14 @@ class BlobProcess(BlobOnALattice):
         await self.instances.replace(0)
         async with self.instances.link(self.values, receiver) as store:
             yield store
+
+
+async def _served(store: Blobstore) -> None:
+    """Until the link is up: on a busy machine a provider may take longer to make a client than calls wait for a link."""
+    async with asyncio.timeout(STARTING):
+        while True:
+            try:
+                await store.container_exists("none")
+                return
+            except Unavailable:
+                await asyncio.sleep(0.05)

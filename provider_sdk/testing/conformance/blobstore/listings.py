@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -38,14 +39,17 @@ class Listings(BlobstoreSuite):
 
     def _some_names(self) -> list[str]:
         """Names for a listing, as awkward as the store takes them."""
-        if {Capability.ANY_NAME, Capability.SIDE_BY_SIDE} <= self.capabilities:
-            return [*NAMES[::3], *ODD_NAMES[::2], *LETTERS]
-        side_by_side = Capability.SIDE_BY_SIDE in self.capabilities
-        return [*NAMES[::2], *(name for name in LETTERS if name not in NAMES and (side_by_side or name not in {"a/b", "a/b/c"}))]
+        odd = ODD_NAMES[::2] if Capability.ANY_NAME in self.capabilities else ()
+        return self._takeable([*NAMES[::3], *odd, *LETTERS])
 
     def _letters(self) -> list[str]:
-        folders = {"a", "a/b"} if Capability.SIDE_BY_SIDE not in self.capabilities else set()
-        return [name for name in LETTERS if name not in folders]
+        return self._takeable(LETTERS)
+
+    def _takeable(self, names: Sequence[str]) -> list[str]:
+        """Those that are no folder of another, where a store does not take both."""
+        if Capability.SIDE_BY_SIDE in self.capabilities:
+            return list(dict.fromkeys(names))
+        return [name for name in dict.fromkeys(names) if not any(other.startswith(f"{name}/") for other in names)]
 
     async def _filled(self, box: Box, names: list[str]) -> list[str]:
         await together((box.put(name, name.encode()) for name in reversed(names)), most=16)
