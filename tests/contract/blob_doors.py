@@ -30,13 +30,13 @@ ACTORS = count()
 
 
 @asynccontextmanager
-async def direct(folder: Path, values: Mapping[str, str], receiver: ChunkReceiver) -> AsyncIterator[Blobstore]:
-    """What a link with these values would answer, in this process, as the only one of its provider."""
+async def direct(stores: Stores, values: Mapping[str, str], receiver: ChunkReceiver, actor: str = "") -> AsyncIterator[Blobstore]:
+    """What a link with these values would answer, in this process; links on the same `stores` are links of one provider."""
     config = BlobstoreConfig.load(Layer("test", values)).config
-    streams = Streams(Stores(folder), Uploads(), Downloads())
+    streams = Streams(stores, Uploads(), Downloads())
     key = LinkKey(f"M{next(ACTORS)}", CONTRACT, "default")
     async with streams.stores.use(config) as store:
-        yield ActorBlobstore(key, config, store.view(config.scope("")), receiver, streams)
+        yield ActorBlobstore(key, config, store.view(config.scope(actor)), receiver, streams)
         await streams.uploads.leave(key)
         await streams.downloads.leave(key)
 
@@ -91,7 +91,8 @@ class BlobDoor(BlobstoreConformance):
 
     def fresh(self) -> None:
         """Choose a store, or names of containers in it, in which nothing is."""
-        self.values, self.prefix = {**self.place.values(), **self.settings}, self.place.prefix()
+        self.values, self.actor = {**self.place.values(), **self.settings}, self.place.actor()
+        self.prefix, self.longest_name = self.place.prefix(), self.place.longest_name()
 
 
 class BlobDirect(BlobDoor):
@@ -101,18 +102,34 @@ class BlobDirect(BlobDoor):
     def _in_folder(self, tmp_path: Path) -> None:
         self.folder = tmp_path
 
+    def stores(self) -> Stores:
+        """The stores of a provider."""
+        return Stores(self.folder)
+
     @asynccontextmanager
     async def store(self, receiver: ChunkReceiver) -> AsyncIterator[Blobstore]:
         self.fresh()
-        async with direct(self.folder, self.values, receiver) as store:
+        async with direct(self.stores(), self.values, receiver, self.actor) as store:
             yield store
 
     @asynccontextmanager
     async def reopened(self, receiver: ChunkReceiver) -> AsyncIterator[Blobstore]:
-        async with direct(self.folder, self.values, receiver) as store:
+        async with direct(Stores(self.folder), self.values, receiver, self.actor) as store:
             yield store
 
     second = reopened
+
+
+@pytest.mark.asyncio(loop_scope="class")
+class BlobDirectKept(BlobDirect):
+    """As before, on a store that stays open for all tests of a class, as long as its place has the same values for all."""
+
+    @pytest.fixture(autouse=True)
+    def _kept(self, kept_stores: Stores) -> None:
+        self.kept = kept_stores
+
+    def stores(self) -> Stores:
+        return self.kept
 
 
 @pytest.mark.asyncio(loop_scope="class")

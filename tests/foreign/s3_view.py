@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import unquote
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from aiohttp import web
@@ -125,7 +125,7 @@ class S3View:
     async def post_bucket(self, asked: Asked) -> web.Response:
         if asked.words != {"delete"}:
             raise Refused(501, "NotImplemented")
-        body = ElementTree.fromstring(await asked.request.read())
+        body = ET.fromstring(await asked.request.read())
         names = [item.text or "" for item in body.iterfind(".//{*}Object/{*}Key")]
         if not 0 < len(names) <= MOST:
             raise Refused(400, "MalformedXML")
@@ -241,7 +241,7 @@ async def _body(request: web.Request) -> AsyncIterator[bytes]:
 
 async def _joined(upload: Parts, wanted: bytes) -> AsyncIterator[bytes]:
     """The parts that the client names, each checked against what it says of it."""
-    listed = ElementTree.fromstring(wanted).findall("{*}Part")
+    listed = ET.fromstring(wanted).findall("{*}Part")
     if not listed:
         raise Refused(400, "MalformedXML")
     for item in listed:
@@ -266,7 +266,11 @@ def _range(text: str, size: int) -> tuple[int, int]:
 
 
 def _headers(info: ObjectMetadata) -> dict[str, str]:
-    headers = {"ETag": etag(info), "Last-Modified": http_date(info.last_modified), "Content-Type": info.content_type or "binary/octet-stream"}
+    headers = {
+        "ETag": etag(info),
+        "Last-Modified": http_date(info.last_modified),
+        "Content-Type": info.content_type or "binary/octet-stream",
+    }
     if info.content_encoding:
         headers["Content-Encoding"] = info.content_encoding
     return headers

@@ -14,7 +14,7 @@ __all__ = ["blobs_in_memory", "blobs_in_minio", "blobs_in_moto", "blobs_on_disk"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for name in ("time_intensive", "ess", "fails_on_ess", "ess_maybe"):
+    for name in ("time_intensive", "ess", "ess_maybe", "fails_on_aws", "fails_on_ess", "fails_on_rgw"):
         config.addinivalue_line("markers", f"{name}: a mark of the suites")
 
 

@@ -1,7 +1,7 @@
 """fsspec's abstract tests of file systems, on an adapter that needs nothing but the contract blobstore.
 
-Objects have no folders: one is there as long as there is something in it, which the suite calls no support of empty directories. Nor has the
-contract an exclusive write: the adapter looks first. AbstractMvTests are left out: there is no moving, and they need empty folders.
+Objects have no folders: one is there as long as something is in it, which the suite calls no support of empty directories. Nor has the contract
+an exclusive write: the adapter looks first. AbstractMvTests are left out: there is no moving, and they need empty folders.
 """
 
 # The packages are not among those that the types are checked with.

@@ -186,11 +186,11 @@ def _locked(file: int) -> bool:
     return True
 
 
-def left_behind(scope: int) -> list[str]:
-    """Folders in `.aside`, those of dead stores among them."""
+def left_behind(scope: int) -> list[str] | None:
+    """Folders in `.aside`, those of dead stores among them; None where it is not there."""
     with suppress(FileNotFoundError), entered(scope, ASIDE) as above:
         return names_in(above)
-    return []
+    return None
 
 
 def take_over(scope: int, name: str, own: Aside) -> str:

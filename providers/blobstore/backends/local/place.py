@@ -16,7 +16,7 @@ from pathlib import Path
 
 from provider_sdk import NotFound
 from providers.blobstore.backend import ContainerInfo, no_container
-from providers.blobstore.backends.local.aside import LOCK, Aside, left_behind, notes, take_over
+from providers.blobstore.backends.local.aside import ASIDE, LOCK, Aside, left_behind, notes, take_over
 from providers.blobstore.backends.local.births import born
 from providers.blobstore.backends.local.files import (
     Flushes,
@@ -251,14 +251,16 @@ class Place:
                 return
             self._folding = self._folding or folds(scope)
             self._seen = True
-            if left_behind(scope):
+            if left_behind(scope) is not None:
                 self._later(self._sweep)
 
     def _sweep(self) -> None:
         try:
             with self.folder() as scope:
-                for name in left_behind(scope):
+                for name in left_behind(scope) or ():
                     self._sweep_one(scope, name)
+                with suppress(OSError):
+                    os.rmdir(ASIDE, dir_fd=scope)
         except OSError as error:
             log.warning("what a store that died has left aside cannot be removed: %s", error)
 
