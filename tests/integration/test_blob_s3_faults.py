@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.credentials import DeferredRefreshableCredentials
 
 from provider_sdk import (
     InvalidArgument,
@@ -279,11 +279,8 @@ async def test_an_object_of_any_size_takes_little_memory_each_way(minio: S3Serve
 
 @needs_minio
 async def test_credentials_that_are_not_right_are_told_apart(minio: S3Server) -> None:
-    wrong: list[tuple[dict[str, Any], str]] = [
-        ({"access_key_id": "somebody"}, "access_key_id"),
-        ({"secret_access_key": "another"}, "secret_access_key"),
-    ]
-    for settings, words in wrong:
+    for words, value in (("access_key_id", "somebody"), ("secret_access_key", "another")):
+        settings: dict[str, Any] = {words: value}
         async with a_store(minio, **settings) as store:
             backend = store.view("")
             for call in (backend.containers(), backend.container(AT), backend.info(AT, "a"), backend.put(AT, "a", b"1", NO_DETAILS)):
@@ -301,10 +298,8 @@ async def test_credentials_that_may_not_write_read(minio: S3Server) -> None:
         "Version": "2012-10-17",
         "Statement": [READ_ONLY],
     }
-    login = minio.client("sts").assume_role(
-        RoleArn="arn:aws:iam::000000000000:role/any", RoleSessionName="reader", Policy=json.dumps(allowed)
-    )
-    found = login["Credentials"]
+    role = {"RoleArn": "arn:aws:iam::000000000000:role/any", "RoleSessionName": "reader", "Policy": json.dumps(allowed)}
+    found = minio.client("sts").assume_role(**role)["Credentials"]
     async with a_store(minio) as store:
         await store.view("").create_container(AT)
         await store.view("").put(AT, "a", b"1", NO_DETAILS)
@@ -354,16 +349,16 @@ async def test_https_is_for_servers_that_the_authority_vouches_for(tmp_path: Pat
 
 
 @needs_minio
-async def test_a_region_that_is_not_the_server_s_is_corrected_or_told(tmp_path: Path) -> None:
+async def test_a_bucket_in_another_region_is_found_and_a_new_one_is_told_where_it_belongs(tmp_path: Path) -> None:
     with s3.minio(tmp_path / "minio", region="eu-south-2") as server:
         make_bucket(server)
-        async with a_store(server) as store:
-            await store.view("").create_container(AT)
         async with a_store(server, region="us-west-2") as store:
-            try:
-                await store.view("").create_container(AT)
-            except PreconditionFailed as error:
-                assert "set region to eu-south-2" in error.message
+            await store.view("").create_container(AT)
+            await store.view("").put(AT, "a", b"1", NO_DETAILS)
+            assert await whole(store.view(""), AT, "a") == b"1"
+        async with a_store(server, region="us-west-2", bucket=None) as store:
+            error = await refusal(store.view("").create_container(AT))
+            assert isinstance(error, PreconditionFailed) and "set region to eu-south-2" in error.message
 
 
 async def test_a_proxy_is_gone_through(moto: S3Server, relay: Relay) -> None:
@@ -380,12 +375,10 @@ async def test_a_role_is_assumed_once_and_again_before_its_credentials_expire(
 ) -> None:
     ahead = timedelta()
 
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Later:
-            return cls.fromtimestamp((datetime.now(tz) + ahead).timestamp(), tz)
+    def later() -> datetime:
+        return datetime.now(UTC) + ahead
 
-    monkeypatch.setattr("botocore.credentials.datetime", SimpleNamespace(datetime=Later, timedelta=timedelta, timezone=timezone))
+    monkeypatch.setattr(DeferredRefreshableCredentials.__init__, "__defaults__", (later,))
     role = StsConfig(role="arn:aws:iam::123456789012:role/blobs", session="of-a-test", external_id="a secret word")
     async with Relay(moto).running() as sts:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.endpoint)
