@@ -385,9 +385,9 @@ async def test_a_file_that_is_cut_while_it_is_read_is_an_error_and_not_an_end(tm
         await backend.put("box", "a", bytes(100), Details())
         reading = await backend.open("box", "a", 0, None, lambda length: 10)
         os.truncate(tmp_path / "box" / "a", 50)
-        assert await reading.read(40) == bytes(40)
         with pytest.raises(ProviderError, match="has lost its end"):
-            await reading.read(50)
+            while await reading.read(40):
+                pass
         await reading.close()
 
 
@@ -600,7 +600,7 @@ async def main():
     backend = local.open_store(BlobstoreConfig(root=Path(sys.argv[1])), Path("/")).view("")
     await backend.create_container("box")
     writing = await backend.create("box", "a", Details())
-    await writing.write(b"half")
+    await writing.write(b"half" * 300_000)
     print("ready", flush=True)
     sys.stdin.read()
     await writing.commit()
@@ -625,7 +625,7 @@ async def test_what_another_store_is_writing_is_left_to_it_and_what_a_dead_one_w
         async with a_backend(tmp_path) as backend:
             await backend.containers()
         (folder,) = below(tmp_path / ASIDE)
-        assert {path.read_bytes() for path in below(folder)} == {b"", b"half"}
+        assert {path.read_bytes() for path in below(folder)} == {b"", b"half" * 300_000}
         child.kill()
         child.wait()
     async with a_backend(tmp_path) as backend:
@@ -639,7 +639,7 @@ async def test_an_upload_goes_on_after_another_store_has_swept(tmp_path: Path) -
             await backend.containers()
             child.communicate("")
             assert child.returncode == 0
-            assert await content(backend, "a") == b"half"
+            assert await content(backend, "a") == b"half" * 300_000
 
 
 @pytest.mark.parametrize("left", [[], ["1"], ["1/deep/er", ".lock"], ["note-1", ".lock"]])
