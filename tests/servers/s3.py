@@ -191,7 +191,7 @@ def _running(server: S3Server) -> Iterator[S3Server]:
 
 
 @contextmanager
-def minio(folder: Path, *, tls: tuple[Pair, Path] | None = None, port: int = 0) -> Iterator[S3Server]:
+def minio(folder: Path, *, tls: tuple[Pair, Path] | None = None, region: str = REGION, port: int = 0) -> Iterator[S3Server]:
     """A minio. `tls` has a certificate for `localhost` and the file of its authority."""
     port, certificates = port or free_port(), folder / "certs"
     certificates.mkdir(parents=True, exist_ok=True)
@@ -203,11 +203,12 @@ def minio(folder: Path, *, tls: tuple[Pair, Path] | None = None, port: int = 0) 
     environment = {
         "MINIO_ROOT_USER": ACCESS_KEY,
         "MINIO_ROOT_PASSWORD": SECRET_KEY,
+        "MINIO_SITE_REGION": region,
         "MINIO_BROWSER": "off",
         "MINIO_UPDATE": "off",
         "HOME": str(folder),
     }
-    with _running(S3Server("minio", folder, port, command, environment, tls[1] if tls else None)) as server:
+    with _running(S3Server("minio", folder, port, command, environment, tls[1] if tls else None, region=region)) as server:
         yield server
 
 

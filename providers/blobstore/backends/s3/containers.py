@@ -236,7 +236,9 @@ class Folders(Containers):
     def meaning(self, error: ProviderError, container: str) -> ProviderError:
         if code_of(error) != NO_BUCKET:
             return error
-        return Unavailable(f"S3 at {self._calls.where} has no bucket {shown(self._bucket)}: make it, or correct bucket")
+        found = Unavailable(f"S3 at {self._calls.where} has no bucket {shown(self._bucket)}: make it, or correct bucket")
+        self._calls.note(found.message)
+        return found
 
 
 def escaped(container: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from time import time as now
 from typing import Any
 
 from botocore import exceptions as aws
@@ -210,7 +210,7 @@ def _clock(error: aws.ClientError) -> str:
         theirs = parsedate_to_datetime(str(_metadata(error).get("HTTPHeaders", {}).get("date"))).timestamp()
     except (TypeError, ValueError):
         return ""
-    ahead = round(time.time() - theirs)
+    ahead = round(now() - theirs)
     return f", which is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} the server's"
 
 
