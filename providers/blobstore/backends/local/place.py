@@ -29,6 +29,7 @@ from providers.blobstore.backends.local.leftovers import locked, sweep, tidy
 from providers.blobstore.backends.local.listing import below
 from providers.blobstore.backends.local.names import Parts, spelled, spellings
 from providers.blobstore.backends.local.putting import Work, free_name
+from providers.blobstore.backends.local.scans import Scans
 
 log = logging.getLogger("provider")
 
@@ -45,6 +46,7 @@ class Place:
 
     def __init__(self, root: Path, scope: str, later: Later, *, full: bool, folding: bool = False) -> None:
         self.full = full
+        self.scans = Scans()
         self._root = root
         self._names = spelled(scope, folding=False) if scope else ()
         self._later = later
