@@ -44,6 +44,11 @@ def moto_bucket(moto: s3.S3Server) -> OneBucket:
 
 
 @pytest.fixture(scope="session")
+def moto_buckets(moto: s3.S3Server) -> Buckets:
+    return Buckets(moto)
+
+
+@pytest.fixture(scope="session")
 def minio_bucket(minio: s3.S3Server) -> OneBucket:
     return OneBucket(minio)
 

@@ -44,12 +44,16 @@ async def direct(values: Mapping[str, Any], folder: Path) -> AsyncIterator[Door]
     streams = Streams(Stores(folder), Uploads(), Downloads())
     async with streams.stores.use(config) as store:
         backend = store.view(config.scope("MACTOR"))
+        keys: list[LinkKey] = []
 
         def door(receiver: ChunkReceiver) -> Blobstore:
-            key = LinkKey("MACTOR", "wasmcloud:blobstore", secrets.token_hex(8))  # a link each: what is on its way is told apart
-            return ActorBlobstore(key, config, backend, receiver, streams)
+            keys.append(LinkKey("MACTOR", "wasmcloud:blobstore", secrets.token_hex(8)))  # what is on its way is told apart by links
+            return ActorBlobstore(keys[-1], config, backend, receiver, streams)
 
         yield door
+        for key in keys:
+            await streams.uploads.leave(key)
+            await streams.downloads.leave(key)
 
 
 class Nobody(ChunkReceiver):

@@ -7,10 +7,22 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract.backends import memory, postgres, redis, sqlite
+from tests.contract.blob_backends import local, memory_blobs, minio, minio_bucket, minio_buckets, moto, moto_buckets
 from tests.foreign.background import Background, running
-from tests.foreign.blob_places import blobs_in_memory, blobs_in_minio, blobs_in_moto, blobs_on_disk
 
-__all__ = ["blobs_in_memory", "blobs_in_minio", "blobs_in_moto", "blobs_on_disk", "memory", "postgres", "redis", "sqlite"]
+__all__ = [
+    "local",
+    "memory",
+    "memory_blobs",
+    "minio",
+    "minio_bucket",
+    "minio_buckets",
+    "moto",
+    "moto_buckets",
+    "postgres",
+    "redis",
+    "sqlite",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:

