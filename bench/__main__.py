@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,28 @@ from typing import Any
 import msgpack
 from nacl import bindings
 
+from bench.blobstore import Blobs
+from bench.blobstore_s3 import a_server
 from bench.figures import Figure, figures
 from bench.http import Http
 from bench.keyvalue import KeyValueStores
-from bench.processes import Running, answered, compile_yardstick, echo_yardstick, invocation, load, start_provider
+from bench.processes import ANY_PORT, Running, answered, compile_yardstick, echo_yardstick, invocation, load, start_provider
 from provider_sdk.errors import ProviderError
 from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.transport.base import Credentials, Transport
 from provider_sdk.transport.nats import connect
 
-PARTS = ("rpc", "requests", "http", "keyvalue", "starts", "memory")
+PARTS = ("rpc", "requests", "http", "keyvalue", "blobstore", "starts", "memory")
 ARGUMENT: bytes = msgpack.packb("x" * 240)
+
+
+@dataclass(frozen=True)
+class Started:
+    """A provider and its one link."""
+
+    module: str
+    contract: str
+    values: Mapping[str, str]
 
 
 @dataclass
@@ -109,18 +120,26 @@ class Bench:
                 self.rows["R7"].values.append((time.process_time() - cpu) / sum(counts) * 1e6)
 
     async def starts(self, rounds: int) -> None:
-        """S1: from spawn to the first health answer and to the subscription, over a bare interpreter, warm."""
-        for number in range(rounds + 1):
-            bare = await timed(bare_python)
-            health = await self._start("providers.numbergen", ".health", b"")
-            subscribed = await self._start("providers.numbergen", "", b"\xc0")
-            if number:
-                self.rows["S1"].values.append((health - bare) * 1e3)
-                self.rows["S1s"].values.append((subscribed - bare) * 1e3)
+        """S1, S2: from spawn to the first health answer and to the subscription, over a bare interpreter, warm."""
+        numbergen = Started("providers.numbergen", "wasmcloud:numbergen", ANY_PORT)
+        httpserver = Started("providers.httpserver", "wasmcloud:httpserver", ANY_PORT)
+        with a_server(self.folder / "s3") as server:
+            blobstore = Started("providers.blobstore", "wasmcloud:blobstore", server.settings)
+            for number in range(rounds + 1):
+                bare = await timed(bare_python)
+                taken = {
+                    "S1": await self._start(numbergen, ".health", b""),
+                    "S1s": await self._start(numbergen, "", b"\xc0"),
+                    "S2h": await self._start(httpserver, ".health", b""),
+                    "S2b": await self._start(blobstore, ".health", b""),
+                }
+                for row, seconds in taken.items():
+                    if number:
+                        self.rows[row].values.append((seconds - bare) * 1e3)
 
-    async def _start(self, module: str, suffix: str, payload: bytes) -> float:
+    async def _start(self, what: Started, suffix: str, payload: bytes) -> float:
         started = time.perf_counter()
-        running = await start_provider(self.url, module, "wasmcloud:numbergen")
+        running = await start_provider(self.url, what.module, what.contract, what.values)
         try:
             return await answered(self.transport, running.subject + suffix, payload) - started
         finally:
@@ -177,7 +196,8 @@ async def run(options: argparse.Namespace) -> dict[str, Figure]:
                 bench = Bench(program, server.port, server.url, transport, folder, options.seconds, rows)
                 http = Http(program, server.port, server.url, transport, folder, options.seconds, rows)
                 stores = KeyValueStores(options.json.parent, options.seconds, rows)
-                measures = (bench.rpc, bench.requests, http.measure, stores.measure, bench.starts, bench.memory)
+                blobs = Blobs(program, server.port, server.url, transport, folder, options.json.parent, options.seconds, rows)
+                measures = (bench.rpc, bench.requests, http.measure, stores.measure, blobs.measure, bench.starts, bench.memory)
                 parts = dict(zip(PARTS, measures, strict=True))
                 for part in options.only or PARTS:
                     await parts[part](options.rounds)

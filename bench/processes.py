@@ -174,9 +174,15 @@ async def echo_yardstick(program: Path, port: int) -> AsyncIterator[Running]:
         yield Running(process, "bench.echo")
 
 
-async def load(program: Path, port: int, running: Running, in_flight: int, seconds: float, payload: Path) -> dict[str, Any]:
-    """Load one responder; natsraw's figures and the CPU µs that the responder spent on each message."""
+async def load(
+    program: Path, port: int, running: Running, in_flight: int, seconds: float, payload: Path, *, numbers: tuple[int, int] | None = None
+) -> dict[str, Any]:
+    """Load one responder; natsraw's figures and the CPU µs that the responder spent on each message.
+
+    `numbers`: the file has a payload for each in flight, and at which byte of them is a number that grows by how much.
+    """
     arguments = [str(program), "load", str(port), running.subject, str(in_flight), str(seconds), "0.3", f"@{payload}"]
+    arguments += map(str, numbers or ())
     started = running.cpu_seconds()
     process = await asyncio.create_subprocess_exec(*arguments, stdout=subprocess.PIPE)
     out, _ = await process.communicate()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from provider_sdk import NotFound, Unavailable
-from providers.blobstore.backend import Backend, Details, ObjectInfo, Reading, shown
+from providers.blobstore.backend import Backend, ObjectInfo, Reading, shown
 
 BLOCK = 1 << 20
 SECOND = 1_000_000_000
@@ -98,9 +98,3 @@ def same_time(one: int | None, other: int | None) -> bool:
     if one is None or other is None:
         return False
     return one == other or (one // SECOND == other // SECOND and 0 in (one % SECOND, other % SECOND))
-
-
-def lacking(details: Details, other: Details) -> bool:
-    """Whether the other lacks a detail that the object has; what a store adds where there was none is no difference."""
-    wanted = ((details.content_type, other.content_type), (details.content_encoding, other.content_encoding))
-    return any(mine is not None and mine != theirs for mine, theirs in wanted)

@@ -7,7 +7,6 @@ times are only ever compared with an earlier time of the same store, so that clo
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,7 +15,7 @@ from pathlib import Path
 from provider_sdk import Unavailable
 from providers.blobstore.backend import ObjectInfo
 from providers.blobstore.contents import same_time
-from providers.blobstore.place import Place
+from providers.blobstore.place import Place, state_folder
 
 VERSION = 1
 
@@ -59,10 +58,8 @@ class Journal:
 
 def journal_file(source: Place, target: Place) -> Path:
     """Where the journal of such a copy is, in the user's state folder."""
-    state = os.environ.get("XDG_STATE_HOME") or ""
-    folder = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
     ends = repr([(*end.server, str(end.path)) for end in (source, target)])
-    return folder / "wasmcloud-providers" / "blob-copy" / f"{hashlib.sha256(ends.encode()).hexdigest()[:32]}.sqlite"
+    return state_folder() / f"{hashlib.sha256(ends.encode()).hexdigest()[:32]}.sqlite"
 
 
 @contextmanager

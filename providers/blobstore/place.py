@@ -27,7 +27,7 @@ class Place:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Backend]:
         """It connects at first use."""
-        async with one_store(self.config, Path.cwd()) as store:
+        async with one_store(self.config, state_folder()) as store:
             yield store.view(self.config.scope(self.actor))
 
     @property
@@ -78,6 +78,13 @@ def place(url: str, settings: Sequence[str], actor: str, secret_file: Path | Non
     if loaded.config.per_actor and not actor:
         raise InvalidArgument(f"{url}: per_actor: say with --actor whose place is meant")
     return Place(loaded.config, actor)
+
+
+def state_folder() -> Path:
+    """Where runs of the verbs remember something: journals, and uploads to S3 that a killed run has left."""
+    state = os.environ.get("XDG_STATE_HOME") or ""
+    folder = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
+    return folder / "wasmcloud-providers" / "blob"
 
 
 def _secrets(variables: str, file: Path | None) -> Layer:

@@ -12,6 +12,7 @@ from typing import Protocol
 from provider_sdk import Shared, Unsupported
 from providers.blobstore.backend import Store
 from providers.blobstore.config import BlobstoreConfig
+from providers.blobstore.tasks import Tasks
 
 OpenStore = Callable[[BlobstoreConfig, Path], Store]
 """Makes the store that a configuration means; the path is the folder for embedded data. It connects to nothing yet."""
@@ -33,6 +34,7 @@ class Stores:
         self._data_dir = data_dir
         self._open = Shared[Store](lambda store: store.close())
         self._modules: dict[str, _Backend] = {}
+        self._tasks = Tasks()
 
     @asynccontextmanager
     async def use(self, config: BlobstoreConfig) -> AsyncIterator[Store]:
@@ -44,7 +46,7 @@ class Stores:
 
         async def make() -> Store:
             # In a thread, because boto3 reads descriptions of its services: a tenth of a second and more.
-            return await asyncio.to_thread(module.open_store, config, self._data_dir)
+            return await self._tasks.finish(asyncio.to_thread(module.open_store, config, self._data_dir), lambda store: store.close())
 
         async with self._open.use(key, make) as store:
             yield store

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from provider_sdk import Internal, NotFound, ProviderError
 from providers.blobstore.backend import Backend, ObjectInfo, checked_container, checked_object, shown
-from providers.blobstore.contents import Content, End, Gone, lacking
+from providers.blobstore.contents import Content, End, Gone
 from providers.blobstore.journal import Journal
 from providers.blobstore.pairs import listing, pairs
 
@@ -169,7 +169,7 @@ class Transfer:
         ours = self._journal.left(work.near.container, target)
         if self._wish.existing is Existing.OLDER and not ours and (target.modified or 0) > (work.source.modified or 0):
             self.done.failed += 1
-            self._say(f"{_where(work)} {difference}, is newer in the target, and stays as it is there: --overwrite replaces it")
+            self._say(f"{_where(work)} {difference}, is newer there, and stays as it is: --overwrite replaces it")
             return
         await self._copy(work)
         self.done.replaced += 1
@@ -186,7 +186,7 @@ class Transfer:
         near, far = await self._both(work)
         if near.digest != far.digest:
             return "has another content in the target"
-        if lacking(near.info.details, far.info.details):
+        if near.info.details != far.info.details:
             return "has another content type or encoding in the target"
         self._journal.note(work.near.container, near.info, far.info)
         return ""
@@ -227,7 +227,7 @@ class Transfer:
         back = await far.content(name)
         if not await near.unchanged(sent.info):
             return False
-        if back.digest != sent.digest or lacking(sent.info.details, back.info.details):
+        if back.digest != sent.digest or back.info.details != sent.info.details:
             raise Internal("what the target gives back is not what was written: it damages what it keeps, or somebody else writes to it")
         self._journal.note(near.container, sent.info, back.info)
         return True

@@ -72,9 +72,9 @@ class Door(KeyValueConformance):
 
     backend: ClassVar[str]
     expiry_slack = 0.1
-    rounds = scale(test=10, ci=20, soak=500)
-    increments = scale(test=20, ci=100, soak=10_000)
-    examples = scale(test=15, ci=60, soak=2000)
+    rounds = scale(test=10, ci=15, soak=500)
+    increments = scale(test=20, ci=50, soak=10_000)
+    examples = scale(test=15, ci=40, soak=2000)
 
     @pytest.fixture(autouse=True)
     def _placed(self, request: pytest.FixtureRequest) -> None:

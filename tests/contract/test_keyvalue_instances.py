@@ -27,8 +27,8 @@ from tests.tiers import scale
 CONTRACT = KeyValue.__identity__.contract
 STARTING = 20.0
 CALLERS = 32
-INCREMENTS = scale(test=30, ci=300, soak=10_000)
-KILLS = scale(test=4, ci=10, soak=200)
+INCREMENTS = scale(test=30, ci=100, soak=10_000)
+KILLS = scale(test=4, ci=6, soak=200)
 SHARED = [
     "sqlite",
     pytest.param("redis", marks=pytest.mark.needs("redis-server")),

@@ -56,7 +56,7 @@ async def test_calls_go_on_after_the_server_was_killed_and_restarted_under_load(
         echo = Echo.at(await lattice.link(provider), timeout=1.0)
         outcomes: list[tuple[float, bool]] = []
         loop = asyncio.get_running_loop()
-        stop = loop.time() + scale(test=4, ci=8, soak=60)
+        stop = loop.time() + scale(test=4, ci=5, soak=60)
 
         async def caller() -> None:
             while loop.time() < stop:
@@ -97,7 +97,7 @@ async def test_a_paused_server_is_ridden_out() -> None:
 
 
 async def test_providers_killed_at_random_moments_leave_no_process_and_no_stuck_caller() -> None:
-    times = scale(test=5, ci=15, soak=50)
+    times = scale(test=5, ci=8, soak=50)
     async with a_lattice() as lattice:
         for _ in range(times):
             provider = await lattice.process(PROGRAM, contract="test:echo")
@@ -168,7 +168,7 @@ async def test_a_provider_whose_host_is_killed_while_it_starts_ends(tmp_path: Pa
 
 
 async def test_links_change_under_load_and_the_last_word_counts() -> None:
-    changes = scale(test=100, ci=500, soak=5000)
+    changes = scale(test=100, ci=200, soak=5000)
     async with a_lattice() as lattice:
         provider = await lattice.process(PROGRAM, contract="test:echo")
         targets = [await lattice.link(provider, {"word": "0"}) for _ in range(4)]

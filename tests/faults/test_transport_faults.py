@@ -79,7 +79,7 @@ async def goes_on(outcomes: Counter[str], count: int = 200) -> None:
 
 
 async def test_restarts_under_load_are_ridden_out() -> None:
-    rounds = scale(test=3, ci=10, soak=100)
+    rounds = scale(test=3, ci=5, soak=100)
     async with NatsServer.start(url="") as server, echoing(server.url) as (responder, caller):
         recovered: list[float] = []
         caller.on_reconnect(lambda: recovered.append(time.monotonic()))

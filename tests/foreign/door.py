@@ -140,7 +140,7 @@ def ways(data: bytes, *behind: bytes) -> list[Pieces]:
     head = data.find(b"\r\n\r\n")
     telling = {data.find(b"\r\n") + 1, head // 2, head + 1, head + 3, head + 4, (head + 4 + len(data)) // 2, len(data) - 1}
     cuts = telling | {data.find(mark) for mark in behind}
-    step = max(1, len(data) // scale(test=1, ci=16, soak=1024))
+    step = max(1, len(data) // scale(test=1, ci=8, soak=1024))
     cuts |= set(range(step, len(data), step))
     two = [(data[:cut], data[cut:]) for cut in sorted(cuts) if 0 < cut < len(data)]
     each = [bytes([byte]) for byte in data[: scale(test=120, ci=400, soak=4000)]]

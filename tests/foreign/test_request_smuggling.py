@@ -12,7 +12,7 @@ from tests.foreign.attacks import AT_MOST, AWAITED, CHUNKED, EARLY, END, FIRST, 
 from tests.foreign.door import SOON, Doors, Outcome, Pieces, each, told, ways
 from tests.tiers import scale
 
-SEEDS = range(scale(test=8, ci=40, soak=2000))
+SEEDS = range(scale(test=8, ci=20, soak=2000))
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -15,7 +15,7 @@ from tests.integration.http_wire import complaints, connected
 
 CONNECTIONS = 200
 RATE = 50
-SECONDS = 30
+SECONDS = 20
 LIMIT = 10.0  # header_timeout, body_timeout and send_timeout by default
 AFTER = 2.0
 MODES = {

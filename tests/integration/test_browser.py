@@ -52,12 +52,12 @@ async def test_the_page_follows_the_wishes_for_darkness_and_for_rest(tmp_path: P
         assert seen == [[True, "pass, pass"], [False, "none"]]
 
 
-@pytest.mark.parametrize("width", [320, 390, 800, 1280])
-async def test_nothing_sticks_out_of_the_page_at_any_width(tmp_path: Path, width: int) -> None:
+async def test_nothing_sticks_out_of_the_page_at_any_width(tmp_path: Path) -> None:
     async with demo(store=Store()) as it, a_tab(tmp_path) as tab:
-        await tab.command("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
-        await tab.load(f"http://127.0.0.1:{it.port}/?min=4294967295&max=4294967295&long={'x' * 500}")
-        assert await tab.js("document.documentElement.scrollWidth") <= width
+        for width in (320, 390, 800, 1280):
+            await tab.command("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
+            await tab.load(f"http://127.0.0.1:{it.port}/?min=4294967295&max=4294967295&long={width}{'x' * 500}")
+            assert await tab.js("document.documentElement.scrollWidth") <= width
 
 
 async def test_a_script_that_a_link_smuggles_in_does_not_run(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tests.tiers import scale
 pytestmark = pytest.mark.needs("initdb")
 
 CALLERS = 32
-EACH = scale(test=60, ci=300, soak=10_000)
+EACH = scale(test=60, ci=150, soak=10_000)
 RESUMED_WITHIN = 2.0
 NUMBERS = itertools.count(1)
 

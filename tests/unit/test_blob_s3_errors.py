@@ -54,6 +54,7 @@ SERVER_SAYS = {
     "ServiceUnavailable": (503, Code.UNAVAILABLE, "takes no requests now"),
     "Busy": (503, Code.UNAVAILABLE, "takes no requests now"),
     "XMinioServerNotInitialized": (503, Code.UNAVAILABLE, "takes no requests now"),
+    "ClientDisconnected": (499, Code.UNAVAILABLE, "takes no requests now"),
     "InternalError": (500, Code.UNAVAILABLE, "a fault of its own"),
     "InternalFailure": (500, Code.UNAVAILABLE, "a fault of its own"),
     "RequestTimeout": (400, Code.UNAVAILABLE, "too slowly"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +19,10 @@ from provider_sdk.contracts.blobstore import (
     PutObjectRequest,
 )
 from providers.blobstore import uploads
+from providers.blobstore.backends import memory
+from providers.blobstore.backends.memory import MemoryStore
+from providers.blobstore.config import BlobstoreConfig
+from providers.blobstore.stores import Stores
 from providers.blobstore.uploads import Upload
 from tests.unit.blob_world import KEY, OTHER, Gate, World, a_world, failing
 
@@ -60,8 +65,8 @@ class TestUploads:
     async def test_chunks_wait_for_those_before_however_slowly_these_are_written(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(uploads, "OVERTAKEN", 0.05)
-        world.backend.on_write = lambda: asyncio.sleep(0.02)
+        monkeypatch.setattr(uploads, "OVERTAKEN", 0.2)
+        world.backend.on_write = lambda: asyncio.sleep(0.03)
         stream = await world.begin()
         await asyncio.gather(*(world.chunk(stream, at, bytes([at]), last=at == 15) for at in reversed(range(16))))
         assert await world.stored() == bytes(range(16))
@@ -69,8 +74,8 @@ class TestUploads:
     async def test_one_write_may_take_longer_than_a_chunk_waits_for_one_that_does_not_come(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(uploads, "OVERTAKEN", 0.02)
-        world.backend.on_write = lambda: asyncio.sleep(0.2)
+        monkeypatch.setattr(uploads, "OVERTAKEN", 0.1)
+        world.backend.on_write = lambda: asyncio.sleep(0.3)
         stream = await world.begin()
         await asyncio.gather(world.chunk(stream, 1, b"b", last=True), world.chunk(stream, 0, b"a"))
         assert await world.stored() == b"ab"
@@ -236,15 +241,15 @@ class TestGivingUp:
             assert "an upload of 'o' had no chunk for 0.1 s and is given up" in caplog.text
 
     async def test_an_upload_that_goes_on_or_is_being_written_is_not_given_up(self, tmp_path: Path) -> None:
-        async for world in a_world(tmp_path, upload_timeout=0.2):
+        async for world in a_world(tmp_path, upload_timeout=0.5):
             stream = await world.begin()
-            for at in range(5):
-                await asyncio.sleep(0.1)
+            for at in range(4):
+                await asyncio.sleep(0.2)
                 await world.chunk(stream, at, b"x")
-            world.backend.on_write = lambda: asyncio.sleep(0.6)
-            await world.chunk(stream, 5, b"x")
-            await world.chunk(stream, 6, b"", last=True)
-            assert await world.stored() == b"x" * 6
+            world.backend.on_write = lambda: asyncio.sleep(0.8)
+            await world.chunk(stream, 4, b"x")
+            await world.chunk(stream, 5, b"", last=True)
+            assert await world.stored() == b"x" * 5
 
     async def test_ended_uploads_leave_no_timers_behind(self, world: World) -> None:
         writings = []
@@ -318,3 +323,24 @@ def test_an_upload_is_told_apart_from_any_other_by_an_id_that_nobody_guesses() -
 
     found = asyncio.run(ids())
     assert len(found) == 1000 and all(len(item) == 24 for item in found)
+
+
+async def test_a_store_that_is_being_opened_for_a_link_that_is_given_up_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opening, closed = threading.Event(), asyncio.Event()
+
+    class Slow(MemoryStore):
+        async def close(self) -> None:
+            closed.set()
+
+    def open_store(config: BlobstoreConfig, data_dir: Path) -> Slow:
+        opening.wait(5)
+        return Slow()
+
+    monkeypatch.setattr(memory, "open_store", open_store)
+    used = asyncio.ensure_future(Stores(tmp_path).use(BlobstoreConfig(backend="memory")).__aenter__())
+    await asyncio.sleep(0.05)
+    used.cancel()
+    await asyncio.wait([used])
+    opening.set()
+    async with asyncio.timeout(5):
+        await closed.wait()

@@ -165,7 +165,7 @@ async def test_a_caller_that_is_gone_before_its_turn_writes_nothing(tmp_path: Pa
 
 @pytest.mark.parametrize("stores", [1, 2])
 async def test_no_increment_of_many_callers_is_lost(stores: int, tmp_path: Path) -> None:
-    callers, times = 32, scale(test=100, ci=1000, soak=10_000)
+    callers, times = 32, scale(test=100, ci=300, soak=10_000)
     async with contextlib.AsyncExitStack() as stack:
         opened = [await stack.enter_async_context(a_store(tmp_path / "kv.db")) for _ in range(stores)]
         backends = [store.namespace("") for store in opened]
@@ -355,7 +355,7 @@ async def test_many_that_open_a_new_file_at_once_make_it_once(tmp_path: Path) ->
 
 async def test_what_has_expired_leaves_the_file_without_being_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "kv.db"
-    count, past = scale(test=1200, ci=5000, soak=50_000), 1.0
+    count, past = scale(test=1200, ci=2500, soak=50_000), 1.0
     async with a_store(path) as store:
         backend = store.namespace("")
         await backend.set(b"kept", b"x", 0)

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.contract.backends import memory, postgres, redis, sqlite
+from tests.contract.blob_backends import local, memory_blobs, minio, minio_bucket, minio_buckets, moto, moto_buckets
+from tests.foreign.background import Background, running
 
-__all__ = ["memory", "postgres", "redis", "sqlite"]
+__all__ = [
+    "local",
+    "memory",
+    "memory_blobs",
+    "minio",
+    "minio_bucket",
+    "minio_buckets",
+    "moto",
+    "moto_buckets",
+    "postgres",
+    "redis",
+    "sqlite",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "time_intensive: dogpile's own mark of what takes seconds")
+    for name in ("time_intensive", "ess", "ess_maybe", "fails_on_aws", "fails_on_ess", "fails_on_rgw"):
+        config.addinivalue_line("markers", f"{name}: a mark of the suites")
+
+
+@pytest.fixture(scope="session")
+def background() -> Iterator[Background]:
+    with running() as found:
+        yield found

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import threading
 import time
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -22,26 +20,10 @@ from provider_sdk.contracts.keyvalue import KeyValue
 from providers.keyvalue.stores import Stores
 from tests.contract.doors import direct
 from tests.contract.places import Place
+from tests.foreign.background import Background
 
 T = TypeVar("T")
 WAIT = 0.005
-
-
-class Background:
-    """An event loop on a thread of its own, for callers that wait."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever)
-        self.thread.start()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
-
-    def end(self) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
-        self.loop.close()
 
 
 class Lock(CacheMutex):
@@ -103,13 +85,6 @@ class DogpileBackend(BytesBackend):
 
 
 register_backend("keyvalue", __name__, "DogpileBackend")
-
-
-@pytest.fixture(scope="module")
-def background() -> Iterator[Background]:
-    found = Background()
-    yield found
-    found.end()
 
 
 @pytest.fixture(scope="class")

@@ -19,13 +19,13 @@ from itertools import islice
 
 from providers.blobstore.backends.local.files import (
     MAKE,
+    content,
     enter,
     entered,
     flush,
     folds,
     make_folder,
     names_in,
-    open_file,
     unlink,
     write_all,
 )
@@ -138,6 +138,7 @@ class Aside:
                 os.rmdir(ASIDE, dir_fd=self._scope)
         for file in (self.folder, self._lock, self._scope):
             os.close(file)
+        self.folder = -1
 
 
 def _a_folder(scope: int) -> tuple[str, int, int]:
@@ -185,42 +186,47 @@ def _locked(file: int) -> bool:
     return True
 
 
-def left_behind(scope: int) -> list[str]:
-    """Folders in `.aside`, those of dead stores among them."""
+def left_behind(scope: int) -> list[str] | None:
+    """Folders in `.aside`, those of dead stores among them; None where it is not there."""
     with suppress(FileNotFoundError), entered(scope, ASIDE) as above:
         return names_in(above)
-    return []
+    return None
 
 
 def take_over(scope: int, name: str, own: Aside) -> str:
     """Move the folder of a dead store into one's own; empty where it lives, or is gone."""
     with suppress(FileNotFoundError), entered(scope, ASIDE) as above, entered(above, name) as folder:
-        try:
-            lock = os.open(LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-        except FileNotFoundError:
-            # It died, or is, between making the folder and the file, or removing them.
-            _removed(above, name)
+        lock = _its_lock(folder)
+        if lock is None and not _removed(above, name):
+            # The lock is the first that a store makes there: it may have come meanwhile, else there is none that lives.
+            lock = _its_lock(folder)
+        elif lock is None:
             return ""
         try:
-            if _locked(lock):
+            if lock is None or _locked(lock):
                 number = own.number()
                 os.rename(name, number, src_dir_fd=above, dst_dir_fd=own.folder)
                 return number
         finally:
-            os.close(lock)
+            if lock is not None:
+                os.close(lock)
     return ""
+
+
+def _its_lock(folder: int) -> int | None:
+    try:
+        return os.open(LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return None
 
 
 def notes(folder: int) -> list[list[str]]:
     """What is noted in the folder of a store."""
     found = []
     for name in names_in(folder):
-        file = open_file(folder, name) if name.startswith(NOTE) else None
-        if file is not None:
-            try:
-                found.append(_names(os.read(file, _LARGEST_NOTE)))
-            finally:
-                os.close(file)
+        data = content(folder, name, _LARGEST_NOTE) if name.startswith(NOTE) else None
+        if data:
+            found.append(_names(data))
     return [names for names in found if names]
 
 

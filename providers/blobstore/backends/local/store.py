@@ -21,17 +21,18 @@ _TROUBLE_WITHIN = 0.4
 
 
 class LocalStore(Store):
-    """A folder, below which each scope has its own."""
+    """A folder, below which each scope has its own. `folding`: names are spelled as where capitals and small letters are the same."""
 
-    def __init__(self, root: Path, connections: int, *, full: bool) -> None:
+    def __init__(self, root: Path, connections: int, *, full: bool, folding: bool = False) -> None:
         self.threads = Threads(connections)
-        self._root, self._full = root, full
+        self._root = root
+        self._kind = {"full": full, "folding": folding}
         self._places: dict[str, Place] = {}
         self._look: asyncio.Future[str] | None = None
 
     def view(self, scope: str) -> Backend:
         if scope not in self._places:
-            self._places[scope] = Place(self._root, scope, self.threads.later, full=self._full)
+            self._places[scope] = Place(self._root, scope, self.threads.later, **self._kind)
         return LocalBackend(self.threads, self._places[scope])
 
     async def trouble(self) -> str:
@@ -74,7 +75,7 @@ class LocalBackend(Backend):
     async def objects(self, container: str, *, prefix: str = "", start: str = "", after: str = "", most: int = 1000) -> Page:
         def page() -> Page:
             with self._place.container(container) as base:
-                return Listing(base, folding=self._place.folding, prefix=prefix, start=start, after=after).page(most)
+                return Listing(base, self._place.scans, folding=self._place.folding, prefix=prefix, start=start, after=after).page(most)
 
         return await self._threads.run(_of_container(container, "listed"), page)
 

@@ -67,7 +67,7 @@ SERVER = (
         Code.UNAVAILABLE,
         "asks for fewer requests",
     ),
-    Row(("ServiceUnavailable", "Busy", "XMinioServerNotInitialized"), Code.UNAVAILABLE, "takes no requests now"),
+    Row(("ServiceUnavailable", "Busy", "XMinioServerNotInitialized", "ClientDisconnected"), Code.UNAVAILABLE, "takes no requests now"),
     Row(("InternalError", "InternalFailure"), Code.UNAVAILABLE, "has failed by a fault of its own"),
     Row(("RequestTimeout",), Code.UNAVAILABLE, "had the data too slowly"),
     Row(("OperationAborted", "ConditionalRequestConflict", "Conflict"), Code.UNAVAILABLE, "is busy with another request on the same thing"),
