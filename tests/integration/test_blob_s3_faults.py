@@ -402,7 +402,7 @@ async def test_a_role_is_assumed_once_and_again_before_its_credentials_expire(
 
 async def test_credentials_that_have_expired_on_arrival_are_told(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     def later() -> datetime:
-        return datetime.now(timezone.utc) + timedelta(hours=2)
+        return datetime.now(UTC) + timedelta(hours=2)
 
     monkeypatch.setattr(DeferredRefreshableCredentials.__init__, "__defaults__", (later,))
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", moto.endpoint)
