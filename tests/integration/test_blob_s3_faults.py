@@ -379,6 +379,7 @@ async def test_a_role_is_assumed_once_and_again_before_its_credentials_expire(
         return datetime.now(UTC) + ahead
 
     monkeypatch.setattr(DeferredRefreshableCredentials.__init__, "__defaults__", (later,))
+    monkeypatch.setattr("botocore.credentials._local_now", later)
     role = StsConfig(role="arn:aws:iam::123456789012:role/blobs", session="of-a-test", external_id="a secret word")
     async with Relay(moto).running() as sts:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.endpoint)
@@ -395,9 +396,19 @@ async def test_a_role_is_assumed_once_and_again_before_its_credentials_expire(
             await backend.put(AT, "a", b"1", NO_DETAILS)
             assert sts.count("POST") == 1
             ahead = timedelta(minutes=52)
-            for _ in range(3):
-                await backend.put(AT, "a", b"1", NO_DETAILS)
+            await backend.put(AT, "a", b"1", NO_DETAILS)
             assert sts.count("POST") == 2
+
+
+async def test_credentials_that_have_expired_on_arrival_are_told(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def later() -> datetime:
+        return datetime.now(UTC) + timedelta(hours=2)
+
+    monkeypatch.setattr(DeferredRefreshableCredentials.__init__, "__defaults__", (later,))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", moto.endpoint)
+    async with a_store(moto, sts_config=StsConfig(role="arn:aws:iam::123456789012:role/blobs")) as store:
+        error = await refusal(store.view("").containers())
+        assert isinstance(error, Unauthenticated) and "clock" in error.message
 
 
 async def test_a_role_that_cannot_be_assumed_is_told(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:

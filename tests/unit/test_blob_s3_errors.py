@@ -141,6 +141,7 @@ LIBRARY_SAYS: list[tuple[BaseException, Code, str]] = [
     (aws.ParamValidationError(report="hush"), Code.INVALID_ARGUMENT, "such a request"),
     (aws.EndpointProviderError(msg="hush"), Code.INVALID_ARGUMENT, "do not fit together"),
     (aws.HTTPClientError(error="hush"), Code.UNAVAILABLE, "cannot be reached"),
+    (RuntimeError("hush"), Code.UNAUTHENTICATED, "expired on arrival"),
     (ConnectionResetError("hush"), Code.UNAVAILABLE, "cannot be reached"),
 ]
 

@@ -15,7 +15,7 @@ from provider_sdk import Code, ProviderError
 NO_KEY, NO_BUCKET, NO_UPLOAD = "NoSuchKey", "NoSuchBucket", "NoSuchUpload"
 SKEWED = "RequestTimeTooSkewed"
 SHOWN = 200
-FAILURES = (aws.ClientError, aws.BotoCoreError, OSError)
+FAILURES = (aws.ClientError, aws.BotoCoreError, OSError, RuntimeError)
 """What a call to the library may raise."""
 
 
@@ -153,6 +153,7 @@ LIBRARY: tuple[tuple[type[BaseException], Code, str], ...] = (
     (aws.EndpointProviderError, Code.INVALID_ARGUMENT, "cannot be found: endpoint, region and the name of the bucket do not fit together"),
     (aws.HTTPClientError, Code.UNAVAILABLE, "cannot be reached"),
     (OSError, Code.UNAVAILABLE, "cannot be reached"),
+    (RuntimeError, Code.UNAUTHENTICATED, "needs credentials, and by the clock of this machine those from STS have expired on arrival"),
 )
 _BY_CODE = {code: row for row in (*STATUS, *SERVER) for code in row.codes}
 

@@ -18,8 +18,8 @@ from providers.blobstore.backends.s3.objects import headers
 MOST_PARTS = 10_000
 LARGEST_PART = 5 << 30
 MISSING = 404
-GROWING = 1000
-"""Parts after which they get twice as large: so 5 TiB fit in 10,000 parts, and 8 GiB in parts of the first size."""
+GROWING = 900
+"""Parts after which they get twice as large: so 5 TiB fit in 10,000 parts even where the first are of 5 MiB."""
 AT_ONCE = 4
 """Parts of the first size in memory, the one that is being filled included."""
 
@@ -36,6 +36,11 @@ class Target:
     meaning: Callable[[ProviderError], Awaitable[ProviderError]]
 
 
+def grown(part_size: int, sent: int) -> int:
+    """The size of the next part, behind so many of which the last had `part_size`."""
+    return part_size if sent % GROWING else min(2 * part_size, LARGEST_PART)
+
+
 class S3Writing(Writing):
     """Bytes gather until they are a part, which goes off by itself; whoever writes waits where too many are on their way."""
 
@@ -44,7 +49,7 @@ class S3Writing(Writing):
         self._ledger = ledger
         self._to = to
         self._part_size = max(part_size, -(-(size or 0) // MOST_PARTS))
-        self._most = AT_ONCE * self._part_size
+        self._most = AT_ONCE * part_size
         self._growing = size is None
         self._buffer = bytearray()
         self._filled = 0
@@ -94,8 +99,8 @@ class S3Writing(Writing):
         del part[self._filled :]
         self._on_way += len(part)
         self._sent.append(self._calls.task(self._part(len(self._sent) + 1, part)))
-        if self._growing and len(self._sent) % GROWING == 0:
-            self._part_size = min(2 * self._part_size, LARGEST_PART)
+        if self._growing and (larger := grown(self._part_size, len(self._sent))) != self._part_size:
+            self._part_size = larger
             self._spare.clear()
         self._buffer, self._filled = self._spare.pop() if self._spare else bytearray(self._part_size), 0
 
