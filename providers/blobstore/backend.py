@@ -224,7 +224,9 @@ def checked_object(name: str, capabilities: frozenset[Capability]) -> str:
         raise InvalidArgument(f"the name of the object {shown(name)} has {size} bytes, more than {LONGEST_NAME}")
     if Capability.ANY_NAME not in capabilities:
         for segment in name.split("/"):
-            if segment in ("", ".", "..") or len(segment.encode()) > LONGEST_SEGMENT or any(c < " " or c == "\x7f" for c in segment):
+            # With spaces around them, minio takes dots for a path too.
+            dots = not segment or segment.strip() in (".", "..")
+            if dots or len(segment.encode()) > LONGEST_SEGMENT or any(c < " " or c == "\x7f" for c in segment):
                 raise InvalidArgument(
                     f"the object {shown(name)}: this store takes no names with empty, '.' or '..' parts between slashes, "
                     f"control characters, or parts over {LONGEST_SEGMENT} bytes"

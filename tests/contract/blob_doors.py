@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import ClassVar
 
 import pytest
 
-from provider_sdk import Layer, LinkKey
+from provider_sdk import Layer, LinkKey, Unavailable
 from provider_sdk.contracts.blobstore import Blobstore, ChunkReceiver
 from provider_sdk.testing import Provided, TestLattice
 from provider_sdk.testing.conformance.blobstore import BlobstoreConformance
@@ -27,16 +28,17 @@ from tests.tiers import scale
 
 CONTRACT = Blobstore.__identity__.contract
 ACTORS = count()
+STARTING = 20.0
 
 
 @asynccontextmanager
-async def direct(folder: Path, values: Mapping[str, str], receiver: ChunkReceiver) -> AsyncIterator[Blobstore]:
-    """What a link with these values would answer, in this process, as the only one of its provider."""
+async def direct(stores: Stores, values: Mapping[str, str], receiver: ChunkReceiver, actor: str = "") -> AsyncIterator[Blobstore]:
+    """What a link with these values would answer, in this process; links on the same `stores` are links of one provider."""
     config = BlobstoreConfig.load(Layer("test", values)).config
-    streams = Streams(Stores(folder), Uploads(), Downloads())
+    streams = Streams(stores, Uploads(), Downloads())
     key = LinkKey(f"M{next(ACTORS)}", CONTRACT, "default")
     async with streams.stores.use(config) as store:
-        yield ActorBlobstore(key, config, store.view(config.scope("")), receiver, streams)
+        yield ActorBlobstore(key, config, store.view(config.scope(actor)), receiver, streams)
         await streams.uploads.leave(key)
         await streams.downloads.leave(key)
 
@@ -69,7 +71,9 @@ class BlobInstances:
     async def link(self, values: Mapping[str, str], receiver: ChunkReceiver, number: int = 0) -> AsyncIterator[Blobstore]:
         provider = self.running[number]
         target = await self.lattice.link(provider, values, actor=await self.lattice.actor(receiver))
-        yield Blobstore.at(target)
+        store = Blobstore.at(target)
+        await _served(store)
+        yield store
         await self.lattice.unlink(provider, target)
 
 
@@ -91,7 +95,8 @@ class BlobDoor(BlobstoreConformance):
 
     def fresh(self) -> None:
         """Choose a store, or names of containers in it, in which nothing is."""
-        self.values, self.prefix = {**self.place.values(), **self.settings}, self.place.prefix()
+        self.values, self.actor = {**self.place.values(), **self.settings}, self.place.actor()
+        self.prefix, self.longest_name = self.place.prefix(), self.place.longest_name()
 
 
 class BlobDirect(BlobDoor):
@@ -101,18 +106,34 @@ class BlobDirect(BlobDoor):
     def _in_folder(self, tmp_path: Path) -> None:
         self.folder = tmp_path
 
+    def stores(self) -> Stores:
+        """The stores of a provider."""
+        return Stores(self.folder)
+
     @asynccontextmanager
     async def store(self, receiver: ChunkReceiver) -> AsyncIterator[Blobstore]:
         self.fresh()
-        async with direct(self.folder, self.values, receiver) as store:
+        async with direct(self.stores(), self.values, receiver, self.actor) as store:
             yield store
 
     @asynccontextmanager
     async def reopened(self, receiver: ChunkReceiver) -> AsyncIterator[Blobstore]:
-        async with direct(self.folder, self.values, receiver) as store:
+        async with direct(Stores(self.folder), self.values, receiver, self.actor) as store:
             yield store
 
     second = reopened
+
+
+@pytest.mark.asyncio(loop_scope="class")
+class BlobDirectKept(BlobDirect):
+    """As before, on a store that stays open for all tests of a class, as long as its place has the same values for all."""
+
+    @pytest.fixture(autouse=True)
+    def _kept(self, kept_stores: Stores) -> None:
+        self.kept = kept_stores
+
+    def stores(self) -> Stores:
+        return self.kept
 
 
 @pytest.mark.asyncio(loop_scope="class")
@@ -153,3 +174,14 @@ class BlobProcess(BlobOnALattice):
         await self.instances.replace(0)
         async with self.instances.link(self.values, receiver) as store:
             yield store
+
+
+async def _served(store: Blobstore) -> None:
+    """Until the link is up: on a busy machine a provider may take longer to make a client than calls wait for a link."""
+    async with asyncio.timeout(STARTING):
+        while True:
+            try:
+                await store.container_exists("none")
+                return
+            except Unavailable:
+                await asyncio.sleep(0.05)

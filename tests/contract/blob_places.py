@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from provider_sdk.testing.conformance.blobstore import Capability
-from providers.blobstore.backend import EVERYTHING
+from providers.blobstore.backend import EVERYTHING, LONGEST_NAME
 from tests.servers.s3 import S3Server
 
 OURS = frozenset({*map(Capability, EVERYTHING), Capability.CREATED_AT, Capability.BARE_NAMES, Capability.CHUNKS, Capability.PIPELINES})
@@ -21,9 +21,17 @@ class BlobPlace(ABC):
     def values(self) -> dict[str, str]:
         """The link values of a new store."""
 
-    def prefix(self) -> str:
-        """What the names of a test's containers begin with, where others use the store as well."""
+    def actor(self) -> str:
+        """In whose part of the store a test is, where others use the store as well."""
         return ""
+
+    def prefix(self) -> str:
+        """What the names of a test's containers begin with, where others see them as well."""
+        return ""
+
+    def longest_name(self) -> int:
+        """Bytes of the longest name of an object."""
+        return LONGEST_NAME
 
 
 class MemoryBlobs(BlobPlace):
@@ -42,14 +50,20 @@ class Folders(BlobPlace):
 
 
 class OneBucket(BlobPlace):
-    """s3: containers are folders below a prefix of a bucket that all tests share."""
+    """s3: containers are folders in a bucket that all tests share, each test in the part of an actor of its own."""
 
     def __init__(self, server: S3Server, bucket: str = "shared-by-all-tests") -> None:
         self.server, self.bucket = server, bucket
         server.client().create_bucket(Bucket=bucket)
 
     def values(self) -> dict[str, str]:
-        return {**self.server.settings, "bucket": self.bucket, "prefix": secrets.token_hex(8)}
+        return {**self.server.settings, "bucket": self.bucket, "prefix": "tests", "per_actor": "true"}
+
+    def actor(self) -> str:
+        return secrets.token_hex(4)
+
+    def longest_name(self) -> int:
+        return LONGEST_NAME - len(f"tests/{self.actor()}/box/")
 
 
 class Buckets(BlobPlace):

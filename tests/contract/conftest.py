@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from provider_sdk import Layer
 from provider_sdk.testing import a_lattice
+from providers.blobstore.config import BlobstoreConfig
+from providers.blobstore.stores import Stores
 from tests.contract.backends import memory, postgres, redis, redis_cluster, sqlite
 from tests.contract.blob_backends import (
     local,
@@ -22,11 +25,13 @@ from tests.contract.blob_backends import (
     versitygw_buckets,
 )
 from tests.contract.blob_doors import BlobInstances
+from tests.contract.blob_places import BlobPlace
 from tests.contract.doors import Instances
 
 __all__ = [
     "blob_instances",
     "instances",
+    "kept_stores",
     "local",
     "memory",
     "memory_blobs",
@@ -60,3 +65,11 @@ async def blob_instances(request: pytest.FixtureRequest, tmp_path_factory: pytes
         instances = BlobInstances(lattice, folder, as_process=request.cls.as_process)
         await instances.start()
         yield instances
+
+
+@pytest_asyncio.fixture(scope="class", loop_scope="class")
+async def kept_stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stores]:
+    place: BlobPlace = request.getfixturevalue(request.cls.backend)
+    stores = Stores(tmp_path_factory.mktemp("stores"))
+    async with stores.use(BlobstoreConfig.load(Layer("test", place.values())).config):
+        yield stores

@@ -5,52 +5,47 @@ from __future__ import annotations
 import pytest
 
 from provider_sdk.testing.conformance.blobstore import Capability
-from tests.contract.blob_doors import BlobDirect, BlobProcess
+from tests.contract.blob_doors import BlobDirectKept, BlobProcess
+from tests.tiers import scale
 
 OF_A_SERVER = frozenset(Capability) - {Capability.ANY_NAME, Capability.SIDE_BY_SIDE, Capability.SNAPSHOTS}
-IN_ONE_BUCKET = OF_A_SERVER
-BUCKETS = OF_A_SERVER - {Capability.ANY_CONTAINER}
+EXAMPLES, STEPS, ROUNDS = scale(test=4, ci=8, soak=300), scale(test=15, ci=20, soak=60), scale(test=2, ci=3, soak=20)
 
 
-class OnS3(BlobDirect):
+class OnS3(BlobDirectKept):
     """Times of S3 are of seconds, and each request is a few milliseconds of both processes."""
 
     resolution = 1.0
     many = 30
+    examples, steps, rounds = EXAMPLES, STEPS, ROUNDS
 
 
 class TestMoto(OnS3):
     __test__ = True
     backend = "moto_bucket"
-    capabilities = IN_ONE_BUCKET
+    capabilities = OF_A_SERVER
 
 
 @pytest.mark.needs("minio")
 class TestMinio(OnS3):
     __test__ = True
     backend = "minio_bucket"
-    capabilities = IN_ONE_BUCKET
+    capabilities = OF_A_SERVER
     many = 1010
-
-
-@pytest.mark.needs("minio")
-class TestMinioBuckets(OnS3):
-    __test__ = True
-    backend = "minio_buckets"
-    capabilities = BUCKETS
 
 
 @pytest.mark.needs("minio")
 class TestMinioProcess(BlobProcess):
     __test__ = True
-    backend = "minio_bucket"
-    capabilities = IN_ONE_BUCKET
+    backend = "minio_buckets"
+    capabilities = OF_A_SERVER - {Capability.ANY_CONTAINER}
     resolution = 1.0
     many = 30
+    examples, steps, rounds = EXAMPLES, STEPS, ROUNDS
 
 
 @pytest.mark.needs("versitygw")
 class TestVersitygw(OnS3):
     __test__ = True
     backend = "versitygw_buckets"
-    capabilities = BUCKETS
+    capabilities = OF_A_SERVER - {Capability.ANY_CONTAINER}

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,13 @@ async def provider(lattice: TestLattice, tmp_path_factory: pytest.TempPathFactor
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """All files below a folder, hidden ones too, but for the store's own locks."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+    """All files below a folder, hidden ones too, but for the store's own locks; a store may be taking some away meanwhile."""
+    found = {}
+    for inner, _, names in os.walk(folder):
+        for path in (Path(inner, name) for name in names if name != ".lock"):
+            with suppress(FileNotFoundError):
+                found[str(path.relative_to(folder))] = path.read_bytes()
+    return found
 
 
 def resident(pid: int, which: str) -> int:
@@ -189,9 +195,9 @@ class TestSwap:
             async with asyncio.timeout(20):
                 await actor.taken.ended.wait()
             assert (actor.taken.size, actor.taken.digest.hexdigest()) == (20 * PIECE, digest)
-            below = actor.identity
-            assert files(new) == {f"{below}/d/q": b"new"}
-            assert files(old) == {f"{below}/c/o": content(0, 20 * PIECE), f"{below}/c/p": content(0, 4 * PIECE) + b"end"}
+            kept = {f"{actor.identity}/c/o": content(0, 20 * PIECE), f"{actor.identity}/c/p": content(0, 4 * PIECE) + b"end"}
+            await until(lambda: files(old) == kept)
+            await until(lambda: files(new) == {f"{actor.identity}/d/q": b"new"})
 
     async def test_under_load_no_call_fails_and_no_stream_mixes_two_stores(
         self, lattice: TestLattice, provider: Provided, tmp_path: Path
@@ -237,7 +243,7 @@ class TestSwap:
                 while b"change refused, serving as before" not in await lattice.health(provider):
                     await asyncio.sleep(0.05)
             await actor.chunk("o", stream, 3, b"two", last=True)
-            assert files(tmp_path) == {f"{actor.identity}/c/o": b"onetwo"}
+            await until(lambda: files(tmp_path) == {f"{actor.identity}/c/o": b"onetwo"})
 
     async def test_a_link_that_is_deleted_ends_its_streams(self, lattice: TestLattice, provider: Provided, tmp_path: Path) -> None:
         async with an_actor(lattice, provider, {"url": f"file://{tmp_path}"}) as actor:
@@ -283,7 +289,7 @@ class TestEnds:
             actor.taken.gate.set()
             whole = {f"{actor.identity}/c/o": b"old", f"{actor.identity}/c/p": content(0, 8 * PIECE)}
             if number == signal.SIGTERM:
-                assert files(tmp_path / "blobs") == whole
+                await until(lambda: files(tmp_path / "blobs") == whole)
             again = await started(lattice, tmp_path / "data")
             await lattice.link(again, values, actor=actor.identity)
             actor.target = LatticeTarget(lattice.client, actor.target.origin, Entity(again.key, again.link_name, again.contract))

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,7 @@ class S3Server:
     region: str = REGION
     _guard: subprocess.Popen[bytes] | None = None
     _pid: int = 0
+    _clients: dict[str, Any] = field(default_factory=dict)
 
     @property
     def host(self) -> str:
@@ -112,6 +113,13 @@ class S3Server:
 
     def client(self, service: str = "s3", **options: Any) -> Any:
         """A client of the AWS library, for what the test itself looks at or puts there."""
+        if options:
+            return self._client(service, **options)
+        if service not in self._clients:
+            self._clients[service] = self._client(service)
+        return self._clients[service]
+
+    def _client(self, service: str, **options: Any) -> Any:
         import boto3  # a third of a second, and most tests need none
         from botocore.config import Config
 
@@ -183,7 +191,7 @@ def _running(server: S3Server) -> Iterator[S3Server]:
 
 
 @contextmanager
-def minio(folder: Path, *, tls: tuple[Pair, Path] | None = None, port: int = 0) -> Iterator[S3Server]:
+def minio(folder: Path, *, tls: tuple[Pair, Path] | None = None, region: str = REGION, port: int = 0) -> Iterator[S3Server]:
     """A minio. `tls` has a certificate for `localhost` and the file of its authority."""
     port, certificates = port or free_port(), folder / "certs"
     certificates.mkdir(parents=True, exist_ok=True)
@@ -195,11 +203,12 @@ def minio(folder: Path, *, tls: tuple[Pair, Path] | None = None, port: int = 0) 
     environment = {
         "MINIO_ROOT_USER": ACCESS_KEY,
         "MINIO_ROOT_PASSWORD": SECRET_KEY,
+        "MINIO_SITE_REGION": region,
         "MINIO_BROWSER": "off",
         "MINIO_UPDATE": "off",
         "HOME": str(folder),
     }
-    with _running(S3Server("minio", folder, port, command, environment, tls[1] if tls else None)) as server:
+    with _running(S3Server("minio", folder, port, command, environment, tls[1] if tls else None, region=region)) as server:
         yield server
 
 

@@ -65,8 +65,8 @@ class TestUploads:
     async def test_chunks_wait_for_those_before_however_slowly_these_are_written(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(uploads, "OVERTAKEN", 0.05)
-        world.backend.on_write = lambda: asyncio.sleep(0.02)
+        monkeypatch.setattr(uploads, "OVERTAKEN", 0.2)
+        world.backend.on_write = lambda: asyncio.sleep(0.03)
         stream = await world.begin()
         await asyncio.gather(*(world.chunk(stream, at, bytes([at]), last=at == 15) for at in reversed(range(16))))
         assert await world.stored() == bytes(range(16))
@@ -74,8 +74,8 @@ class TestUploads:
     async def test_one_write_may_take_longer_than_a_chunk_waits_for_one_that_does_not_come(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(uploads, "OVERTAKEN", 0.02)
-        world.backend.on_write = lambda: asyncio.sleep(0.2)
+        monkeypatch.setattr(uploads, "OVERTAKEN", 0.1)
+        world.backend.on_write = lambda: asyncio.sleep(0.3)
         stream = await world.begin()
         await asyncio.gather(world.chunk(stream, 1, b"b", last=True), world.chunk(stream, 0, b"a"))
         assert await world.stored() == b"ab"
@@ -241,15 +241,15 @@ class TestGivingUp:
             assert "an upload of 'o' had no chunk for 0.1 s and is given up" in caplog.text
 
     async def test_an_upload_that_goes_on_or_is_being_written_is_not_given_up(self, tmp_path: Path) -> None:
-        async for world in a_world(tmp_path, upload_timeout=0.2):
+        async for world in a_world(tmp_path, upload_timeout=0.5):
             stream = await world.begin()
-            for at in range(5):
-                await asyncio.sleep(0.1)
+            for at in range(4):
+                await asyncio.sleep(0.2)
                 await world.chunk(stream, at, b"x")
-            world.backend.on_write = lambda: asyncio.sleep(0.6)
-            await world.chunk(stream, 5, b"x")
-            await world.chunk(stream, 6, b"", last=True)
-            assert await world.stored() == b"x" * 6
+            world.backend.on_write = lambda: asyncio.sleep(0.8)
+            await world.chunk(stream, 4, b"x")
+            await world.chunk(stream, 5, b"", last=True)
+            assert await world.stored() == b"x" * 5
 
     async def test_ended_uploads_leave_no_timers_behind(self, world: World) -> None:
         writings = []

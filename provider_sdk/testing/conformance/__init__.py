@@ -6,6 +6,7 @@ They need pytest with pytest-asyncio in auto mode, and Hypothesis.
 import pytest
 
 pytest.register_assert_rewrite(
+    "provider_sdk.testing.conformance.blobstore",
     "provider_sdk.testing.conformance.keyvalue",
     "provider_sdk.testing.conformance.linearizability",
 )

@@ -5,7 +5,7 @@ contract an exclusive write: the adapter looks first. The suite's tests of movin
 """
 
 # The packages are not among those that the types are checked with.
-# mypy: disable-error-code="import-not-found, allow-subclassing-any, no-untyped-call"
+# mypy: disable-error-code="import-not-found, no-untyped-call", allow-subclassing-any
 
 from __future__ import annotations
 

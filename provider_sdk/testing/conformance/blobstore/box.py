@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 
 from provider_sdk.contracts.blobstore import (
@@ -21,6 +21,7 @@ from provider_sdk.contracts.blobstore import (
     PutObjectRequest,
     RemoveObjectsRequest,
 )
+from provider_sdk.errors import ProviderError
 from provider_sdk.types import Timestamp
 
 Place = tuple[str, str]
@@ -217,6 +218,13 @@ class Box:
             request = ListObjectsRequest(
                 self.id, request.start_with, answer.continuation, request.end_with, request.end_before, request.max_items
             )
+
+
+async def refused(kind: type[ProviderError] | tuple[type[ProviderError], ...], *calls: Awaitable[object], naming: str = "") -> None:
+    """Each of the calls, made at once, ends with such an error whose message has `naming`; AssertionError."""
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    wrong = [outcome for outcome in outcomes if not isinstance(outcome, kind) or naming not in str(outcome)]
+    assert not wrong, f"not refused as {kind}: {wrong}"
 
 
 def seconds(moment: Timestamp | None) -> float:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 
-import pytest
-
 from provider_sdk.contracts.blobstore import Blobstore, ContainerMetadata, ItemResult
 from provider_sdk.errors import InvalidArgument, NotFound
-from provider_sdk.testing.conformance.blobstore.box import seconds
+from provider_sdk.testing.conformance.blobstore.box import refused, seconds
 from provider_sdk.testing.conformance.blobstore.corpus import ANY_CONTAINERS, BUCKETS, NO_BUCKETS
 from provider_sdk.testing.conformance.blobstore.suite import TWICE, BlobstoreSuite, Capability
 from provider_sdk.testing.conformance.choice import lacks, needs
@@ -27,8 +25,7 @@ class Containers(BlobstoreSuite):
             for _ in TWICE:
                 other = f"{self.prefix}abc"
                 assert await box.store.container_exists(other) is False
-                with pytest.raises(NotFound, match="abc"):
-                    await box.store.get_container_info(other)
+                await refused(NotFound, box.store.get_container_info(other), naming="abc")
                 assert await self._listed(box.store) == [box.id]
 
     async def test_a_container_is_there_when_it_is_made_and_may_be_made_again(self) -> None:
@@ -58,8 +55,7 @@ class Containers(BlobstoreSuite):
             assert await box.store.remove_containers([box.id]) == []
             assert await box.store.container_exists(box.id) is False
             assert await self._listed(box.store) == [other.id]
-            with pytest.raises(NotFound):
-                await box.get("a")
+            await refused(NotFound, box.get("a"))
             await box.store.create_container(box.id)
             assert await box.names() == []
             assert await other.names() == ["a", "b/c", "b/d"]
@@ -97,7 +93,7 @@ class Containers(BlobstoreSuite):
             await box.put("a", b"text")
             await box.store.create_container(box.id)
             for item in (await box.store.get_container_info(box.id), *await box.store.list_containers()):
-                if item.container_id == box.id:
+                if item.container_id == box.id and item.created_at is not None:
                     assert abs(seconds(item.created_at) - seconds(made.created_at)) <= self.resolution
 
     @lacks(Capability.CREATED_AT)
@@ -107,14 +103,8 @@ class Containers(BlobstoreSuite):
             assert ContainerMetadata(box.id, None) in await box.store.list_containers()
 
     async def _refused(self, store: Blobstore, name: str) -> None:
-        for call in (
-            store.container_exists(name),
-            store.create_container(name),
-            store.get_container_info(name),
-            store.delete_container(name),
-        ):
-            with pytest.raises(InvalidArgument):
-                await call
+        looking = store.container_exists(name), store.get_container_info(name)
+        await refused(InvalidArgument, *looking, store.create_container(name), store.delete_container(name))
         assert [item.key for item in await store.remove_containers([name])] == [name]
 
     async def test_a_name_that_is_empty_or_too_long_is_refused_by_every_operation(self) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-import pytest
-
 from provider_sdk.contracts.blobstore import ContainerObject
 from provider_sdk.errors import NotFound
-from provider_sdk.testing.conformance.blobstore.box import Box, Fetched, pattern
+from provider_sdk.testing.conformance.blobstore.box import Box, Fetched, pattern, refused
 from provider_sdk.testing.conformance.blobstore.suite import TWICE, BlobstoreSuite, Capability
 from provider_sdk.testing.conformance.choice import lacks, needs
 from provider_sdk.testing.conformance.together import together
@@ -118,8 +116,7 @@ class Downloads(BlobstoreSuite):
                 found = await box.fetch("a")
                 assert (found.data == data, found.details[0]) == (True, f"text/{seed}")
             await box.remove("a")
-            with pytest.raises(NotFound):
-                await box.get("a")
+            await refused(NotFound, box.get("a"))
             assert await box.store.object_exists(ContainerObject(box.id, "a")) is False
 
     async def _held(self, box: Box, name: str) -> Fetched:

@@ -46,20 +46,21 @@ class Player:
         except ProviderError as error:
             return error.code
 
-    def _in(self, label: str) -> Box:
+    def box(self, label: str) -> Box:
+        """The container of a label."""
         return self._box.beside(f"{self._prefix}{label}")
 
     async def create_container(self, label: str) -> None:
         """CreateContainer."""
-        await self._box.store.create_container(self._in(label).id)
+        await self._box.store.create_container(self.box(label).id)
 
     async def container_exists(self, label: str) -> bool:
         """ContainerExists."""
-        return await self._box.store.container_exists(self._in(label).id)
+        return await self._box.store.container_exists(self.box(label).id)
 
     async def container_info(self, label: str) -> str:
         """GetContainerInfo: the label."""
-        return (await self._box.store.get_container_info(self._in(label).id)).container_id.removeprefix(self._prefix)
+        return (await self._box.store.get_container_info(self.box(label).id)).container_id.removeprefix(self._prefix)
 
     async def list_containers(self) -> list[str]:
         """ListContainers: the labels."""
@@ -68,16 +69,16 @@ class Player:
 
     async def remove_containers(self, labels: list[str]) -> list[str]:
         """RemoveContainers: the labels of those that could not be."""
-        failures = await self._box.store.remove_containers([self._in(label).id for label in labels])
+        failures = await self._box.store.remove_containers([self.box(label).id for label in labels])
         return [item.key.removeprefix(self._prefix) for item in failures]
 
     async def put(self, label: str, name: str, kept: Kept) -> None:
         """PutObject in one chunk."""
-        await self._in(label).put(name, *kept)
+        await self.box(label).put(name, *kept)
 
     async def begin(self, number: int, label: str, name: str, kept: Kept) -> None:
         """PutObject that goes on."""
-        self._sendings[number] = await self._in(label).begin(name, *kept)
+        self._sendings[number] = await self.box(label).begin(name, *kept)
 
     async def chunk(self, number: int, offset: int, data: bytes, last: bool) -> None:
         """PutChunk."""
@@ -94,29 +95,29 @@ class Player:
 
     async def exists(self, label: str, name: str) -> bool:
         """ObjectExists."""
-        return await self._in(label).exists(name)
+        return await self.box(label).exists(name)
 
     async def info(self, label: str, name: str) -> tuple[int, str | None, str | None]:
         """GetObjectInfo: size, type, encoding."""
-        info = await self._box.store.get_object_info(ContainerObject(self._in(label).id, name))
+        info = await self._box.store.get_object_info(ContainerObject(self.box(label).id, name))
         return info.content_length, info.content_type, info.content_encoding
 
     async def get(self, label: str, name: str, start: int | None, end: int | None) -> Found:
         """GetObject, to its last chunk."""
-        found = await self._in(label).fetch(name, start, end)
+        found = await self.box(label).fetch(name, start, end)
         return found.data, found.answer.content_length, *found.details
 
     async def objects(
         self, label: str, start_with: str | None, end_with: str | None, end_before: str | None, most: int | None
     ) -> list[list[tuple[str, int]]]:
         """ListObjects to the last page: names and sizes."""
-        box = self._in(label)
+        box = self.box(label)
         pages = await box.pages(ListObjectsRequest(box.id, start_with, None, end_with, end_before, most))
         return [[(item.object_id, item.content_length) for item in page] for page in pages]
 
     async def remove(self, label: str, names: list[str]) -> list[str]:
         """RemoveObjects: those that could not be."""
-        return [item.key for item in await self._box.store.remove_objects(RemoveObjectsRequest(self._in(label).id, names))]
+        return [item.key for item in await self._box.store.remove_objects(RemoveObjectsRequest(self.box(label).id, names))]
 
 
 def expected(model: Model, step: Step) -> Any:
@@ -158,14 +159,25 @@ class _Author:
         return step
 
     def _step(self) -> Step:
-        chance, label, name, number = (
-            self._chance,
-            self._chance.choice(LABELS),
-            self._chance.choice(self._names),
-            self._chance.choice(UPLOADS),
+        chance, (label, name), number = self._chance, self._place(), self._chance.choice(UPLOADS)
+        usual = (
+            "put",
+            "put",
+            "get",
+            "get",
+            "info",
+            "exists",
+            "remove",
+            "objects",
+            "begin",
+            "begin",
+            "chunk",
+            "chunk",
+            "chunk",
+            "chunk",
+            "cancel",
         )
-        usual = ("put", "put", "get", "get", "info", "exists", "remove", "objects", "begin", "begin", "chunk", "chunk", "chunk", "chunk")
-        rare = ("create_container", "remove_containers", "container_info", "container_exists", "list_containers", "cancel")
+        rare = ("create_container", "remove_containers", "container_info", "container_exists", "list_containers")
         match chance.choice(usual) if chance.random() < 0.85 else chance.choice(rare):
             case "put":
                 return Step("put", (label, name, self._kept()))
@@ -192,6 +204,14 @@ class _Author:
                 return Step(operation, (label,))
             case _:
                 return Step("create_container", (label,))
+
+    def _place(self) -> tuple[str, str]:
+        """A container and an object, most of the time such as are there."""
+        chance, held, there = self._chance, self._model.containers, self._model.there()
+        if there and chance.random() < 0.5:
+            return chance.choice(there)
+        label = chance.choice([*held]) if held and chance.random() < 0.85 else chance.choice(LABELS)
+        return label, chance.choice(self._names)
 
     def _bytes(self) -> bytes:
         return self._chance.randbytes(self._chance.choice((0, 1, 3, self._chance.randrange(self._largest + 1))))

@@ -41,6 +41,10 @@ class Model:
         """Whether there are uploads to a container that have not ended: what becomes of them with it, stores may decide."""
         return any(stream.container == label and not stream.ended for stream in self.streams.values())
 
+    def there(self) -> list[tuple[str, str]]:
+        """Containers and names of all objects."""
+        return [(label, name) for label, held in self.containers.items() for name in held]
+
     def _container(self, label: str) -> dict[str, Kept]:
         if label not in self.containers:
             raise NotFound(label)

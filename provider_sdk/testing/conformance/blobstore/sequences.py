@@ -16,8 +16,8 @@ from provider_sdk.testing.conformance.blobstore.history import ENCODINGS, LABELS
 from provider_sdk.testing.conformance.blobstore.model import Kept, Model
 from provider_sdk.testing.conformance.blobstore.suite import BlobstoreSuite
 
-IN = st.sampled_from(LABELS)
-NAMES = st.sampled_from(PLAIN[:6])
+IN = st.sampled_from([LABELS[0], *LABELS])
+NAMES = st.sampled_from(PLAIN[:5])
 BYTES = st.binary(max_size=20)
 KEPT = st.builds(Kept, BYTES, st.sampled_from(TYPES), st.sampled_from(ENCODINGS))
 NUMBERS = st.sampled_from(UPLOADS)
@@ -104,6 +104,20 @@ class BlobstoreMachine(RuleBasedStateMachine):
         """GetObject."""
         self.both("get", label, name, start, None if length is None else (start or 0) + length)
 
+    @rule(place=st.integers(0, 5), start=st.none() | st.integers(0, 8), length=st.none() | st.integers(0, 8))
+    def get_what_is_there(self, place: int, start: int | None, length: int | None) -> None:
+        """GetObject; of an object that is there."""
+        there = self.model.there()
+        if there:
+            self.both("get", *there[place % len(there)], start, None if length is None else (start or 0) + length)
+
+    @rule(place=st.integers(0, 5))
+    def look_at_what_is_there(self, place: int) -> None:
+        """ObjectExists, GetObjectInfo; of an object that is there."""
+        there = self.model.there()
+        for operation in ("exists", "info") if there else ():
+            self.both(operation, *there[place % len(there)])
+
     @rule(label=IN, start=ENDS, end=ENDS, before=ENDS, most=st.none() | st.integers(0, 4))
     def list_objects(self, label: str, start: str | None, end: str | None, before: str | None, most: int | None) -> None:
         """ListObjects."""
@@ -122,6 +136,7 @@ class BlobstoreMachine(RuleBasedStateMachine):
                 self.both("objects", label, None, None, None, None)
                 for name in held:
                     self.both("get", label, name, None, None)
+                    self.both("get", label, name, 1, 3)
                     self.both("info", label, name)
         finally:
             for number in self.model.streams:

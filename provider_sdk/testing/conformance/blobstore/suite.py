@@ -33,7 +33,7 @@ class Capability(StrEnum):
     SIDE_BY_SIDE = "side-by-side"
     """`a` and `a/b` can both be there. Without it the second may be refused, which leaves the first as it is."""
     CREATED_AT = "created-at"
-    """It is known when a container was made."""
+    """It is known when a container was made: `get_container_info` says it, and a list may."""
     BARE_NAMES = "bare-names"
     """`get_object_info` without a container finds the object that is in one container alone. Without it, InvalidArgument."""
     CHUNKS = "chunks"
@@ -70,7 +70,7 @@ class BlobstoreSuite(Suite):
     rounds: ClassVar[int] = 5
     examples: ClassVar[int] = 25
     steps: ClassVar[int] = 30
-    longest_name: ClassVar[int] = 1024
+    longest_name: int = 1024
     longest_container: ClassVar[int] = 255
     patience: ClassVar[float] = 20.0
 

@@ -19,13 +19,13 @@ from itertools import islice
 
 from providers.blobstore.backends.local.files import (
     MAKE,
+    content,
     enter,
     entered,
     flush,
     folds,
     make_folder,
     names_in,
-    open_file,
     unlink,
     write_all,
 )
@@ -186,11 +186,11 @@ def _locked(file: int) -> bool:
     return True
 
 
-def left_behind(scope: int) -> list[str]:
-    """Folders in `.aside`, those of dead stores among them."""
+def left_behind(scope: int) -> list[str] | None:
+    """Folders in `.aside`, those of dead stores among them; None where it is not there."""
     with suppress(FileNotFoundError), entered(scope, ASIDE) as above:
         return names_in(above)
-    return []
+    return None
 
 
 def take_over(scope: int, name: str, own: Aside) -> str:
@@ -224,12 +224,9 @@ def notes(folder: int) -> list[list[str]]:
     """What is noted in the folder of a store."""
     found = []
     for name in names_in(folder):
-        file = open_file(folder, name) if name.startswith(NOTE) else None
-        if file is not None:
-            try:
-                found.append(_names(os.read(file, _LARGEST_NOTE)))
-            finally:
-                os.close(file)
+        data = content(folder, name, _LARGEST_NOTE) if name.startswith(NOTE) else None
+        if data:
+            found.append(_names(data))
     return [names for names in found if names]
 
 

@@ -12,7 +12,7 @@ import os
 from typing import Any, NamedTuple
 
 from providers.blobstore.backend import NO_DETAILS, Details
-from providers.blobstore.backends.local.files import open_file
+from providers.blobstore.backends.local.files import content
 from providers.blobstore.backends.local.names import LONGEST_FILE
 
 _LARGEST = 1 << 20
@@ -45,13 +45,8 @@ def beside(name: str) -> str:
 
 def read(folder: int, name: str) -> Records | None:
     """What is kept beside an object; None where no file is, nothing where it is not ours."""
-    file = open_file(folder, beside(name))
-    if file is None:
-        return None
-    try:
-        return _records(os.read(file, _LARGEST))
-    finally:
-        os.close(file)
+    data = content(folder, beside(name), _LARGEST)
+    return None if data is None else _records(data)
 
 
 def of(records: Records | None, wanted: Version) -> Details:

@@ -17,6 +17,8 @@ READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 MAKE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _TRIED, _FOLDERS_AT_ONCE = 100, 64
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EILSEQ})
+_NO_FILE = frozenset({errno.ENXIO, errno.ENODEV})
+"""What opening a socket, or the file of a device that is not there, says."""
 _NO_FLUSH = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
 _WHOLE_DISK = getattr(fcntl, "F_FULLFSYNC", None)
 """What macOS has for it; its fsync leaves the data in the disk's own memory."""
@@ -55,20 +57,22 @@ def same(one: os.stat_result, other: os.stat_result | None) -> bool:
 
 def enter(folder: int, *names: str, folding: bool = False) -> int:
     """The folder that is reached by those names one after another, to be closed; FileNotFoundError where one is no folder."""
-    here = os.dup(folder)
+    here = folder
     try:
         for name in names:
             if folding and name not in names_in(here):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
             there = os.open(name, INTO, dir_fd=here)
-            os.close(here)
+            if here != folder:
+                os.close(here)
             here = there
     except OSError as error:
-        os.close(here)
+        if here != folder:
+            os.close(here)
         if error.errno in _ABSENT:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), error.filename) from error
         raise
-    return here
+    return here if names else os.dup(folder)
 
 
 @contextmanager
@@ -81,20 +85,49 @@ def entered(folder: int, *names: str) -> Iterator[int]:
         os.close(there)
 
 
-def open_file(folder: int, name: str) -> int | None:
-    """A regular file, for reading; None where there is none. Opening another thing, such as a device, might have effects."""
-    if not is_file(status(folder, name)):
+def reached(folder: int, names: tuple[str, ...], *, folding: bool = False) -> int | None:
+    """As `enter`; None where it is not there."""
+    try:
+        return enter(folder, *names, folding=folding)
+    except FileNotFoundError:
         return None
+
+
+@contextmanager
+def within(folder: int, names: tuple[str, ...], *, folding: bool = False) -> Iterator[int | None]:
+    """As `reached`, closed at the end; mostly there are no names, and it is the folder itself."""
+    there = reached(folder, names, folding=folding) if names else folder
+    try:
+        yield there
+    finally:
+        if names and there is not None:
+            os.close(there)
+
+
+def open_file(folder: int, name: str) -> tuple[int, os.stat_result] | None:
+    """A regular file, for reading, and its status; None where there is none. Nobody is waited for, should it be a pipe."""
     try:
         file = os.open(name, READ, dir_fd=folder)
     except OSError as error:
-        if error.errno in _ABSENT:
+        if error.errno in _ABSENT or error.errno in _NO_FILE:
             return None
         raise
-    if is_file(os.fstat(file)):
-        return file
+    found = os.fstat(file)
+    if is_file(found):
+        return file, found
     os.close(file)
     return None
+
+
+def content(folder: int, name: str, most: int) -> bytes | None:
+    """What is in a small file, `most` bytes of it; None where there is none."""
+    found = open_file(folder, name)
+    if found is None:
+        return None
+    try:
+        return os.read(found[0], most)
+    finally:
+        os.close(found[0])
 
 
 def unlink(folder: int, name: str) -> None:

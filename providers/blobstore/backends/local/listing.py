@@ -9,34 +9,37 @@ from typing import NamedTuple
 
 from providers.blobstore.backend import ObjectInfo, Page
 from providers.blobstore.backends.local.files import enter, entered, is_file, status
-from providers.blobstore.backends.local.names import Meaning, Parts, meaning
+from providers.blobstore.backends.local.names import Parts, meaning
+from providers.blobstore.backends.local.scans import Entry, Scans, listed
 
 
 class _Item(NamedTuple):
-    """A file, or a folder that has not been read. `key`: the file's whole name, or what all names in the folder begin with, in bytes.
+    """A file, or a folder that has not been read. `key`: the file's whole name, or what all names in the folder begin with.
 
-    `way`: the names that lead to it, the ranks of which decide between two files for one name. A folder with a beginning of a part has what
-    was before the part in `head`, and in `more` its own names.
+    `way`: the names that lead to it, the ranks of which decide between two files for one name. `more`: for a folder with the beginning of a
+    part, the names that it is spelled with; `head`: what is before the part. `rest`: what comes behind it in its folder.
     """
 
-    key: bytes
+    key: str
     is_file: bool
     ranks: tuple[int, ...]
     way: Parts
-    head: bytes
     more: Parts
+    head: str
+    rest: Iterator[_Item]
 
 
 class Listing:
-    """One page; the folders that are left to read are in a heap by the first name that can be in them, so that all comes in order."""
+    """One page. Folders are read in the order of the first name that can be in them, so that names of all of them come in order."""
 
-    def __init__(self, base: int, *, folding: bool, prefix: str, start: str, after: str) -> None:
+    def __init__(self, base: int, scans: Scans, *, folding: bool, prefix: str, start: str, after: str) -> None:
+        self._scans = scans
         self._folding = folding
-        self._prefix, self._start, self._after = prefix.encode(), start.encode(), after.encode()
-        self._floor = max(self._start, self._after)
+        self._prefix, self._start, self._after = prefix, start, after
+        self._floor = max(prefix, start, after)
         self._base = base
         self._here, self._at = os.dup(base), Parts()
-        self._heap = [_Item(b"", False, (), (), b"", ())]
+        self._heap: list[_Item] = []
 
     def page(self, most: int) -> Page:
         """The first `most`."""
@@ -52,85 +55,71 @@ class Listing:
 
     def _objects(self) -> Iterator[ObjectInfo]:
         last = None
+        self._go_on(self._items("", (), (), ()))
         while self._heap:
-            item = heapq.heappop(self._heap)
+            item = self._heap[0]
+            following = next(item.rest, None)
+            if following is None:
+                heapq.heappop(self._heap)
+            else:
+                heapq.heapreplace(self._heap, following)
             if not item.is_file:
-                self._read(item)
+                self._go_on(self._items(item.head, item.more, item.ranks, item.way))
             elif item.key != last:
-                status_ = self._status(item.way)
-                if status_ is not None and is_file(status_):
+                found = status(self._here, item.way[-1]) if self._enter(item.way[:-1]) is not None else None
+                if found is not None and is_file(found):
                     last = item.key
-                    yield ObjectInfo(item.key.decode(), status_.st_size, status_.st_mtime_ns)
+                    yield ObjectInfo(item.key, found.st_size, found.st_mtime_ns)
 
-    def _status(self, way: Parts) -> os.stat_result | None:
-        return status(self._here, way[-1]) if self._enter(way[:-1]) else None
+    def _go_on(self, items: Iterator[_Item]) -> None:
+        first = next(items, None)
+        if first is not None:
+            heapq.heappush(self._heap, first)
 
-    def _enter(self, way: Parts) -> bool:
-        """Be in that folder, if it is there."""
-        if way == self._at:
-            return True
-        known = len(self._at)
-        below_here = way[:known] == self._at
-        try:
-            there = enter(self._here, *way[known:]) if below_here else enter(self._base, *way)
-        except FileNotFoundError:
-            return False
-        os.close(self._here)
-        self._here, self._at = there, way
-        return True
+    def _items(self, head: str, more: Parts, ranks: tuple[int, ...], way: Parts) -> Iterator[_Item]:
+        """What is wanted of a folder, in order."""
+        low = self._floor[len(head) :] if self._floor.startswith(head) else ""
+        low = low[: low.find("/") + 1] or low
+        items: Iterator[_Item]
 
-    def _read(self, item: _Item) -> None:
-        if not self._enter(item.way):
-            return
-        new = [
-            _Item(key, True, (*item.ranks, found.rank), (*item.way, name), b"", ())
-            if not folder
-            else _Item(key, False, (*item.ranks, found.rank), (*item.way, name), item.head if more else key, more)
-            for key, found, folder, name, more in self._entries(item)
-        ]
-        if len(new) > len(self._heap):
-            self._heap += new
-            heapq.heapify(self._heap)
-        else:
-            for other in new:
-                heapq.heappush(self._heap, other)
+        def each() -> Iterator[_Item]:
+            for entry in self._scans.entries(lambda: self._enter(way), more, low, folding=self._folding):
+                key = head + entry.text
+                if key[: len(self._prefix)] > self._prefix:
+                    return
+                if self._wanted(entry, key):
+                    below = head if entry.more else key
+                    yield _Item(key, entry.is_file, (*ranks, entry.rank), (*way, entry.name), entry.more, below, items)
 
-    def _entries(self, item: _Item) -> Iterator[tuple[bytes, Meaning, bool, str, Parts]]:
-        for name, folder in entries(self._here):
-            parts = (*item.more, name)
-            found = meaning(parts, folding=self._folding, folder=folder)
-            if found is None:
-                continue
-            key = item.head + found.text.encode()
-            if folder and not found.partly:
-                key += b"/"
-            if self._wanted_below(key) if folder else self._wanted(key):
-                yield key, found, folder, name, parts if found.partly else ()
+        items = each()
+        return items
 
-    def _wanted(self, key: bytes) -> bool:
-        return key.startswith(self._prefix) and key >= self._start and key > self._after
-
-    def _wanted_below(self, key: bytes) -> bool:
+    def _wanted(self, entry: Entry, key: str) -> bool:
+        if entry.is_file:
+            return key.startswith(self._prefix) and key >= self._start and key > self._after
         return (key.startswith(self._prefix) or self._prefix.startswith(key)) and (key >= self._floor or self._floor.startswith(key))
 
-
-def entries(folder: int) -> Iterator[tuple[str, bool]]:
-    """The names of files and folders, and which are folders; links and other things are left out."""
-    with os.scandir(folder) as found:
-        for entry in found:
-            if entry.is_file(follow_symlinks=False):
-                yield entry.name, False
-            elif entry.is_dir(follow_symlinks=False):
-                yield entry.name, True
+    def _enter(self, way: Parts) -> int | None:
+        """The open folder, if it is there; until the next is entered."""
+        if way == self._at:
+            return self._here
+        known = len(self._at)
+        try:
+            there = enter(self._here, *way[known:]) if way[:known] == self._at else enter(self._base, *way)
+        except FileNotFoundError:
+            return None
+        os.close(self._here)
+        self._here, self._at = there, way
+        return there
 
 
 def below(folder: int, *, folding: bool, names: Parts = ()) -> Iterator[tuple[str, Parts]]:
     """The containers in a folder, and the names that lead to them; those that count first, where names have several."""
     found = []
     with entered(folder, *names) as here:
-        for name, is_dir in entries(here):
+        for name, is_folder in listed(here):
             parts = (*names, name)
-            means = meaning(parts, folding=folding, folder=True, slashes=True) if is_dir else None
+            means = meaning(parts, folding=folding, folder=True, slashes=True) if is_folder else None
             if means is not None:
                 found.append((means.rank, parts, means))
     for _, parts, means in sorted(found):

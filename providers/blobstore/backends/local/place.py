@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import math
 import os
@@ -14,9 +13,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from provider_sdk import NotFound
+from provider_sdk import NotFound, Unavailable
 from providers.blobstore.backend import ContainerInfo, no_container
-from providers.blobstore.backends.local.aside import LOCK, Aside, left_behind, notes, take_over
+from providers.blobstore.backends.local.aside import Aside, left_behind
 from providers.blobstore.backends.local.births import born
 from providers.blobstore.backends.local.files import (
     Flushes,
@@ -24,16 +23,13 @@ from providers.blobstore.backends.local.files import (
     entered,
     flush_folder,
     folds,
-    is_folder,
     make_folder,
-    names_in,
-    status,
-    unlink,
 )
+from providers.blobstore.backends.local.leftovers import locked, sweep, tidy
 from providers.blobstore.backends.local.listing import below
 from providers.blobstore.backends.local.names import Parts, spelled, spellings
-from providers.blobstore.backends.local.putting import Work
-from providers.blobstore.backends.local.removing import forget
+from providers.blobstore.backends.local.putting import Work, free_name
+from providers.blobstore.backends.local.scans import Scans
 
 log = logging.getLogger("provider")
 
@@ -50,6 +46,7 @@ class Place:
 
     def __init__(self, root: Path, scope: str, later: Later, *, full: bool, folding: bool = False) -> None:
         self.full = full
+        self.scans = Scans()
         self._root = root
         self._names = spelled(scope, folding=False) if scope else ()
         self._later = later
@@ -68,7 +65,10 @@ class Place:
     @contextmanager
     def folder(self) -> Iterator[int]:
         """The scope's folder, open; FileNotFoundError where it is not there yet."""
-        root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except NotADirectoryError as error:
+            raise Unavailable("root, where objects are kept, is no folder: remove what has its name, or set another") from error
         try:
             scope = enter(root, *self._names)
         finally:
@@ -93,15 +93,13 @@ class Place:
     @contextmanager
     def container(self, name: str) -> Iterator[int]:
         """A container's folder, open; NotFound."""
-        try:
-            with self.folder() as scope:
-                base = enter(scope, *self._where(scope, name))
-        except FileNotFoundError:
-            raise no_container(name) from None
-        try:
+        with ExitStack() as stack:
+            try:
+                _, base = self._where(stack.enter_context(self.folder()), name)
+            except FileNotFoundError:
+                raise no_container(name) from None
+            stack.callback(os.close, base)
             yield base
-        finally:
-            os.close(base)
 
     def info(self, name: str) -> ContainerInfo:
         """One container; NotFound."""
@@ -121,21 +119,29 @@ class Place:
         """Make it, if it is not there."""
         with self.made() as scope:
             try:
-                self._where(scope, name)
+                os.close(self._where(scope, name)[1])
                 return
             except FileNotFoundError:
                 self._own(scope)
                 names = spelled(name, folding=self._folding)
-            here = os.dup(scope)
-            try:
-                for part in names:
-                    if make_folder(here, part) and self.full:
-                        flush_folder(here)
-                    there = enter(here, part)
-                    os.close(here)
-                    here = there
-            finally:
+            self._make_folders(scope, names)
+
+    def _make_folders(self, scope: int, names: Parts) -> None:
+        here = os.dup(scope)
+        try:
+            for name in names[:-1]:
+                make_folder(here, name)
+                there = enter(here, name)
+                if self.full:
+                    flush_folder(here)
                 os.close(here)
+                here = there
+            with suppress(FileExistsError):  # another has made it meanwhile
+                make_folder(here, free_name(here, names[-1], want_file=False, folding=self._folding))
+            if self.full:
+                flush_folder(here)
+        finally:
+            os.close(here)
 
     def remove_container(self, name: str) -> None:
         """Remove it with all that is in it, if it is there: at once for everybody, the files one by one after that."""
@@ -162,8 +168,12 @@ class Place:
 
     def aside(self, container: str) -> Aside:
         """Where an object of a container is written; NotFound for the container."""
-        with self.container(container), self.folder() as scope:
-            return self._own(scope)
+        try:
+            with self.folder() as scope:
+                os.close(self._where(scope, container)[1])
+                return self._own(scope)
+        except FileNotFoundError:
+            raise no_container(container) from None
 
     def stop(self) -> None:
         """Whatever is being cleared away has little time left: the next store goes on with it."""
@@ -182,12 +192,7 @@ class Place:
             aside, self._aside = self._aside, None
             try:
                 with self.folder() as scope:
-                    self._heed(scope, aside.folder)
-                for name in names_in(aside.folder):
-                    if is_folder(status(aside.folder, name)):
-                        aside.clear(name, self._more)
-                    elif name != LOCK:
-                        unlink(aside.folder, name)
+                    tidy(scope, aside, self._more)
             except OSError as error:
                 log.warning("what is left aside is for the next store that opens the same root to remove: %s", error)
             finally:
@@ -211,12 +216,11 @@ class Place:
             finally:
                 os.close(above)
 
-    def _where(self, scope: int, name: str) -> Parts:
-        """The names that lead to a container; FileNotFoundError."""
+    def _where(self, scope: int, name: str) -> tuple[Parts, int]:
+        """The names that lead to a container, and its folder, to be closed; FileNotFoundError."""
         for names in spellings(name, folding=self._folding, folder=True, slashes=True):
             with suppress(FileNotFoundError):
-                os.close(enter(scope, *names, folding=self._folding))
-                return names
+                return names, enter(scope, *names, folding=self._folding)
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
 
     @contextmanager
@@ -225,7 +229,8 @@ class Place:
         with ExitStack() as stack:
             try:
                 scope = stack.enter_context(self.folder())
-                names = self._where(scope, name)
+                names, base = self._where(scope, name)
+                os.close(base)
                 base = stack.enter_context(locked(scope, names))
             except FileNotFoundError:
                 raise no_container(name) from None
@@ -251,48 +256,18 @@ class Place:
                 return
             self._folding = self._folding or folds(scope)
             self._seen = True
-            if left_behind(scope):
+            if left_behind(scope) is not None:
                 self._later(self._sweep)
 
     def _sweep(self) -> None:
         try:
             with self.folder() as scope:
-                for name in left_behind(scope):
-                    self._sweep_one(scope, name)
+                sweep(scope, lambda: self._own(scope), self._more)
         except OSError as error:
             log.warning("what a store that died has left aside cannot be removed: %s", error)
-
-    def _sweep_one(self, scope: int, name: str) -> None:
-        own = self._own(scope)
-        if name != own.name and (taken := take_over(scope, name, own)):
-            with entered(own.folder, taken) as folder:
-                self._heed(scope, folder)
-            own.clear(taken, self._more)
-
-    def _heed(self, scope: int, folder: int) -> None:
-        for count, *names in notes(folder):
-            way = int(count) if count.isdecimal() else 0
-            with suppress(FileNotFoundError), locked(scope, tuple(names[:way])) as base, entered(base, *names[way:-1]) as last:
-                forget(last, names[-1])
 
     def _clear(self, aside: Aside, gone: str) -> None:
         try:
             aside.clear(gone, self._more)
         except OSError as error:
             log.warning("a container that was removed takes up room until the provider ends: %s", error)
-
-
-@contextmanager
-def locked(scope: int, names: Parts) -> Iterator[int]:
-    """A container's folder, in which no other store changes anything meanwhile; FileNotFoundError where it is not there."""
-    while True:
-        base = enter(scope, *names)
-        try:
-            fcntl.flock(base, fcntl.LOCK_EX)
-            # It may have been removed while the lock was waited for.
-            with entered(scope, *names) as now:
-                if os.path.sameopenfile(base, now):
-                    yield base
-                    return
-        finally:
-            os.close(base)

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from provider_sdk import PermissionDenied
 from providers.blobstore.backend import NO_DETAILS, Details, shown
@@ -26,7 +26,8 @@ _TICKS = (1, 1_000_000_000, 2_000_000_000)
 @dataclass
 class Work:
     """A container that is locked: its folder and `names`, the way to it below the scope. `flushes`: what has to reach the disk at the end;
-    `more`: whether there is time left to clear up."""
+    `more`: whether there is time left to clear up; `others`:
+    what else was seen in folders from which something is removed."""
 
     base: int
     names: Parts
@@ -35,6 +36,7 @@ class Work:
     full: bool
     folding: bool
     more: Callable[[], bool]
+    others: dict[Parts, str] = field(default_factory=dict)
 
 
 class Draft:
@@ -105,18 +107,15 @@ def put(work: Work, name: str, draft: Draft, details: Details) -> None:
 
 def _put(work: Work, name: str, draft: Draft, details: Details) -> None:
     search = Search(work.base, name, folding=work.folding)
-    spot = search.first()
-    if spot is not None:
-        try:
+    with search.first() as spot:
+        if spot is not None:
             _into(work, spot, draft, details)
-        finally:
-            os.close(spot.folder)
-        return
+            return
     *above, last = (spelled(part, folding=work.folding) for part in search.parts)
     files = [*(name for parts in above for name in parts), *last]
     with _deepest(work, search.way, files) as (folder, way, (first, *rest)):
         is_last = not rest
-        free = _free(folder, first, want_file=is_last, folding=work.folding)
+        free = free_name(folder, first, want_file=is_last, folding=work.folding)
         if is_last:
             _into(work, Spot(folder, way, free), draft, details)
         else:
@@ -137,7 +136,7 @@ def _deepest(work: Work, way: Parts, names: list[str]) -> Iterator[tuple[int, Pa
         os.close(here)
 
 
-def _free(folder: int, name: str, *, want_file: bool, folding: bool) -> str:
+def free_name(folder: int, name: str, *, want_file: bool, folding: bool) -> str:
     """The name, or the one beside it where the other kind has it; what is neither file nor folder stays in the way."""
     found = status(folder, name)
     if found is None:

@@ -69,11 +69,12 @@ def open_object(place: Place, container: str, name: str, start: int, end: int | 
     """Open an object for reading from `start` to `end`; NotFound."""
 
     def opened(spot: Spot) -> Opened:
-        file = open_file(spot.folder, spot.file)
-        if file is None:
+        found = open_file(spot.folder, spot.file)
+        if found is None:
             raise _Changed
+        file, status_ = found
         try:
-            return Opened(file, _info(name, spot, os.fstat(file)), start, end, first)
+            return Opened(file, _info(name, spot, status_), start, end, first)
         except BaseException:
             os.close(file)
             raise
@@ -99,16 +100,13 @@ class _Changed(Exception):
 
 def _steady(place: Place, container: str, name: str, look: Callable[[Spot], T]) -> T:
     for _ in range(_TRIES):
-        with place.container(container) as base:
-            spot = Search(base, name, folding=place.folding).first()
+        with place.container(container) as base, Search(base, name, folding=place.folding).first() as spot:
             if spot is None:
                 raise no_object(container, name)
             try:
                 return look(spot)
             except _Changed:
                 continue
-            finally:
-                os.close(spot.folder)
     raise Unavailable(f"the object {shown(name)} changes all the time: try again")
 
 

@@ -20,7 +20,7 @@ def remove(work: Work, name: str) -> None:
     """Remove an object, if it is there; what is out of sight behind it goes first, that it may not come to light."""
     places = [(spot.way, spot.file) for spot in Search(work.base, name, folding=work.folding).spots()]
     for way, file in reversed(places):
-        holder = _alone(work.base, way, {file, beside(file)})
+        holder = _alone(work, way, {file, beside(file)})
         if holder is None:
             _unlink(work, way, file)
         else:
@@ -41,14 +41,14 @@ def move_away(work: Work, holder: int, name: str) -> None:
         log.warning("what was removed takes up room until the provider ends: %s", error)
 
 
-def _alone(base: int, way: Parts, files: AbstractSet[str]) -> tuple[int, str] | None:
+def _alone(work: Work, way: Parts, files: AbstractSet[str]) -> tuple[int, str] | None:
     """The highest folder on the way that has nothing but the way and, at its end, the files: its name, and the folder it is in, open."""
-    here, holder = os.dup(base), None
+    here, holder = os.dup(work.base), None
     try:
         for at, name in enumerate(way):
             there = enter(here, name)
             only = {way[at + 1]} if at + 1 < len(way) else files
-            if not _has_only(there, only):
+            if not _has_only(work, way[: at + 1], there, only):
                 if holder is not None:
                     os.close(holder[0])
                 holder = None
@@ -67,9 +67,16 @@ def _alone(base: int, way: Parts, files: AbstractSet[str]) -> tuple[int, str] | 
     return holder
 
 
-def _has_only(folder: int, names: AbstractSet[str]) -> bool:
+def _has_only(work: Work, way: Parts, folder: int, names: AbstractSet[str]) -> bool:
+    # In a large folder one look at what was seen before takes less than reading a part of it.
+    other = work.others.get(way)
+    if other is not None and other not in names and status(folder, other) is not None:
+        return False
     with os.scandir(folder) as entries:
-        return all(entry.name in names for entry in entries)
+        other = next((entry.name for entry in entries if entry.name not in names), None)
+    if other is not None:
+        work.others[way] = other
+    return other is None
 
 
 def _unlink(work: Work, way: Parts, file: str) -> None:

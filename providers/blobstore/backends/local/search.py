@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
-from providers.blobstore.backends.local.files import enter, is_file, is_folder, status
+from providers.blobstore.backends.local.files import is_file, is_folder, reached, status, within
 from providers.blobstore.backends.local.names import Parts, spellings
 
 
@@ -33,12 +33,11 @@ class Search:
         self.way: Parts = ()
         self.parts = self._segments
 
-    def first(self) -> Spot | None:
-        """The first place; its folder is to be closed."""
+    @contextmanager
+    def first(self) -> Iterator[Spot | None]:
+        """The first place."""
         with closing(self.spots()) as spots:
-            for spot in spots:
-                return spot._replace(folder=os.dup(spot.folder))
-        return None
+            yield next(spots, None)
 
     def spots(self) -> Generator[Spot, None, None]:
         """All of them, in the order that counts."""
@@ -50,7 +49,7 @@ class Search:
                 way, index = waiting.pop()
                 start, rest = (here, way[len(at) :]) if way[: len(at)] == at else (self._base, way)
                 if rest:
-                    there = _entered(start, rest)
+                    there = reached(start, rest)
                     if there is None:
                         continue
                     if here != self._base:
@@ -70,30 +69,13 @@ class Search:
     def _folders(self, here: int, text: str) -> list[Parts]:
         found = []
         for parts in spellings(text, folding=self._folding, folder=True):
-            with self._within(here, parts[:-1]) as folder:
+            with within(here, parts[:-1], folding=self._folding) as folder:
                 if folder is not None and is_folder(status(folder, parts[-1], folding=self._folding)):
                     found.append(parts)
         return found
 
     def _files(self, here: int, way: Parts) -> Iterator[Spot]:
         for parts in spellings(self._segments[-1], folding=self._folding, folder=False):
-            with self._within(here, parts[:-1]) as folder:
+            with within(here, parts[:-1], folding=self._folding) as folder:
                 if folder is not None and is_file(status(folder, parts[-1], folding=self._folding)):
                     yield Spot(folder, (*way, *parts[:-1]), parts[-1])
-
-    @contextmanager
-    def _within(self, here: int, names: Parts) -> Iterator[int | None]:
-        """The folder below another, None where it is not there; mostly that other itself."""
-        there = _entered(here, names, folding=self._folding) if names else here
-        try:
-            yield there
-        finally:
-            if names and there is not None:
-                os.close(there)
-
-
-def _entered(folder: int, names: Parts, *, folding: bool = False) -> int | None:
-    try:
-        return enter(folder, *names, folding=folding)
-    except FileNotFoundError:
-        return None

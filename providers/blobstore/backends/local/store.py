@@ -75,7 +75,7 @@ class LocalBackend(Backend):
     async def objects(self, container: str, *, prefix: str = "", start: str = "", after: str = "", most: int = 1000) -> Page:
         def page() -> Page:
             with self._place.container(container) as base:
-                return Listing(base, folding=self._place.folding, prefix=prefix, start=start, after=after).page(most)
+                return Listing(base, self._place.scans, folding=self._place.folding, prefix=prefix, start=start, after=after).page(most)
 
         return await self._threads.run(_of_container(container, "listed"), page)
 

@@ -11,6 +11,10 @@ from providers.blobstore.backends.local.putting import Draft, put
 from providers.blobstore.backends.local.reading import Opened
 from providers.blobstore.backends.local.threads import Threads
 
+_AT_ONCE = 1 << 20
+"""Bytes that are moved for each change to a thread and back, which costs as much as copying them."""
+_MOST_PIECES = 256
+
 
 class LocalReading(Reading):
     """An open file: one version, also when another is put in its place or it is removed."""
@@ -20,13 +24,22 @@ class LocalReading(Reading):
         self._opened = opened
         self.info: ObjectInfo = opened.info
         self.start, self.length, self.first = opened.start, opened.length, opened.first
+        self._ahead = memoryview(b"")
 
     async def read(self, size: int) -> bytes:
-        if self._opened.ended:
-            return b""
-        return await self._threads.run(f"the object {shown(self.info.name)} cannot be read", lambda: self._opened.read(size))
+        if not self._ahead:
+            if self._opened.ended:
+                return b""
+            most = max(size, _AT_ONCE)
+            block = await self._threads.run(f"the object {shown(self.info.name)} cannot be read", lambda: self._opened.read(most))
+            if len(block) <= size:
+                return block
+            self._ahead = memoryview(block)
+        piece, self._ahead = bytes(self._ahead[:size]), self._ahead[size:]
+        return piece
 
     async def close(self) -> None:
+        self._ahead = memoryview(b"")
         await self._threads.let_go(self._opened)
 
 
@@ -77,12 +90,33 @@ class LocalWriting(Writing):
         self._threads = threads
         self._what = what
         self._upload = upload
+        self._pieces: list[bytes] = []
+        self._waiting = 0
 
     async def write(self, data: bytes) -> None:
-        await self._threads.run(self._what, lambda: self._upload.write(data))
+        self._pieces.append(data)
+        self._waiting += len(data)
+        if self._waiting >= _AT_ONCE or len(self._pieces) >= _MOST_PIECES:
+            pieces = self._taken()
+            await self._threads.run(self._what, lambda: self._write(pieces))
 
     async def commit(self) -> None:
-        await self._threads.run(self._what, self._upload.commit)
+        pieces = self._taken()
+
+        def work() -> None:
+            self._write(pieces)
+            self._upload.commit()
+
+        await self._threads.run(self._what, work)
 
     async def abort(self) -> None:
+        self._taken()
         await self._threads.let_go(self._upload)
+
+    def _taken(self) -> list[bytes]:
+        pieces, self._pieces, self._waiting = self._pieces, [], 0
+        return pieces
+
+    def _write(self, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            self._upload.write(piece)

@@ -46,7 +46,7 @@ class Calls:
             answer: dict[str, Any] = getattr(self.client, operation)(**parameters)
         except FAILURES as error:
             raise self._failed(refusal(self.where, error)) from error
-        self._note("")
+        self.note("")
         return answer
 
     async def head(self, operation: str, **parameters: Any) -> dict[str, Any]:
@@ -91,10 +91,11 @@ class Calls:
             task.exception()  # whoever waits for it is told
 
     def _failed(self, error: ProviderError) -> ProviderError:
-        self._note(error.message if error.code in TROUBLES else "")
+        self.note(error.message if error.code in TROUBLES else "")
         return error
 
-    def _note(self, line: str) -> None:
+    def note(self, line: str) -> None:
+        """How the last call went: empty where it went well."""
         self._line, self._noted = line, time.monotonic()
 
     async def trouble(self, probe: Callable[[], Coroutine[Any, Any, str]]) -> str:
@@ -112,9 +113,9 @@ class Calls:
 
     async def _learn(self, probe: Callable[[], Coroutine[Any, Any, str]]) -> None:
         try:
-            self._note(await probe())
+            self.note(await probe())
         except ProviderError as error:
-            self._note("" if error.code is Code.PERMISSION_DENIED else error.message)
+            self.note("" if error.code is Code.PERMISSION_DENIED else error.message)
 
     async def close(self) -> None:
         """Let what is being cleaned up end, for some seconds, and take no more."""

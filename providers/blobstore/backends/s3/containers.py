@@ -21,6 +21,8 @@ which somebody else removes at the moment of a put can come back anyway; a look 
 MISSING = 404
 US_EAST = ("", "us-east-1", "aws-global")
 TRIES = 3
+IN_THE_WAY = ("BucketNotEmpty", "ClientDisconnected")
+"""What a server says while others write to a bucket, and minio, wrongly, while others remove it too."""
 LONGEST, PIECE = 240, 60
 """Bytes between slashes that servers on plain files take, with what they add to it; characters that are never more."""
 GOES_ON = "%/"
@@ -150,7 +152,7 @@ class Buckets(Containers):
                     await self._calls.ask("delete_bucket", Bucket=container)
                     return
                 except ProviderError as error:
-                    if code_of(error) != "BucketNotEmpty" or not left:
+                    if code_of(error) not in IN_THE_WAY or not left:
                         raise
         except ProviderError as error:
             if code_of(error) != NO_BUCKET:
@@ -234,7 +236,9 @@ class Folders(Containers):
     def meaning(self, error: ProviderError, container: str) -> ProviderError:
         if code_of(error) != NO_BUCKET:
             return error
-        return Unavailable(f"S3 at {self._calls.where} has no bucket {shown(self._bucket)}: make it, or correct bucket")
+        found = Unavailable(f"S3 at {self._calls.where} has no bucket {shown(self._bucket)}: make it, or correct bucket")
+        self._calls.note(found.message)
+        return found
 
 
 def escaped(container: str) -> str:

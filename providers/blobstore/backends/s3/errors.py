@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from time import time as now
 from typing import Any
 
 from botocore import exceptions as aws
@@ -67,7 +67,7 @@ SERVER = (
         Code.UNAVAILABLE,
         "asks for fewer requests",
     ),
-    Row(("ServiceUnavailable", "Busy", "XMinioServerNotInitialized"), Code.UNAVAILABLE, "takes no requests now"),
+    Row(("ServiceUnavailable", "Busy", "XMinioServerNotInitialized", "ClientDisconnected"), Code.UNAVAILABLE, "takes no requests now"),
     Row(("InternalError", "InternalFailure"), Code.UNAVAILABLE, "has failed by a fault of its own"),
     Row(("RequestTimeout",), Code.UNAVAILABLE, "had the data too slowly"),
     Row(("OperationAborted", "ConditionalRequestConflict", "Conflict"), Code.UNAVAILABLE, "is busy with another request on the same thing"),
@@ -210,7 +210,7 @@ def _clock(error: aws.ClientError) -> str:
         theirs = parsedate_to_datetime(str(_metadata(error).get("HTTPHeaders", {}).get("date"))).timestamp()
     except (TypeError, ValueError):
         return ""
-    ahead = round(time.time() - theirs)
+    ahead = round(now() - theirs)
     return f", which is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} the server's"
 
 

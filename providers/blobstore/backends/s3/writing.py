@@ -47,6 +47,8 @@ class S3Writing(Writing):
         self._most = AT_ONCE * self._part_size
         self._growing = size is None
         self._buffer = bytearray()
+        self._filled = 0
+        self._spare: list[bytearray] = []
         self._sent: list[asyncio.Task[str]] = []
         self._on_way = 0
         self._room = asyncio.Event()
@@ -58,19 +60,28 @@ class S3Writing(Writing):
 
     async def write(self, data: bytes) -> None:
         self._check()
-        while self._on_way and self._on_way + len(self._buffer) + len(data) > self._most:
+        while self._on_way and self._on_way + self._filled + len(data) > self._most:
             self._room.clear()
             await self._room.wait()
             self._check()
         # From here on nothing waits: a caller that is cancelled has had all of it taken, or nothing.
         rest = memoryview(data)
         while rest:
-            room = self._part_size - len(self._buffer)
+            room = self._part_size - self._filled
             if not room:
                 self._send()
                 continue
-            self._buffer += rest[:room]
+            self._fill(rest[:room])
             rest = rest[room:]
+
+    def _fill(self, data: memoryview) -> None:
+        end = self._filled + len(data)
+        if end > len(self._buffer):
+            self._buffer += data  # the first part, and most objects have no other
+        else:
+            with memoryview(self._buffer) as buffer:
+                buffer[self._filled : end] = data
+        self._filled = end
 
     def _check(self) -> None:
         if self._failure is not None:
@@ -79,17 +90,22 @@ class S3Writing(Writing):
             raise Unavailable(f"the upload of {shown(self._to.name)} has ended")
 
     def _send(self) -> None:
-        part, self._buffer = self._buffer, bytearray()
+        part = self._buffer
+        del part[self._filled :]
         self._on_way += len(part)
         self._sent.append(self._calls.task(self._part(len(self._sent) + 1, part)))
         if self._growing and len(self._sent) % GROWING == 0:
             self._part_size = min(2 * self._part_size, LARGEST_PART)
+            self._spare.clear()
+        self._buffer, self._filled = self._spare.pop() if self._spare else bytearray(self._part_size), 0
 
     async def _part(self, number: int, part: bytearray) -> str:
         try:
             upload_id = await self._begun()
             self._check()
             answer = await self._calls.ask("upload_part", **self._at, UploadId=upload_id, PartNumber=number, Body=part)
+            if len(part) == self._part_size:
+                self._spare.append(part)  # memory that is given back and asked for again gets scattered, and more
             return str(answer["ETag"])
         except ProviderError as error:
             self._failure = self._failure or await self._to.meaning(error)
@@ -116,10 +132,10 @@ class S3Writing(Writing):
     async def commit(self) -> None:
         self._check()
         try:
+            await self._to.check()
             if self._sent:
                 await self._all_parts()
             else:
-                await self._to.check()
                 await self._calls.ask("put_object", **self._at, Body=self._buffer, **headers(self._to.details))
         except ProviderError as error:
             found = await self._to.meaning(error)
@@ -128,7 +144,7 @@ class S3Writing(Writing):
         self._end()
 
     async def _all_parts(self) -> None:
-        if self._buffer:
+        if self._filled:
             self._send()
         tags = await asyncio.gather(*self._sent)
         await self._to.check()
@@ -155,7 +171,7 @@ class S3Writing(Writing):
     async def abort(self) -> None:
         if self._over or (self._aborting is None and self._upload is None and not self._sent):
             self._over = True
-            self._buffer.clear()
+            self._end()
             return
         if self._aborting is None:
             self._aborting = self._calls.task(self._abort())
@@ -164,7 +180,6 @@ class S3Writing(Writing):
     async def _abort(self) -> None:
         # A part that arrives after the upload was aborted would stay.
         await asyncio.gather(*self._sent, return_exceptions=True)
-        self._buffer.clear()
         try:
             upload_id = await self._begun()
         except ProviderError:
@@ -180,7 +195,8 @@ class S3Writing(Writing):
         self._end()
 
     def _end(self) -> None:
-        self._buffer = bytearray()
+        self._buffer, self._filled = bytearray(), 0
+        self._spare.clear()
         self._sent.clear()
         if self._entry is not None:
             self._entry.remove()
