@@ -177,17 +177,17 @@ class Suite(StoreTests[BlobstoreStore, cpu.Buffer]):
 class TestMemory(Suite):
     __test__ = True
     place = "memory_blobs"
-    examples = scale(test=10, ci=40, soak=1000)
+    examples = scale(test=5, ci=12, soak=1000)
 
 
 class TestLocal(Suite):
     __test__ = True
     place = "local"
-    examples = scale(test=5, ci=10, soak=300)
+    examples = scale(test=3, ci=6, soak=300)
 
 
 @pytest.mark.needs("minio")
 class TestMinio(Suite):
     __test__ = True
     place = "minio_bucket"
-    examples = scale(test=2, ci=3, soak=100)
+    examples = scale(test=1, ci=2, soak=100)
