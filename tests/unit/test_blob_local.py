@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provider_sdk import NotFound, PermissionDenied, ProviderError
+from provider_sdk import NotFound, PermissionDenied, ProviderError, Unavailable
 from providers.blobstore.backend import Backend, Details, Reading, Writing
 from providers.blobstore.backends import local
 from providers.blobstore.backends.local.aside import ASIDE
@@ -756,6 +756,20 @@ async def test_a_store_waits_for_whoever_changes_the_container(tmp_path: Path) -
             os.close(folder)
         await putting
         assert await content(backend, "a") == b"1"
+
+
+async def test_whoever_keeps_a_container_locked_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("providers.blobstore.backends.local.leftovers.LOCK_WAIT", 0.1)
+    async with a_container(tmp_path) as backend:
+        folder = os.open(tmp_path / "box", os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            with pytest.raises(Unavailable, match="another process"):
+                await backend.put("box", "a", b"1", Details())
+        finally:
+            os.close(folder)
+        assert await names(backend) == []
+        await backend.put("box", "a", b"1", Details())
 
 
 # Health
