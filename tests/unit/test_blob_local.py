@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provider_sdk import NotFound, PermissionDenied, ProviderError
+from provider_sdk import NotFound, PermissionDenied, ProviderError, Unavailable
 from providers.blobstore.backend import Backend, Details, Reading, Writing
 from providers.blobstore.backends import local
 from providers.blobstore.backends.local.aside import ASIDE
@@ -240,6 +240,64 @@ async def test_a_link_is_not_followed_and_not_written_over(tmp_path: Path) -> No
         await backend.remove_container("box")
     assert outside.read_bytes() == b"official"
     assert (tmp_path / "root" / "container").is_symlink()
+
+
+@contextlib.contextmanager
+def on_and_on(change: Callable[[], None]) -> Iterator[None]:
+    """Something that another program does at the same time."""
+    ended = threading.Event()
+
+    def go_on() -> None:
+        while not ended.is_set():
+            with contextlib.suppress(OSError):
+                change()
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+async def test_a_folder_that_becomes_a_link_while_an_object_is_read_leads_nowhere(tmp_path: Path) -> None:
+    write(tmp_path / "outside" / "file", b"outside")
+    folder = write(tmp_path / "root" / "box" / "folder" / "file", b"inside").parent
+
+    def swap() -> None:
+        folder.rename(folder.with_name(".away"))
+        folder.symlink_to(tmp_path / "outside")
+        folder.unlink()
+        folder.with_name(".away").rename(folder)
+        time.sleep(0.0005)
+
+    found = set()
+    async with a_backend(tmp_path / "root") as backend:
+        with on_and_on(swap):
+            for _ in range(scale(test=500, ci=1000, soak=50000)):
+                with contextlib.suppress(NotFound):
+                    found.add(await content(backend, "folder/file"))
+    assert found == {b"inside"}
+
+
+async def test_a_folder_that_becomes_a_link_while_an_object_is_written_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    folder = write(tmp_path / "root" / "box" / "folder" / "file").parent
+
+    def swap() -> None:
+        shutil.rmtree(folder)
+        folder.symlink_to(tmp_path / "outside")
+        folder.unlink()
+        folder.mkdir()
+        time.sleep(0.0005)
+
+    async with a_backend(tmp_path / "root") as backend:
+        with on_and_on(swap):
+            for _ in range(scale(test=500, ci=1000, soak=50000)):
+                with contextlib.suppress(ProviderError):
+                    await backend.put("box", "folder/new", b"", TEXT)
+    assert files(tmp_path / "outside") == []
 
 
 async def test_a_link_in_the_place_of_the_root_of_an_actor_is_not_followed(tmp_path: Path) -> None:
@@ -481,25 +539,16 @@ async def test_what_is_put_and_removed_at_once_in_folders_that_come_and_go_is_th
 
 
 async def test_a_foreign_program_that_comes_between_changes_where_an_object_goes_and_not_whether(tmp_path: Path) -> None:
-    ended = threading.Event()
-
     def meddle() -> None:
-        while not ended.is_set():
-            with contextlib.suppress(OSError):
-                (tmp_path / "box" / "a").mkdir()
-                (tmp_path / "box" / "a" / "keep").touch()
-            with contextlib.suppress(OSError):
-                shutil.rmtree(tmp_path / "box" / "a")
+        with contextlib.suppress(OSError):
+            (tmp_path / "box" / "a").mkdir()
+            (tmp_path / "box" / "a" / "keep").touch()
+        shutil.rmtree(tmp_path / "box" / "a")
 
     async with a_container(tmp_path) as backend:
-        meddler = threading.Thread(target=meddle)
-        meddler.start()
-        try:
+        with on_and_on(meddle):
             for turn in range(scale(test=200, ci=300, soak=10000)):
                 await backend.put("box", "a", b"%d" % turn, Details())
-        finally:
-            ended.set()
-            meddler.join()
         shutil.rmtree(tmp_path / "box" / "a", ignore_errors=True)
         assert "a" in await names(backend)
 
@@ -591,8 +640,9 @@ def test_a_listing_has_the_names_in_the_order_of_their_bytes_page_by_page(foldin
 
 
 async def test_what_is_kept_of_a_large_folder_ends_with_its_next_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{SCANS}._WORTH", 10)
     monkeypatch.setattr(f"{SCANS}._SETTLED", 0)
-    stored = [f"{number:04}" for number in range(2500)]
+    stored = [f"{number:04}" for number in range(30)]
     for name in stored:
         write(tmp_path / "box" / name)
     async with a_backend(tmp_path) as backend:
@@ -600,6 +650,20 @@ async def test_what_is_kept_of_a_large_folder_ends_with_its_next_change(tmp_path
         await backend.put("box", "0009a", b"", Details())
         await backend.remove("box", ["0011"])
         assert await names(backend, after="0009", most=3) == ["0009a", "0010", "0012"]
+
+
+@pytest.mark.usefixtures("kept_from")
+async def test_a_listing_may_begin_at_any_name_whatever_is_kept(tmp_path: Path) -> None:
+    stored = [f"{number}" for number in range(10)]
+    for name in stored:
+        write(tmp_path / "box" / name)
+    async with a_backend(tmp_path) as backend:
+        assert await all_pages(backend, 4) == stored
+        for at, name in enumerate(stored):
+            for _ in range(2):
+                assert await names(backend) == stored
+            assert await names(backend, start=name) == stored[at:]
+            assert await names(backend, after=name) == stored[at + 1 :]
 
 
 async def all_pages(backend: Backend, most: int) -> list[str]:
@@ -692,6 +756,20 @@ async def test_a_store_waits_for_whoever_changes_the_container(tmp_path: Path) -
             os.close(folder)
         await putting
         assert await content(backend, "a") == b"1"
+
+
+async def test_whoever_keeps_a_container_locked_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("providers.blobstore.backends.local.leftovers.LOCK_WAIT", 0.1)
+    async with a_container(tmp_path) as backend:
+        folder = os.open(tmp_path / "box", os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            with pytest.raises(Unavailable, match="another process"):
+                await backend.put("box", "a", b"1", Details())
+        finally:
+            os.close(folder)
+        assert await names(backend) == []
+        await backend.put("box", "a", b"1", Details())
 
 
 # Health

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from provider_sdk import Unavailable
 from providers.blobstore.backends.local.aside import ASIDE, LOCK, Aside, left_behind, notes, take_over
 from providers.blobstore.backends.local.files import enter, entered, is_folder, names_in, status, unlink, within
 from providers.blobstore.backends.local.names import Parts
 from providers.blobstore.backends.local.removing import forget
+
+LOCK_WAIT = 5.0
+"""Seconds for which a change waits for others of the same container."""
 
 
 @contextmanager
@@ -19,7 +25,7 @@ def locked(scope: int, names: Parts) -> Iterator[int]:
     while True:
         base = enter(scope, *names)
         try:
-            fcntl.flock(base, fcntl.LOCK_EX)
+            _lock(base)
             # It may have been removed while the lock was waited for.
             with within(scope, names[:-1]) as above:
                 now = None if above is None else status(above, names[-1])
@@ -28,6 +34,21 @@ def locked(scope: int, names: Parts) -> Iterator[int]:
                 return
         finally:
             os.close(base)
+
+
+def _lock(base: int) -> None:
+    """Wait for the lock, but not for ever: whoever has it may have been stopped, and the threads that wait could do other work."""
+    until, nap = time.monotonic() + LOCK_WAIT, 0.0005
+    while True:
+        try:
+            fcntl.flock(base, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > until:
+                raise Unavailable(f"another process has changed the container for {LOCK_WAIT:g} s, and does not end: look at it") from error
+            time.sleep(random.uniform(0.5, 1) * nap)
+            nap = min(2 * nap, 0.01)
+        else:
+            return
 
 
 def sweep(scope: int, own: Callable[[], Aside], more: Callable[[], bool]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 
 from providers.blobstore.backends.local.details import beside
-from providers.blobstore.backends.local.files import enter, entered, status, unlink
+from providers.blobstore.backends.local.files import enter, entered, flush_folder, status, unlink
 from providers.blobstore.backends.local.names import Parts
 from providers.blobstore.backends.local.putting import Work
 from providers.blobstore.backends.local.search import Search
@@ -87,6 +87,8 @@ def _unlink(work: Work, way: Parts, file: str) -> None:
         unlink(folder, file)
         work.flushes.note(folder)
         if note:
+            if work.full:
+                flush_folder(folder)
             unlink(folder, beside(file))
             with suppress(OSError):
                 unlink(work.aside.folder, note)
