@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +78,10 @@ class Player:
         await self.box(label).put(name, *kept)
 
     async def begin(self, number: int, label: str, name: str, kept: Kept) -> None:
-        """PutObject that goes on."""
+        """PutObject that goes on; another upload of the number is cancelled before."""
+        if number in self._sendings:
+            with suppress(NotFound):
+                await self._sendings.pop(number).cancel()
         self._sendings[number] = await self.box(label).begin(name, *kept)
 
     async def chunk(self, number: int, offset: int, data: bytes, last: bool) -> None:
