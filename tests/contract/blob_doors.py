@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -16,7 +16,7 @@ import pytest
 from provider_sdk import Layer, LinkKey, Unavailable
 from provider_sdk.contracts.blobstore import Blobstore, ChunkReceiver
 from provider_sdk.testing import Provided, TestLattice
-from provider_sdk.testing.conformance.blobstore import BlobstoreConformance
+from provider_sdk.testing.conformance.blobstore import BlobstoreSuite
 from providers.blobstore.config import BlobstoreConfig
 from providers.blobstore.downloads import Downloads
 from providers.blobstore.provider import BlobstoreProvider
@@ -68,6 +68,14 @@ class BlobInstances:
         self.running[number] = await self.one()
 
     @asynccontextmanager
+    async def kept(self, values: Mapping[str, str]) -> AsyncIterator[None]:
+        """Links that nobody uses, so that what links with the same values share is not made anew for each."""
+        targets = [(provider, await self.lattice.link(provider, values)) for provider in self.running]
+        yield
+        for provider, target in targets:
+            await self.lattice.unlink(provider, target)
+
+    @asynccontextmanager
     async def link(self, values: Mapping[str, str], receiver: ChunkReceiver, number: int = 0) -> AsyncIterator[Blobstore]:
         provider = self.running[number]
         target = await self.lattice.link(provider, values, actor=await self.lattice.actor(receiver))
@@ -77,8 +85,11 @@ class BlobInstances:
         await self.lattice.unlink(provider, target)
 
 
-class BlobDoor(BlobstoreConformance):
-    """`backend` names the fixture that gives the place; `settings` are link values beside those of the place."""
+class BlobDoor(BlobstoreSuite):
+    """The class of a test adds the suite, or parts of it.
+
+    `backend` names the fixture that gives the place; `settings` are link values beside those of the place.
+    """
 
     __test__ = False
 
@@ -90,8 +101,11 @@ class BlobDoor(BlobstoreConformance):
     steps = scale(test=25, ci=30, soak=60)
 
     @pytest.fixture(autouse=True)
-    def _placed(self, request: pytest.FixtureRequest) -> None:
+    def _placed(self, request: pytest.FixtureRequest) -> Iterator[None]:
         self.place: BlobPlace = request.getfixturevalue(self.backend)
+        yield
+        if self.prefix:
+            self.place.clear(self.prefix)
 
     def fresh(self) -> None:
         """Choose a store, or names of containers in it, in which nothing is."""

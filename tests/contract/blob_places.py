@@ -29,6 +29,10 @@ class BlobPlace(ABC):
         """What the names of a test's containers begin with, where others see them as well."""
         return ""
 
+    def clear(self, prefix: str) -> None:
+        """Remove the containers of a test that others see: they would get slower and slower."""
+        assert not prefix
+
     def longest_name(self) -> int:
         """Bytes of the longest name of an object."""
         return LONGEST_NAME
@@ -77,3 +81,10 @@ class Buckets(BlobPlace):
 
     def prefix(self) -> str:
         return f"{secrets.token_hex(4)}-"
+
+    def clear(self, prefix: str) -> None:
+        client = self.server.client()
+        for bucket in [item["Name"] for item in client.list_buckets()["Buckets"] if item["Name"].startswith(prefix)]:
+            for key in [item["Key"] for item in client.list_objects_v2(Bucket=bucket).get("Contents", ())]:
+                client.delete_object(Bucket=bucket, Key=key)
+            client.delete_bucket(Bucket=bucket)

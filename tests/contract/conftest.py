@@ -64,7 +64,9 @@ async def blob_instances(request: pytest.FixtureRequest, tmp_path_factory: pytes
     async with a_lattice(rpc_timeout=15.0) as lattice:
         instances = BlobInstances(lattice, folder, as_process=request.cls.as_process)
         await instances.start()
-        yield instances
+        place: BlobPlace = request.getfixturevalue(request.cls.backend)
+        async with instances.kept(place.values()):
+            yield instances
 
 
 @pytest_asyncio.fixture(scope="class", loop_scope="class")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from provider_sdk.testing.conformance.blobstore import Capability
+from provider_sdk.testing.conformance.blobstore import BlobstoreConformance, Capability
 from tests.contract.blob_doors import BlobDirect, BlobProcess
 
 CAPABILITIES = frozenset(Capability)
 
 
-class TestDirect(BlobDirect):
+class TestDirect(BlobDirect, BlobstoreConformance):
     __test__ = True
     backend = "local"
     capabilities = CAPABILITIES
 
 
-class TestProcess(BlobProcess):
+class TestProcess(BlobProcess, BlobstoreConformance):
     __test__ = True
     backend = "local"
     capabilities = CAPABILITIES

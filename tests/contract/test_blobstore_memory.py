@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from provider_sdk.testing.conformance.blobstore import Capability
-from tests.contract.blob_doors import BlobDirect, BlobInProcess, BlobProcess
+from provider_sdk.testing.conformance.blobstore import BlobstoreConformance, Capability
+from tests.contract.blob_doors import BlobDirect, BlobInProcess
 from tests.contract.blob_places import OURS
 
 CAPABILITIES = OURS | {Capability.SNAPSHOTS}
 
 
-class TestDirect(BlobDirect):
+class TestDirect(BlobDirect, BlobstoreConformance):
     __test__ = True
     backend = "memory_blobs"
     capabilities = CAPABILITIES
 
 
-class TestTinyChunks(BlobDirect):
+class TestTinyChunks(BlobDirect, BlobstoreConformance):
     """Every object is several chunks, so that all tests are tests of streams."""
 
     __test__ = True
@@ -27,13 +27,7 @@ class TestTinyChunks(BlobDirect):
     in_one, in_several, large, piece = 7, 100, 5000, 600
 
 
-class TestInProcess(BlobInProcess):
-    __test__ = True
-    backend = "memory_blobs"
-    capabilities = CAPABILITIES
-
-
-class TestProcess(BlobProcess):
+class TestInProcess(BlobInProcess, BlobstoreConformance):
     __test__ = True
     backend = "memory_blobs"
     capabilities = CAPABILITIES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +78,10 @@ class Player:
         await self.box(label).put(name, *kept)
 
     async def begin(self, number: int, label: str, name: str, kept: Kept) -> None:
-        """PutObject that goes on."""
+        """PutObject that goes on; another upload of the number is cancelled before."""
+        if number in self._sendings:
+            with suppress(NotFound):
+                await self._sendings.pop(number).cancel()
         self._sendings[number] = await self.box(label).begin(name, *kept)
 
     async def chunk(self, number: int, offset: int, data: bytes, last: bool) -> None:
@@ -159,7 +163,7 @@ class _Author:
         return step
 
     def _step(self) -> Step:
-        chance, (label, name), number = self._chance, self._place(), self._chance.choice(UPLOADS)
+        chance, (label, name), number = self._chance, self._place(), self._number()
         usual = (
             "put",
             "put",
@@ -188,7 +192,7 @@ class _Author:
             case "cancel":
                 return Step("cancel", (number,))
             case "get":
-                return Step("get", (label, name, *self._range()))
+                return Step("get", (label, name, *self._range(label, name)))
             case "objects":
                 ends = [chance.choice((None, None, *self._names)) for _ in range(3)]
                 return Step("objects", (label, *ends, chance.choice((None, 0, 1, 2, 5))))
@@ -213,8 +217,14 @@ class _Author:
         label = chance.choice([*held]) if held and chance.random() < 0.85 else chance.choice(LABELS)
         return label, chance.choice(self._names)
 
+    def _number(self) -> int:
+        """An upload, most of the time one that is on its way."""
+        chance = self._chance
+        going_on = [number for number, stream in self._model.streams.items() if not stream.ended]
+        return chance.choice(going_on) if going_on and chance.random() < 0.7 else chance.choice(UPLOADS)
+
     def _bytes(self) -> bytes:
-        return self._chance.randbytes(self._chance.choice((0, 1, 3, self._chance.randrange(self._largest + 1))))
+        return self._chance.randbytes(self._chance.choice((0, 1, 3, 16, self._chance.randrange(self._largest + 1))))
 
     def _kept(self) -> Kept:
         return Kept(self._bytes(), self._chance.choice(TYPES), self._chance.choice(ENCODINGS))
@@ -225,8 +235,10 @@ class _Author:
         size = len(stream.kept.data) if stream else 0
         return size if self._chance.random() < 0.9 else self._chance.randrange(size + 1)
 
-    def _range(self) -> tuple[int | None, int | None]:
+    def _range(self, label: str, name: str) -> tuple[int | None, int | None]:
         chance = self._chance
-        start = chance.choice((None, 0, chance.randrange(self._largest + 3)))
-        end = chance.choice((None, (start or 0) + chance.randrange(5), (start or 0) + chance.randrange(self._largest)))
+        kept = self._model.containers.get(label, {}).get(name)
+        size = len(kept.data) if kept else self._largest
+        start = chance.choice((None, None, 0, chance.randrange(size + 3)))
+        end = chance.choice((None, None, (start or 0) + chance.randrange(5), (start or 0) + chance.randrange(size + 3)))
         return start, end

@@ -83,7 +83,9 @@ class Model:
         self._container(label)[name] = kept
 
     def begin(self, number: int, label: str, name: str, kept: Kept) -> None:
-        """An upload, with its first bytes."""
+        """An upload, with its first bytes; another one of the number is cancelled, for stores bound how many there are."""
+        if number in self.streams:
+            self.streams.pop(number).ended = True
         self._container(label)
         self.streams[number] = Stream(label, name, kept)
 
