@@ -248,6 +248,27 @@ async def test_uploads_of_a_process_that_was_killed_are_aborted_at_the_next_star
         process.communicate()
 
 
+@needs_minio
+async def test_an_upload_whose_process_died_before_it_knew_its_name_is_aborted_and_no_other(minio: S3Server, tmp_path: Path) -> None:
+    client, key = minio.client(), f"{AT}/nameless"
+    for name in (key, f"{key}-other"):
+        client.create_multipart_upload(Bucket=BUCKET, Key=name)
+    async with a_store(minio, tmp_path):
+        pass
+    folder = tmp_path / "s3-uploads"
+    folder.mkdir(exist_ok=True)
+    endpoint = client.meta.endpoint_url
+    for moment, left in ((int(time.time()) - 3600, 1), (int(time.time()), 0)):
+        entry = {"endpoint": endpoint, "bucket": BUCKET, "key": key, "upload_id": "", "since": moment}
+        (folder / "one.json").write_text(json.dumps(entry))
+        async with a_store(minio, tmp_path):
+            await until(lambda: not list(folder.iterdir()))
+        assert (len(uploads(minio, BUCKET, key)), len(uploads(minio, BUCKET, f"{key}-other"))) == (left, 1)
+    await asyncio.to_thread(
+        client.abort_multipart_upload, Bucket=BUCKET, Key=f"{key}-other", UploadId=uploads(minio, BUCKET, f"{key}-other")[0]
+    )
+
+
 async def test_the_ledger_holds_no_secret_and_is_nobody_else_s(moto: S3Server, tmp_path: Path) -> None:
     async with a_store(moto, tmp_path, part_size=PART) as store:
         await store.view("").create_container(AT)

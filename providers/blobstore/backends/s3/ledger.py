@@ -27,12 +27,13 @@ LARGEST = 1 << 16
 
 @dataclass(frozen=True)
 class Upload:
-    """What is needed to abort one."""
+    """What is needed to abort one. `since`: when it was to begin, in seconds since 1970; without `upload_id` no answer to that is known."""
 
     endpoint: str
     bucket: str
     key: str
     upload_id: str
+    since: int = 0
 
 
 class Entry:
@@ -41,6 +42,13 @@ class Entry:
     def __init__(self, path: Path | None, file: int) -> None:
         self._path = path
         self._file = file
+
+    def begun(self, upload: Upload) -> None:
+        """Write down what it is called, now that the server has said so."""
+        if self._path is not None:
+            text = json.dumps(asdict(upload)).encode()
+            with suppress(OSError):
+                os.pwrite(self._file, text, 0)
 
     def remove(self) -> None:
         """The upload is over."""
@@ -63,8 +71,12 @@ class Ledger:
         self._folder = data_dir / FOLDER
         self._endpoint = endpoint
 
-    def note(self, bucket: str, key: str, upload_id: str) -> Entry:
-        """Write down an upload that has begun. Where that cannot be, the log says so, and the upload goes on."""
+    def upload(self, bucket: str, key: str, upload_id: str = "") -> Upload:
+        """One that begins now."""
+        return Upload(self._endpoint, bucket, key, upload_id, int(time.time()))
+
+    def note(self, upload: Upload) -> Entry:
+        """Write down an upload that is about to begin. Where that cannot be, the log says so, and the upload goes on."""
         path = self._folder / f"{secrets.token_hex(16)}.json"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -73,7 +85,7 @@ class Ledger:
             file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX)
-                os.write(file, json.dumps(asdict(Upload(self._endpoint, bucket, key, upload_id))).encode())
+                os.write(file, json.dumps(asdict(upload)).encode())
                 aside.rename(path)
             except BaseException:
                 os.close(file)
@@ -114,4 +126,5 @@ def _read(text: bytes) -> Upload | None:
         upload = Upload(**json.loads(text))
     except (ValueError, TypeError):
         return None
-    return upload if all(isinstance(value, str) for value in asdict(upload).values()) else None
+    texts = (upload.endpoint, upload.bucket, upload.key, upload.upload_id)
+    return upload if all(isinstance(value, str) for value in texts) and isinstance(upload.since, int) else None

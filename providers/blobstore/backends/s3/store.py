@@ -15,6 +15,8 @@ from providers.blobstore.backends.s3.ledger import Ledger, Upload
 from providers.blobstore.config import BlobstoreConfig
 
 MISSING = 404
+CLOCKS = 5.0
+"""Seconds by which the server's clock may differ from ours."""
 
 
 class S3Store(Store):
@@ -48,11 +50,23 @@ class S3Store(Store):
 
     def _abort(self, upload: Upload) -> bool:
         """End an upload that a process has left behind; whether it is over."""
+        at = {"Bucket": upload.bucket, "Key": upload.key}
         try:
-            self._calls.request("abort_multipart_upload", Bucket=upload.bucket, Key=upload.key, UploadId=upload.upload_id)
+            for upload_id in [upload.upload_id] if upload.upload_id else self._nameless(upload):
+                self._calls.request("abort_multipart_upload", **at, UploadId=upload_id)
         except ProviderError as error:
             return code_of(error) in (NO_UPLOAD, NO_BUCKET) or status_of(error) == MISSING
         return True
+
+    def _nameless(self, upload: Upload) -> list[str]:
+        """What may have begun as that upload, whose process had no answer to note any more: of its object, and at its time."""
+        answer = self._calls.request("list_multipart_uploads", Bucket=upload.bucket, Prefix=upload.key)
+        first, last = upload.since - CLOCKS, upload.since + self._config.read_timeout * self._config.max_attempts + CLOCKS
+        return [
+            str(item["UploadId"])
+            for item in answer.get("Uploads", [])
+            if item["Key"] == upload.key and first <= item["Initiated"].timestamp() <= last
+        ]
 
     async def close(self) -> None:
         await self._calls.close()

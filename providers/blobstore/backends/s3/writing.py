@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from provider_sdk import ProviderError, Unavailable
+from provider_sdk import Code, ProviderError, Unavailable
 from providers.blobstore.backend import Details, Writing, shown
 from providers.blobstore.backends.s3.calls import Calls
 from providers.blobstore.backends.s3.errors import NO_UPLOAD, code_of, status_of
@@ -130,8 +130,17 @@ class S3Writing(Writing):
         return await asyncio.shield(self._upload)
 
     def _begin(self) -> str:
-        upload_id = str(self._calls.request("create_multipart_upload", **self._at, **headers(self._to.details))["UploadId"])
-        self._entry = self._ledger.note(self._to.bucket, self._to.key, upload_id)
+        entry = self._ledger.note(self._ledger.upload(self._to.bucket, self._to.key))
+        try:
+            upload_id = str(self._calls.request("create_multipart_upload", **self._at, **headers(self._to.details))["UploadId"])
+        except ProviderError as error:
+            if error.code is Code.UNAVAILABLE:
+                entry.leave()  # it may have begun all the same: the next start looks
+            else:
+                entry.remove()
+            raise
+        entry.begun(self._ledger.upload(self._to.bucket, self._to.key, upload_id))
+        self._entry = entry
         return upload_id
 
     async def commit(self) -> None:
