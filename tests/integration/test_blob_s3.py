@@ -321,6 +321,16 @@ async def test_a_small_object_is_one_request_each_way(server: S3Server) -> None:
         assert b"\r\nContent-MD5: " in relay.sent
 
 
+async def test_a_removal_in_a_bucket_that_has_gone_is_refused_as_a_whole(server: S3Server) -> None:
+    name = f"box-{secrets.token_hex(6)}"
+    async with a_store(server, bucket=None) as store:
+        backend = store.view("")
+        for names in (["a"], ["a", "b"]):
+            await backend.create_container(name)
+            server.client().delete_bucket(Bucket=name)
+            assert isinstance(await refusal(backend.remove(name, names)), NotFound)
+
+
 async def test_a_container_is_looked_at_once_for_many_objects(server: S3Server) -> None:
     async with Relay(server).running() as relay, a_store(server, endpoint=relay.endpoint) as store:
         backend = store.view("")

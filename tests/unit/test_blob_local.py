@@ -130,14 +130,14 @@ async def test_what_the_official_provider_wrote_is_written_over_and_removed_wher
         await backend.put("box", "a:b/c?d", b"ours", TEXT)
         await backend.put("box", "a:b/new:", b"ours", Details())
         assert odd.read_bytes() == b"ours"
-        assert files(tmp_path) == ["box", "box/a:b", "box/a:b/.c?d.meta", "box/a:b/c?d", "box/a:b/new%3A"]
+        assert files(tmp_path) == ["box", "box/a:b", "box/a:b/.c?d.meta", "box/a:b/c?d", "box/a:b/new%3a"]
         assert await backend.remove("box", ["a:b/c?d", "a:b/new:"]) == {}
         assert files(tmp_path) == ["box"]
 
 
 async def test_an_object_under_two_spellings_is_one_and_gone_with_both(tmp_path: Path) -> None:
     write(tmp_path / "box" / "a:b", b"behind")
-    write(tmp_path / "box" / "a%3Ab", b"first")
+    write(tmp_path / "box" / "a%3ab", b"first")
     write(tmp_path / "box" / "c" / "d", b"first")
     write(tmp_path / "box" / "c%folder" / "d", b"behind")
     async with a_backend(tmp_path) as backend:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from providers.blobstore.backends.local.names import LONGEST_FILE, Parts, meaning, spelled, spellings
 
-ODD = ["", ".", "..", "...", ".hidden", "a.", "a ", " ", "%", "%41", "%2E", "a%", "a%file", "a%folder", "a%more", "%empty", "%empty%file"]
+ODD = ["", ".", "..", "...", ".hidden", "a.", "a ", " ", "%", "%41", "%2e", "a%", "a%file", "a%folder", "a%more", "%empty", "%empty%file"]
 ODD += [
     "CON",
     "con",
@@ -87,17 +87,17 @@ def test_a_usual_name_is_spelled_as_it_is(name: str) -> None:
     ("name", "spelling"),
     [
         ("", "%empty"),
-        (".", "%2E"),
-        ("..", "%2E%2E"),
-        (".hidden", "%2Ehidden"),
-        ("a.", "a%2E"),
+        (".", "%2e"),
+        ("..", "%2e%2e"),
+        (".hidden", "%2ehidden"),
+        ("a.", "a%2e"),
         ("a ", "a%20"),
         ("50%", "50%25"),
-        ("a:b", "a%3Ab"),
+        ("a:b", "a%3ab"),
         ("CON", "%43ON"),
-        ("nul.txt", "%6Eul.txt"),
+        ("nul.txt", "%6eul.txt"),
         ("a\0b", "a%00b"),
-        ("a/b", "a%2Fb"),
+        ("a/b", "a%2fb"),
     ],
 )
 def test_what_a_file_system_may_not_take_is_spelled_in_hexadecimal(name: str, spelling: str) -> None:
@@ -105,7 +105,7 @@ def test_what_a_file_system_may_not_take_is_spelled_in_hexadecimal(name: str, sp
 
 
 def test_capitals_and_accents_are_spelled_in_hexadecimal_where_the_file_system_does_not_tell_them_apart() -> None:
-    assert spelled("Aé1", folding=True) == ("%41%C3%A91",)
+    assert spelled("Aé1", folding=True) == ("%41%c3%a91",)
 
 
 def test_a_part_too_long_for_a_file_is_spelled_in_folders() -> None:
@@ -154,8 +154,8 @@ def test_every_file_of_a_spelling_is_safe(name: str, folding: bool) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=60), modes)
 @example("100%", False)
-@example("a%3Ab", False)
-@example("a%2Fb", False)
+@example("a%3ab", False)
+@example("a%2fb", False)
 @example("a:b", True)
 @example("README", True)
 def test_a_file_that_another_program_named_is_found_by_the_name_that_it_is_listed_under(file: str, folding: bool) -> None:
@@ -170,12 +170,12 @@ def test_what_is_hidden_or_no_text_is_no_name(file: str) -> None:
     assert meaning((file,), folding=False, folder=False) is None
 
 
-@pytest.mark.parametrize("file", ["100%", "a:b", "a%2Fb", "a%zz", "x" * 255, "a%3ab", "%file"])
+@pytest.mark.parametrize("file", ["100%", "a:b", "a%2fb", "a%zz", "x" * 255, "a%3Ab", "%file"])
 def test_a_file_that_no_name_is_spelled_as_has_its_own_name(file: str) -> None:
     found = meaning((file,), folding=False, folder=False)
     assert found is not None and found.text == file
 
 
 def test_a_slash_is_a_letter_in_the_name_of_a_container_alone() -> None:
-    assert meaning(("a%2Fb",), folding=False, folder=True, slashes=True).text == "a/b"  # type: ignore[union-attr]
-    assert meaning(("a%2Fb",), folding=False, folder=True).text == "a%2Fb"  # type: ignore[union-attr]
+    assert meaning(("a%2fb",), folding=False, folder=True, slashes=True).text == "a/b"  # type: ignore[union-attr]
+    assert meaning(("a%2fb",), folding=False, folder=True).text == "a%2fb"  # type: ignore[union-attr]

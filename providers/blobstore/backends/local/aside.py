@@ -26,6 +26,7 @@ from providers.blobstore.backends.local.files import (
     folds,
     make_folder,
     names_in,
+    status,
     unlink,
     write_all,
 )
@@ -84,7 +85,7 @@ class Aside:
 
     def alive(self) -> bool:
         """Whether the folder is still in its place: somebody may have removed it."""
-        return os.fstat(self.folder).st_nlink > 0
+        return status(self.folder, LOCK) is not None
 
     def clear(self, name: str, more: Callable[[], bool]) -> None:
         """Remove a folder with all that is in it; while there is `more` time, the rest is left to the next store.
@@ -129,14 +130,15 @@ class Aside:
             unlink(self.folder, name)
 
     def close(self) -> None:
-        """Let go of the folder, and remove it if nothing is left in it."""
+        """Let go of the folder, and remove it if nothing is left in it. File servers keep what is removed while it is open."""
+        os.close(self._lock)
         with suppress(OSError):
             if names_in(self.folder) == [LOCK]:
                 unlink(self.folder, LOCK)
                 with entered(self._scope, ASIDE) as above:
                     os.rmdir(self.name, dir_fd=above)
                 os.rmdir(ASIDE, dir_fd=self._scope)
-        for file in (self.folder, self._lock, self._scope):
+        for file in (self.folder, self._scope):
             os.close(file)
         self.folder = -1
 

@@ -1,8 +1,9 @@
 """How names are spelled on disk: one to one, and the usual names as they are.
 
 A part of a name between slashes is a file or folder of that name where every file system takes it. What one of them does not take is
-spelled `%XX`, its bytes in UTF-8. Where a file system does not tell capitals from small letters, or forms of one accented letter, both are
-spelled so too (`folding`), for then no two names meet. Behind a `%` that no two digits follow stands what is no part of the name:
+spelled `%xx`, its bytes in UTF-8. Where a file system does not tell capitals from small letters, or forms of one accented letter, both are
+spelled so too (`folding`): then no two names meet, and nothing is lost where all is shown in small letters. Behind a `%` that no two digits
+follow stands what is no part of the name:
 
 - `%empty`: a part with nothing in it.
 - `…%more`: a folder; the rest of a part too long for one file name is in it.
@@ -28,7 +29,7 @@ _ENDS = 4
 _BAD = re.compile(r'[\x00-\x1f\x7f%<>:"\\|?*/]')
 _BAD_FOLDED = re.compile(r'[\x00-\x1f\x7f%<>:"\\|?*/A-Z]|[^\x00-\x7f]')
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(?:\..*)?", re.IGNORECASE | re.DOTALL)
-_ESCAPES = re.compile(r"(?:%[0-9A-F]{2})+")
+_ESCAPES = re.compile(r"(?:%[0-9a-f]{2})+")
 
 Parts = tuple[str, ...]
 """The names of a file and of the folders around it that belong to one part of a name: mostly one."""
@@ -123,7 +124,7 @@ def _escaped(text: str, folding: bool) -> str:
 
 
 def _hex(text: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in text.encode())
+    return "".join(f"%{byte:02x}" for byte in text.encode())
 
 
 def _pieces(text: str, folding: bool) -> list[str]:

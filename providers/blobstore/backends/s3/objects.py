@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 from provider_sdk import InvalidArgument, ProviderError
 from providers.blobstore.backend import Details, ObjectInfo, shown
 from providers.blobstore.backends.s3.calls import Calls
-from providers.blobstore.backends.s3.errors import NO_KEY, NO_UPLOAD, code_of, of_entry, refusal
+from providers.blobstore.backends.s3.errors import NO_BUCKET, NO_KEY, NO_UPLOAD, code_of, of_entry, refusal, status_of
 
 BATCH = 1000
 DEFAULT_TYPE = "binary/octet-stream"
@@ -51,6 +51,8 @@ async def remove(calls: Calls, bucket: str, names: Sequence[str]) -> dict[str, P
         try:
             await calls.ask("delete_object", Bucket=bucket, Key=key)
         except ProviderError as error:
+            if code_of(error) == NO_BUCKET or status_of(error) not in range(400, 500):
+                raise
             if code_of(error) not in (NO_KEY, "404"):
                 failures[key] = error
     return failures
