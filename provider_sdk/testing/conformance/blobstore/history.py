@@ -19,6 +19,9 @@ PLAIN = ("a", "b/c", "b/d", "é", "e\u0301", "%41", " ", "A", "..b", "x" * 200)
 TYPES = (None, "text/plain", "image/svg+xml")
 ENCODINGS = (None, None, "gzip")
 UPLOADS = range(3)
+USUAL = ("put", "put", "get", "get", "get", "info", "exists", "remove", "objects", "begin")
+TO_UPLOADS = ("chunk", "chunk", "chunk", "chunk", "cancel")
+RARE = ("remove_containers", "container_info", "container_exists", "list_containers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,25 +167,7 @@ class _Author:
 
     def _step(self) -> Step:
         chance, (label, name), number = self._chance, self._place(), self._number()
-        usual = (
-            "put",
-            "put",
-            "get",
-            "get",
-            "info",
-            "exists",
-            "remove",
-            "objects",
-            "begin",
-            "begin",
-            "chunk",
-            "chunk",
-            "chunk",
-            "chunk",
-            "cancel",
-        )
-        rare = ("create_container", "remove_containers", "container_info", "container_exists", "list_containers")
-        match chance.choice(usual) if chance.random() < 0.85 else chance.choice(rare):
+        match self._operation():
             case "put":
                 return Step("put", (label, name, self._kept()))
             case "begin":
@@ -217,11 +202,23 @@ class _Author:
         label = chance.choice([*held]) if held and chance.random() < 0.85 else chance.choice(LABELS)
         return label, chance.choice(self._names)
 
+    def _operation(self) -> str:
+        chance = self._chance
+        if chance.random() < (0.1 if self._model.containers else 0.7):
+            return "create_container"
+        if chance.random() < 0.15:
+            return chance.choice(RARE)
+        if self._going_on() or chance.random() < 0.05:
+            return chance.choice((*USUAL, *TO_UPLOADS))
+        return chance.choice(USUAL)
+
+    def _going_on(self) -> list[int]:
+        return [number for number, stream in self._model.streams.items() if not stream.ended]
+
     def _number(self) -> int:
         """An upload, most of the time one that is on its way."""
-        chance = self._chance
-        going_on = [number for number, stream in self._model.streams.items() if not stream.ended]
-        return chance.choice(going_on) if going_on and chance.random() < 0.7 else chance.choice(UPLOADS)
+        going_on = self._going_on()
+        return self._chance.choice(going_on) if going_on and self._chance.random() < 0.8 else self._chance.choice(UPLOADS)
 
     def _bytes(self) -> bytes:
         return self._chance.randbytes(self._chance.choice((0, 1, 3, 16, self._chance.randrange(self._largest + 1))))
