@@ -43,10 +43,10 @@ class HostCore:
         """The host's public key, `N…`."""
         return self.key.public
 
-    async def announce(self, name: str, data: Mapping[str, Any]) -> None:
+    async def announce(self, name: str, data: Mapping[str, Any], id: str = "") -> None:
         """Publish a lattice event; nobody's work fails for want of one."""
         try:
-            await self.events.publish(name, data)
+            await self.events.publish(name, data, id)
         except ProviderError as error:
             log.warning("event %s cannot be sent: %s", name, error)
 

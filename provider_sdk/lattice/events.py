@@ -24,13 +24,13 @@ class EventPublisher:
         self._source = source
         self._manner = manner
 
-    async def publish(self, name: str, data: Mapping[str, Any]) -> None:
+    async def publish(self, name: str, data: Mapping[str, Any], id: str = "") -> None:
         """Announce `name` on the lattice's subject; the Rust host sends the same bytes to `….<name>` as well."""
         event = {
             "specversion": "1.0",
             "type": f"com.wasmcloud.lattice.{name}",
             "source": "n/a" if self._manner is Manner.OTP and name.startswith("linkdef_") else self._source,
-            "id": str(uuid.uuid4()),
+            "id": id or str(uuid.uuid4()),
             "time": datetime.now(UTC).isoformat(),
             "datacontenttype": "application/json",
             "data": data,

@@ -231,8 +231,8 @@ class Host:
     async def _publish_link(self, link: LinkDefinition, verb: str, event: str) -> None:
         subject = f"wasmbus.rpc.{self.core.lattice}.{link.provider_id}.{link.link_name}.linkdefs.{verb}"
         for _ in range(self.options.duplicates):
-            await self._told_links.publish(subject, link.packed(self.core.manner))
-        await self.core.announce(event, link.document(self.core.manner, with_id=True))
+            await self.core.transport.publish(subject, link.packed(self.core.manner))
+        await self._told_links.announce(event, link)
 
     async def call_actor(self, actor_id: str, operation: str, payload: bytes, *, timeout: float = CALL_TIMEOUT) -> bytes:
         """Ask an actor over the lattice in the host's own name; ProviderError with the actor's text."""
