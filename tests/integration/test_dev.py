@@ -147,7 +147,10 @@ def test_check_asks_the_hello_example_and_ends(terminal: Terminal) -> None:
 def test_whatever_ends_it_leaves_no_process_and_no_folder(terminal: Terminal, number: signal.Signals) -> None:
     with terminal.running("up", str(terminal.example("hello"))) as process:
         family = descendants(process.pid)
-        places = {Path(f"/proc/{pid}/cwd").readlink() for pid in family}
+        places = set()
+        for pid in family:
+            with contextlib.suppress(FileNotFoundError):  # one that was there for a moment
+                places.add(Path(f"/proc/{pid}/cwd").readlink())
         folders = {place for place in places if place.name.startswith("provider-guard-")}
         assert len(family) >= 4
         assert any(folder.is_dir() for folder in folders)
