@@ -375,7 +375,7 @@ async def test_memory_does_not_grow_with_an_object(lattice: TestLattice, tmp_pat
 def _alive(pid: int) -> bool:
     try:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
