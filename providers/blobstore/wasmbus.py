@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from provider_sdk import InvalidArgument, LinkKey, NotFound, ProviderError, ResourceExhausted, Unavailable
+from provider_sdk import InvalidArgument, LinkKey, NotFound, PermissionDenied, ProviderError, ResourceExhausted, Unavailable
 from provider_sdk.contracts.blobstore import (
     Blobstore,
     Chunk,
@@ -74,10 +74,8 @@ class ActorBlobstore(Blobstore):
     async def container_exists(self, container_id: str) -> bool:
         try:
             await self._backend.container(self._container(container_id))
-        except ProviderError as error:
-            if error.code == "not_found":
-                return False
-            raise
+        except NotFound:
+            return False
         return True
 
     async def create_container(self, container_id: str) -> None:
@@ -105,10 +103,8 @@ class ActorBlobstore(Blobstore):
     async def object_exists(self, container_object: ContainerObject) -> bool:
         try:
             await self.get_object_info(container_object)
-        except ProviderError as error:
-            if error.code == "not_found":
-                return False
-            raise
+        except NotFound:
+            return False
         return True
 
     async def get_object_info(self, container_object: ContainerObject) -> ObjectMetadata:
@@ -240,11 +236,8 @@ class ActorBlobstore(Blobstore):
         name = checked_object(object_id, self._backend.capabilities)
         found = []
         for container in await self._backend.containers():
-            try:
+            with suppress(NotFound, PermissionDenied):
                 found.append(_object_metadata(container.name, await self._backend.info(container.name, name)))
-            except ProviderError as error:
-                if error.code not in ("not_found", "permission_denied"):
-                    raise
         if len(found) == 1:
             return found[0]
         if not found:
