@@ -5,19 +5,17 @@ Exit codes: 0 done, and equal; 1 it could not be done for all, or there are diff
 
 from __future__ import annotations
 
-import asyncio
 import json
-import signal
 import sys
-from collections.abc import Coroutine
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated
 
 import typer
 
 from provider_sdk import InvalidArgument, ProviderError
+from provider_sdk.verbs import run, usage
 from providers.blobstore.backend import Backend, checked_container, shown
 from providers.blobstore.journal import journal, journal_file
 from providers.blobstore.pairs import listing
@@ -27,7 +25,6 @@ from providers.blobstore.transfer import Done, Existing, Transfer, Wish
 
 VARIABLES, TO_VARIABLES = "PROVIDER_BLOB_", "PROVIDER_BLOB_TO_"
 ACTOR_KEY = 56
-T = TypeVar("T")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -82,13 +79,13 @@ def copy(
     What differs and is newer in the target is left alone and told of, unless --overwrite is given.
     """
     if (overwrite, keep, check).count(True) > 1:
-        _usage("--overwrite, --keep and --check contradict each other")
+        usage("--overwrite, --keep and --check contradict each other")
     if check and not verify:
-        _usage("--check and --no-verify contradict each other: a check compares contents")
+        usage("--check and --no-verify contradict each other: a check compares contents")
     source = _place(from_, settings, actor, secret_file, VARIABLES).existing()
     target = _place(to, to_settings, to_actor, to_secret_file, TO_VARIABLES)
     if source.overlaps(target):
-        _usage("the source and the target are one, or one lies in the other")
+        usage("the source and the target are one, or one lies in the other")
     existing = Existing.OVERWRITE if overwrite else Existing.KEEP if keep else Existing.OLDER
     done = Done()
 
@@ -101,7 +98,7 @@ def copy(
 
     try:
         with progress("comparing" if check else "copying") as bar:
-            _run(work(bar))
+            run(work(bar))
     except (ProviderError, KeyboardInterrupt):
         print(*done.lines, sep="\n", end="\n" if done.lines else "")
         if done.copied or done.replaced:
@@ -133,7 +130,7 @@ def list_(
             async for info in listing(backend, source.container(container), prefix):
                 _line(as_json, {"name": info.name, "size": info.size, "modified": _moment(info.modified)})
 
-    _run(work())
+    run(work())
 
 
 @app.command()
@@ -158,7 +155,7 @@ def stats(
                 found[source.name(container.name)] = count
         return found
 
-    found = _run(work())
+    found = run(work())
     total = {name: sum(count[name] for count in found.values()) for name in ("objects", "bytes")}
     if as_json:
         print(json.dumps({"containers": found, **total}))
@@ -192,30 +189,7 @@ def _place(url: str, settings: list[str] | None, actor: str, secret_file: Path |
     try:
         return place(url, settings or [], actor, secret_file, variables)
     except InvalidArgument as error:
-        _usage(error.message)
-
-
-def _usage(message: str) -> NoReturn:
-    print(f"provider: {message}", file=sys.stderr)
-    raise typer.Exit(2)
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """The result; SIGTERM and SIGHUP end it as Ctrl-C does, so that nothing half done stays."""
-
-    async def interruptible() -> T:
-        task = asyncio.current_task()
-        assert task is not None
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        return await work
-
-    try:
-        return asyncio.run(interruptible())
-    except InvalidArgument as error:
-        _usage(error.message)
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+        usage(error.message)
 
 
 def _report(done: Done, *, as_json: bool) -> None:

@@ -5,20 +5,19 @@ Exit codes: 0 done, and equal; 1 it could not be done, or there are differences;
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from provider_sdk import InvalidArgument, Layer, NotFound, Unavailable
+from provider_sdk.verbs import run, usage
 from providers.keyvalue.backend import Backend
 from providers.keyvalue.comparison import compare as compare_backends
 from providers.keyvalue.config import KeyValueConfig
@@ -30,7 +29,6 @@ from providers.keyvalue.transfer import Existing, Tell, export_entries, import_e
 
 PASSWORD, OTHER_PASSWORD = "PROVIDER_KV_PASSWORD", "PROVIDER_KV_OTHER_PASSWORD"
 STANDARD = "-"
-T = TypeVar("T")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -86,7 +84,7 @@ def stats(
         async with side.open() as backend:
             return asdict(await backend.stats())
 
-    found = _run(work())
+    found = run(work())
     words = {"texts": "text", "lists": "lists", "sets": "sets", "expiring": "of them expire", "size": "bytes"}
     print(json.dumps(found) if as_json else "\n".join(f"{words[name]:16}{count:>14}" for name, count in found.items()))
 
@@ -110,11 +108,11 @@ def export_(
 
     if file == STANDARD:
         with _files(), _progress("exporting", quiet=sys.stdout.isatty()) as tell:
-            count = _run(work(sys.stdout.buffer.write, tell))
+            count = run(work(sys.stdout.buffer.write, tell))
             sys.stdout.buffer.flush()
     else:
         with _files(), writing(Path(file)) as target, _progress("exporting") as tell:
-            count = _run(work(target.write, tell))
+            count = run(work(target.write, tell))
     where = sys.stderr if file == STANDARD else sys.stdout
     print(json.dumps({"exported": count}) if as_json else f"{count} entries exported", file=where)
 
@@ -136,7 +134,7 @@ def import_(
     The whole file is checked first. The namespace has to be empty, unless --replace or --keep is given.
     """
     if replace_ and keep:
-        _usage("--replace and --keep contradict each other")
+        usage("--replace and --keep contradict each other")
     existing = Existing.REPLACE if replace_ else Existing.KEEP if keep else Existing.REFUSE
     side = _side(store, namespace, actor, password_file, settings)
     name = "standard input" if file == STANDARD else file
@@ -150,7 +148,7 @@ def import_(
                 return asdict(await import_entries(backend, read_dump(source, name), existing, tell))
 
         with _progress("importing", total) as tell:
-            done = _run(work(tell))
+            done = run(work(tell))
     notes = [
         f"{done[kind]} {word}" for kind, word in (("kept", "kept as they were"), ("expired", "left out, their time is over")) if done[kind]
     ]
@@ -193,7 +191,7 @@ def compare_(
             return await compare_backends(left, right, most, tell)
 
     with _progress("comparing") as tell:
-        found = _run(work(tell))
+        found = run(work(tell))
     counts = {name: getattr(found, name) for name in ("equal", "only_first", "only_second", "different")}
     if as_json:
         print(json.dumps({"same": found.same, **counts, "differences": found.lines}))
@@ -215,11 +213,11 @@ def _side(url: str, namespace: str, actor: str, password_file: Path | None, sett
     try:
         loaded = KeyValueConfig.load(*layers)
     except InvalidArgument as error:
-        _usage(error.message)
+        usage(error.message)
     if loaded.warnings:
-        _usage(loaded.warnings[0].replace("is ignored", "is not known"))
+        usage(loaded.warnings[0].replace("is ignored", "is not known"))
     if loaded.config.kind == "memory":
-        _usage("memory:// is the memory of one process: there is nothing in it that another one could reach")
+        usage("memory:// is the memory of one process: there is nothing in it that another one could reach")
     return Side(loaded.config, actor)
 
 
@@ -231,7 +229,7 @@ def _existing(side: Side) -> Side:
         try:
             path = file_of(side.config, Path.cwd())
         except InvalidArgument as error:
-            _usage(error.message)
+            usage(error.message)
         if not path.exists():
             raise NotFound(f"{path} does not exist")
     return side
@@ -240,31 +238,8 @@ def _existing(side: Side) -> Side:
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        _usage(f"--set {text}: NAME=VALUE is expected")
+        usage(f"--set {text}: NAME=VALUE is expected")
     return name, value
-
-
-def _usage(message: str) -> NoReturn:
-    print(f"provider: {message}", file=sys.stderr)
-    raise typer.Exit(2)
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """The result; SIGTERM and SIGHUP end it as Ctrl-C does, so that nothing half done stays."""
-
-    async def interruptible() -> T:
-        task = asyncio.current_task()
-        assert task is not None
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        return await work
-
-    try:
-        return asyncio.run(interruptible())
-    except InvalidArgument as error:
-        _usage(error.message)
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
 
 
 @contextmanager
