@@ -4,7 +4,7 @@ BIN = .venv/bin
 PYTEST = $(BIN)/python -m pytest
 DEMO = $(BIN)/provider dev up examples/hello/wadm.yaml --demo
 DEMO_CHECK = $(DEMO) --check
-CHECKED = provider_sdk providers examples tests bench
+CHECKED = provider_sdk providers packaging examples tests bench
 
 # A path set for another Python would shadow the packages of the lock.
 unexport PYTHONPATH PYTHONHOME

@@ -1,4 +1,4 @@
-"""The `provider` command: one verb, one meaning. Groups of other packages are added by entry point (`provider_sdk.cli`).
+"""The `provider` command: one verb, one meaning. Other packages add verbs, or groups of them, by entry point (`provider_sdk.cli`).
 
 Exit codes: 0 done; 1 it could not be done (one line on stderr says why); 2 wrong usage; 130 interrupted.
 """
@@ -12,7 +12,7 @@ from typing import NoReturn
 from provider_sdk.errors import ProviderError
 
 GROUP = "provider_sdk.cli"
-OWN = EntryPoint("dev", "provider_sdk.cli.dev:dev", GROUP)
+OWN = (EntryPoint("dev", "provider_sdk.cli.dev:dev", GROUP),)
 
 
 def run() -> NoReturn:
@@ -32,7 +32,11 @@ def run() -> NoReturn:
     wanted = _wanted(sys.argv[1:])
     for entry in wanted:
         try:
-            command.add_typer(entry.load(), name=entry.name)
+            loaded = entry.load()
+            if isinstance(loaded, typer.Typer):
+                command.add_typer(loaded, name=entry.name)
+            else:
+                command.command(entry.name)(loaded)
         except ImportError as error:
             print(f"provider: {entry.name} needs {error.name or error}, which is not installed", file=sys.stderr)
             if len(wanted) == 1:
@@ -49,7 +53,7 @@ def run() -> NoReturn:
 
 def _wanted(words: list[str]) -> list[EntryPoint]:
     """The group that is asked for, or all of them where help is: what another one needs may not be installed, and takes time."""
-    groups = [OWN, *entry_points(group=GROUP)]
+    groups = [*OWN, *entry_points(group=GROUP)]
     named = [entry for entry in groups if words and entry.name == words[0]]
     return named[:1] or groups
 

@@ -108,6 +108,7 @@ class Deployment:
             component.link_name,
             component.image,
             runnable.version,
+            runnable.revision,
             configuration=configuration,
             cwd=runnable.cwd,
         )

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import unquote
 
 from provider_sdk.errors import InvalidArgument, NotFound, Unsupported
-from provider_sdk.lattice.pack import PackProvider, read_provider_toml, standard_pack
+from provider_sdk.lattice.pack import standard_pack
 from provider_sdk.nkeys import KeyPair, Prefix
+from provider_sdk.provider_toml import FILE, ProviderToml, read_provider_toml
+from provider_sdk.runnable import Runnable
 
 ARCHIVES = "provider_sdk.archives"
 _ARCHIVE_ENDINGS = (".par", ".par.gz")
-
-
-@dataclass(frozen=True, slots=True)
-class Runnable:
-    """How a provider is started. A change of its `sources` asks for a restart; `note` says what stands in for the image."""
-
-    command: tuple[str, ...]
-    cwd: Path | None
-    key: str
-    version: str
-    sources: tuple[Path, ...]
-    note: str = ""
+_FETCHED = re.compile(r"oci://|[^@]+@sha256:|(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?/", re.IGNORECASE)
 
 
 def local_path(reference: str, base: Path) -> Path | None:
@@ -54,36 +45,36 @@ def provider_program(reference: str, base: Path) -> Runnable:
     if path is None:
         return _image(reference)
     if path.is_dir():
-        return _from_source(read_provider_toml(path / "provider.toml"), "")
+        return _from_source(read_provider_toml(path), "")
     if not path.exists():
         raise NotFound(f"{path} does not exist")
     if path.suffix == ".py":
         return Runnable((sys.executable, str(path)), None, development_key(str(path)), "0.1.0", (path,))
     if path.name.endswith(_ARCHIVE_ENDINGS):
         return _archive(str(path))
-    raise InvalidArgument(f"{reference}: a provider is a .py file, a folder with a provider.toml, or a provider archive (.par, .par.gz)")
+    raise InvalidArgument(f"{reference}: a provider is a .py file, a folder with a {FILE}, or a provider archive (.par, .par.gz)")
 
 
 def _image(reference: str) -> Runnable:
+    """The installed provider of its name stands in for an image; oci://, a digest or a registry on this machine means the image itself."""
     name = reference.rpartition("/")[2].partition("@")[0].partition(":")[0]
     found = standard_pack().get(name)
-    if found is None:
+    if found is None or _FETCHED.match(reference):
         return _archive(reference)
     return _from_source(found, f"the {found.version} installed here, for {reference}")
 
 
-def _from_source(provider: PackProvider, note: str) -> Runnable:
+def _from_source(provider: ProviderToml, note: str) -> Runnable:
     command = (sys.executable, "-m", provider.module)
-    return Runnable(command, provider.root, development_key(provider.name), provider.version, (provider.folder,), note)
+    key = development_key(provider.name)
+    return Runnable(command, provider.root, key, provider.version, (provider.folder,), note, provider.revision)
 
 
 def _archive(reference: str) -> Runnable:
     for entry in entry_points(group=ARCHIVES):
         fetched: Runnable = entry.load()(reference)
         return fetched
-    raise Unsupported(
-        f"{reference}: provider archives are not read by this version: use a file://….py, a folder, or the standard pack's names"
-    )
+    raise Unsupported(f"{reference}: provider archives are read by an extra that is not installed: pip install provider-sdk[package]")
 
 
 def development_key(name: str) -> str:

@@ -18,7 +18,7 @@ import provider_sdk
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("provider_sdk", "providers")
-CHECKED = (*PACKAGES, "examples", "tests", "bench")
+CHECKED = (*PACKAGES, "packaging", "examples", "tests", "bench")
 NOT_OURS = {".git", ".venv", "node_modules", "__pycache__", ".hypothesis", ".provider", "build", "dist"}
 LONGEST_MODULE = 500
 LONGEST_FUNCTION = 80

@@ -1,0 +1,5 @@
+"""`provider package …`. Each module here adds its verbs to `app`; what it does lives in the package, and is imported when a verb runs."""
+
+from provider_packaging.cli.app import app
+
+__all__ = ["app"]
