@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import socket
@@ -98,7 +99,7 @@ class Deployment:
             self._say(f"provider {name} stopped")
 
     async def _apply_provider(self, component: ProviderComponent, base: Path) -> None:
-        runnable = provider_program(component.image, base)
+        runnable = await asyncio.to_thread(provider_program, component.image, base)
         configuration = self._configuration(component)
         program = ProviderProgram(
             runnable.command,
