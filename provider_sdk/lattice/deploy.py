@@ -21,6 +21,7 @@ from provider_sdk.transport.base import Transport
 
 HTTP = "wasmcloud:httpserver"
 HTTP_DEFAULT = "127.0.0.1:8000"
+CALLER = "caller"
 LinkId = tuple[str, str, str]
 
 
@@ -40,12 +41,17 @@ class _Actor:
 
 
 class Deployment:
-    """What runs of a manifest. `say` gets a line for each thing done; `data` is the folder under which providers keep their data."""
+    """What runs of a manifest. `say` gets a line for each thing done; `data` is the folder under which providers keep their data.
 
-    def __init__(self, host: Host, data: Path, say: Callable[[str], None]) -> None:
+    `caller` is the key of the programs that call from outside.
+    """
+
+    def __init__(self, host: Host, data: Path, say: Callable[[str], None], caller: str = "") -> None:
         self._host = host
         self._data = data
         self._say = say
+        self._caller = caller
+        self._called = False
         self._providers: dict[str, _Provider] = {}
         self._actors: dict[str, _Actor] = {}
         self._links: dict[LinkId, tuple[str, dict[str, str]]] = {}
@@ -62,7 +68,7 @@ class Deployment:
         for name, provider in self._providers.items():
             program = provider.program
             actors[name] = Named("provider", program.key, program.contract, program.link_name)
-        return actors
+        return {**({CALLER: Named("actor", self._caller)} if self._called else {}), **actors}
 
     def watched(self) -> list[Path]:
         """Files and folders whose change concerns something that runs."""
@@ -74,6 +80,7 @@ class Deployment:
     async def apply(self, manifest: Manifest) -> None:
         """Stop what is not wanted any more, start and link what is; ProviderError with a line that says where it stands in the manifest."""
         self._check_addresses(manifest)
+        self._called = bool(manifest.programs)
         await self._stop_vanished(manifest)
         for provider in manifest.providers:
             await self._located(manifest, provider.line, self._apply_provider(provider, manifest.base))
@@ -168,6 +175,9 @@ class Deployment:
             for link in actor.links:
                 program = self._providers[link.target].program
                 yield (self._actors[actor.name].id, program.contract, program.link_name), (program.key, dict(link.values))
+        for link in manifest.programs:
+            program = self._providers[link.target].program
+            yield (self._caller, program.contract, program.link_name), (program.key, dict(link.values))
 
     def _check_addresses(self, manifest: Manifest) -> None:
         """Refuse an HTTP address that something else listens on, before anything is started."""
