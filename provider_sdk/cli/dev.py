@@ -56,14 +56,14 @@ def up(
     manner: MannerOption = Manner.RUST,
 ) -> None:
     """Start a lattice with what a manifest says, and follow its changes."""
-    from provider_sdk.cli.serve import load, serve
+    from provider_sdk.cli.serve import Showing, load, serve
 
     path = manifest / "wadm.yaml" if manifest.is_dir() else manifest
     read = load(path)
     if detach:
         _detached(["up", str(path), "--manner", manner.value])
     else:
-        raise typer.Exit(serve(read, path, manner=manner, demo=demo, check=check))
+        raise typer.Exit(serve(read, path, manner=manner, showing=Showing(demo, check)))
 
 
 @dev.command()
@@ -74,13 +74,13 @@ def run(
     manner: MannerOption = Manner.RUST,
 ) -> None:
     """Run an actor with the providers that its claims ask for: no manifest, no links, no settings."""
-    from provider_sdk.cli.serve import manifest_for, serve
+    from provider_sdk.cli.serve import Showing, manifest_for, serve
 
     manifest = manifest_for(actor, port=port, registry=REGISTRY)
     if detach:
         _detached(["run", str(actor), "--manner", manner.value, *(["--port", str(port)] if port else [])])
     else:
-        raise typer.Exit(serve(manifest, None, manner=manner, demo=False, check=False))
+        raise typer.Exit(serve(manifest, None, manner=manner, showing=Showing()))
 
 
 @dev.command()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from provider_sdk.transport.base import Transport
 HTTP = "wasmcloud:httpserver"
 HTTP_DEFAULT = "127.0.0.1:8000"
 CALLER = "caller"
+_MADE = {"build", "dist", "node_modules", "venv"}
 LinkId = tuple[str, str, str]
 
 
@@ -223,11 +226,20 @@ def fingerprint(sources: tuple[Path, ...]) -> str:
     """Changes when a file of `sources` does."""
     digest = hashlib.sha256()
     for source in sources:
-        for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
-            if path.is_file() and (path == source or path.suffix in (".py", ".toml")):
+        for path in _files(source):
+            with contextlib.suppress(FileNotFoundError):
                 status = path.stat()
                 digest.update(f"{path}\0{status.st_mtime_ns}\0{status.st_size}\n".encode())
     return digest.hexdigest()
+
+
+def _files(source: Path) -> Iterator[Path]:
+    """The file itself, or what a provider is made of in a folder, without environments, caches and what was built."""
+    if not source.is_dir():
+        yield source
+    for folder, folders, names in os.walk(source):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")) and name not in _MADE)
+        yield from (Path(folder, name) for name in sorted(names) if name.endswith((".py", ".toml")))
 
 
 async def ask_health(transport: Transport, lattice: str, key: str, link_name: str, timeout: float = 2.0) -> tuple[bool, str]:
