@@ -110,7 +110,7 @@ def _make(target: Path, values: dict[str, str]) -> None:
         raise AlreadyExists(f"{target} is there already: name another folder with --folder")
     try:
         for source, text in _files():
-            parts = [part.replace("MODULE", values["module"]).replace("dot_", ".") for part in source.parts]
+            parts = [re.sub("^dot_", ".", part.replace("MODULE", values["module"])) for part in source.parts]
             path = target.joinpath(*parts)
             filled = path.suffix == _FILLED
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -190,7 +190,7 @@ class Deployment:
             host, _, port = address.rpartition(":")
             if address in ours or port == "0" or not port.isdecimal():
                 continue
-            problem = _cannot_listen(host.strip("[]"), int(port))
+            problem = cannot_listen(host.strip("[]"), int(port))
             if problem:
                 place = f"{manifest.source}:{link.line}: " if manifest.source else ""
                 advice = "end what listens there, or give the link another address"
@@ -211,7 +211,8 @@ def http_address(values: Mapping[str, str]) -> str:
     return f"127.0.0.1:{given['port']}" if "port" in given else given.get("address", HTTP_DEFAULT)
 
 
-def _cannot_listen(host: str, port: int) -> str:
+def cannot_listen(host: str, port: int) -> str:
+    """Why nothing can listen there, in the system's words; empty where it can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
