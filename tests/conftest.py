@@ -14,8 +14,8 @@ import pytest
 from hypothesis import settings
 
 from tests.servers import s3
-from tests.tools import provider_archive
 from tests.tiers import scale
+from tests.tools import provider_archive
 
 settings.register_profile("tier", max_examples=scale(test=100, ci=300, soak=5000), deadline=None, print_blob=True)
 settings.load_profile("tier")
