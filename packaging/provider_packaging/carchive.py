@@ -25,7 +25,7 @@ LONGEST_NAME = 4096
 _MAGIC = b"MEI\x0c\x0b\x0a\x0b\x0e"
 _COOKIE = struct.Struct(">8sIIII64s")
 _ENTRY = struct.Struct(">IIIIBc")
-_OPTION, _LINK = "o", "n"
+_FILES, _LINK = "bxnzZ", "n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Entry:
 
 
 class FrozenProgram:
-    """A program of one file, open. `entries` are in the order of its table; `python` is the version inside, such as 3.11."""
+    """A program of one file, open. `entries` are the files, in the order of its table; `python` is the version inside, such as 3.11."""
 
     def __init__(self, path: Path) -> None:
         """NotFound where the file is not there or not PyInstaller's; InvalidArgument where its table is broken."""
@@ -113,12 +113,14 @@ class FrozenProgram:
                 raise self._broken("has an entry of an impossible length")
             name = table[at + _ENTRY.size : at + length].rstrip(b"\0").decode("utf-8", "replace").replace("\\", "/")
             at += length
-            if kind == _OPTION.encode():
+            if kind not in _FILES.encode():
                 continue
             entry = Entry(name, kind.decode("latin-1"), start + offset, packed, size, bool(compressed))
             total += size
             if entry.offset + packed > len(self._bytes) or (not compressed and packed != size):
                 raise self._broken(f"places {name!r} outside of the file")
+            if name in found:
+                raise self._broken(f"has {name!r} twice")
             if len(found) >= MOST_ENTRIES or total > MOST_BYTES:
                 raise self._broken(f"has more than {MOST_ENTRIES} entries, or more than {MOST_BYTES} bytes in all")
             found[name] = entry

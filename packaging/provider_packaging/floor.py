@@ -70,7 +70,7 @@ class Floor:
         lines = [f"{part}: {part.fault}" for part in self.parts if part.fault]
         lines += [f"{part}: for {' and '.join(part.architectures)}, not for {' or '.join(sorted(expected))}" for part in strange]
         if most_glibc:
-            lines += self._too_new(_parsed(most_glibc), most_glibc)
+            lines += self._too_new(parsed(most_glibc), most_glibc)
             lines += [f"asks for {name}, which is not inside" for name in self.outside if not EVERYWHERE.fullmatch(name)]
         return lines
 
@@ -119,7 +119,8 @@ def _setter(part: Part, release: Release | None) -> dict[str, str | None]:
     return {"release": written(release), "file": str(part), "symbol": part.symbol or None}
 
 
-def _parsed(release: str) -> Release:
+def parsed(release: str) -> Release:
+    """A release as people write it, such as 2.31; InvalidArgument where it is none."""
     if not _GLIBC.fullmatch(release):
         raise InvalidArgument(f"{release!r}: expected a release of glibc such as 2.31")
     return tuple(map(int, release.split(".")))

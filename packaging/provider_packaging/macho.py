@@ -64,7 +64,7 @@ def _slice(view: memoryview) -> tuple[str, Release | None]:
             release = _release(view, at + 8)
         elif command == _BUILD_VERSION and struct.unpack_from("<I", view, at + 8)[0] == _MACOS:
             release = _release(view, at + 12)
-        if size < 8:
+        if size < 8 or at + size > len(view):
             raise struct.error
         at += size
     return _PROCESSORS.get(processor, f"processor {processor:#x}"), release

@@ -143,7 +143,7 @@ def _component(origin: Origin, inside: list[tuple[str, Path]]) -> Component:
     if isinstance(origin, Distribution):
         name = canonicalize_name(origin.name)
         declared = expression(_BOOTLOADER_LICENCE) if name == _BOOTLOADER else licences(origin.metadata)
-        component = _of("library", origin.name, origin.version, f"pkg:pypi/{name}@{quote(origin.version)}", declared)
+        component = _of("library", origin.name, origin.version, f"pkg:pypi/{name}@{quote(origin.version, safe=':')}", declared)
     elif isinstance(origin, DebianPackage):
         component = _of("library", origin.name, origin.version, _debian_purl(origin), UNKNOWN)
     else:
@@ -162,7 +162,9 @@ def _of(kind: str, name: str, version: str, purl: str, declared: list[dict[str, 
 def _debian_purl(package: DebianPackage) -> str:
     system, release = package.distribution
     distribution = f"&distro={quote(f'{system}-{release}')}" if release else ""
-    return f"pkg:deb/{quote(system)}/{quote(package.name)}@{quote(package.version)}?arch={quote(package.architecture)}{distribution}"
+    return (
+        f"pkg:deb/{quote(system)}/{quote(package.name)}@{quote(package.version, safe=':')}?arch={quote(package.architecture)}{distribution}"
+    )
 
 
 def _libraries(inside: list[tuple[str, Path]]) -> Iterator[Component]:
@@ -190,7 +192,7 @@ def _digest(path: Path) -> str:
 def _dependencies(provider: ProviderToml, components: list[Component], included: dict[str, Distribution]) -> list[Component]:
     """Who asks for whom, of what is inside: the provider for all, a distribution for what its metadata requires."""
     references = [str(component["bom-ref"]) for component in components]
-    by_name = {name: f"pkg:pypi/{name}@{quote(distribution.version)}" for name, distribution in included.items()}
+    by_name = {name: f"pkg:pypi/{name}@{quote(distribution.version, safe=':')}" for name, distribution in included.items()}
     edges = {provider.name: references}
     for name, distribution in included.items():
         edges[by_name[name]] = sorted({by_name[other] for other in _required(distribution) if other in by_name})
