@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from provider_packaging.archive import open_archive
+from provider_packaging.claims import check_signature
 from provider_packaging.oci.blob import Progress, bytes_blob, file_blob, nobody, remote_blob
 from provider_packaging.oci.download import download
 from provider_packaging.oci.manifest import (
@@ -41,7 +43,11 @@ class Pulled:
 
 
 def checked(path: Path) -> None:
-    """What is looked at before an archive is pushed: nothing yet."""
+    """Refuse what hosts would refuse, before anything is sent; and a wrong signature, which they would not notice."""
+    with open_archive(path) as archive:
+        if archive.mismatches:
+            raise PreconditionFailed(f"{path}: {'; '.join(archive.mismatches)}")
+        check_signature(archive.token)
 
 
 def push(
