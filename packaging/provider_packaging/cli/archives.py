@@ -81,7 +81,7 @@ def create(
     ] = None,
     arch: ArchOption = None,
     binary: BinaryOption = None,
-    destination: Annotated[Path | None, typer.Option("--destination", help="Default: NAME.par here.")] = None,
+    destination: Annotated[Path | None, typer.Option("--destination", help="Default: PROGRAM.par here.")] = None,
     compress: Annotated[bool, typer.Option("--compress", help="With gzip; the name gets .gz.")] = False,
     world: Annotated[Path | None, typer.Option("--wit", help="Interface encoded as wasm, for hosts of 1.x alone.")] = None,
     expires: ExpiresOption = None,
