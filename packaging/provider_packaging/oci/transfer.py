@@ -8,8 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from provider_packaging.archive import open_archive
-from provider_packaging.claims import check_signature
 from provider_packaging.oci.blob import Progress, bytes_blob, file_blob, nobody, remote_blob
 from provider_packaging.oci.download import download
 from provider_packaging.oci.manifest import (
@@ -26,6 +24,7 @@ from provider_packaging.oci.manifest import (
 from provider_packaging.oci.reference import Reference, checked_digest
 from provider_packaging.oci.registry import Access, Registry
 from provider_packaging.oci.upload import Upload
+from provider_packaging.verify import verify
 from provider_sdk.errors import PreconditionFailed, Unavailable
 
 PAGE = 1000
@@ -43,11 +42,10 @@ class Pulled:
 
 
 def checked(path: Path) -> None:
-    """Refuse what hosts would refuse, before anything is sent; and a wrong signature, which they would not notice."""
-    with open_archive(path) as archive:
-        if archive.mismatches:
-            raise PreconditionFailed(f"{path}: {'; '.join(archive.mismatches)}")
-        check_signature(archive.token)
+    """Look at an archive before it is pushed; PreconditionFailed where no host would start it."""
+    wrong = [check.line for check in verify(path).checks if not check.ok]
+    if wrong:
+        raise PreconditionFailed(f"{path} is not pushed: {wrong[0].removeprefix(f'{path}: ')}")
 
 
 def push(
