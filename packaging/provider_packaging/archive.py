@@ -35,7 +35,7 @@ class Source(Protocol):
 class Archive:
     """An archive of the form that hosts accept, open. `programs` maps a target to its size; `sizes` and `hashes` also have `world.wasm`.
 
-    The hashes are those that were found. Nothing is judged by them or the signature: `mismatches`, `extract`, `claims.check_signature` do.
+    The hashes are those found. Whether they and the signature are right, `mismatches`, `extract` and `claims.check_signature` say.
     """
 
     def __init__(self, path: Path, file: BinaryIO, limits: Limits = LIMITS) -> None:

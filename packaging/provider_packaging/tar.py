@@ -123,7 +123,7 @@ def _name(block: bytes) -> str:
     raw = block[:100].partition(b"\0")[0]
     if block[257:263] == b"ustar\0" and block[345]:
         raw = block[345:500].partition(b"\0")[0] + b"/" + raw
-    return raw.decode("ascii", "backslashreplace")
+    return raw.decode("latin-1")
 
 
 def _fault(name: str) -> str:

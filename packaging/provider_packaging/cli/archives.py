@@ -103,7 +103,7 @@ def create(
         usage("no program: TARGET=PROGRAM, or --binary")
     if world:
         files[WORLD] = world
-    issued = _now()
+    issued, its_schema = _now(), _schema(schema)
     stem = (binary or next(iter(files.values()))).stem
     path = destination or Path(f"{stem}.par")
     if compress and path.suffix != ".gz":
@@ -121,7 +121,7 @@ def create(
         capability=capid,
         version=version,
         revision=revision,
-        schema=_schema(schema),
+        schema=its_schema,
         hashes={},
     )
     write(path, claims, files, account, compressed=compress)
