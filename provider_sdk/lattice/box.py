@@ -160,9 +160,18 @@ async def open_box(options: BoxOptions) -> AsyncIterator[Box]:
             output.close()
 
 
-def _resolve_provider(reference: str) -> ProviderProgram:
-    runnable = provider_program(reference, Path.cwd())
+async def _resolve_provider(reference: str) -> ProviderProgram:
+    runnable = await asyncio.to_thread(provider_program, reference, Path.cwd())
     name = reference.rpartition("/")[2]
     if not runnable.command:
         raise Unavailable(f"{reference}: nothing to run")
-    return ProviderProgram(runnable.command, runnable.key, name, "", image_ref=reference, version=runnable.version, cwd=runnable.cwd)
+    return ProviderProgram(
+        runnable.command,
+        runnable.key,
+        name,
+        "",
+        image_ref=reference,
+        version=runnable.version,
+        revision=runnable.revision,
+        cwd=runnable.cwd,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -108,7 +109,7 @@ class Deployment:
             self._say(f"provider {name} stopped")
 
     async def _apply_provider(self, component: ProviderComponent, base: Path) -> None:
-        runnable = provider_program(component.image, base)
+        runnable = await asyncio.to_thread(provider_program, component.image, base)
         configuration = self._configuration(component)
         program = ProviderProgram(
             runnable.command,
