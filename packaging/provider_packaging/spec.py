@@ -33,7 +33,7 @@ def prepare(folder: Path, plan: Plan) -> Path:
     (folder / FILE).write_text(TEXT)
     (folder / "guard_hook.py").write_text(HOOK)
     # As `python -m` would start it: relative imports work, and the module is __main__.
-    (folder / f"{plan.name}.py").write_text(f"import runpy\n\nrunpy.run_module({plan.module!r}, run_name='__main__', alter_sys=True)\n")
+    (folder / _script(plan)).write_text(f"import runpy\n\nrunpy.run_module({plan.module!r}, run_name='__main__', alter_sys=True)\n")
     marker = folder / MARKER
     marker.write_text("Unpacked by a wasmCloud provider; removed when it ends.\n")
     marker.chmod(0o755)  # executable: these are unpacked before other data, the first name first
@@ -45,6 +45,11 @@ def prepare(folder: Path, plan: Plan) -> Path:
     return folder / FILE
 
 
+def _script(plan: Plan) -> str:
+    """A name that no module can have: modules beside the script come first, and most providers are called as their module is."""
+    return f"{plan.name}-program.py"
+
+
 def build(path: Path) -> None:
     """What PyInstaller does."""
     from PyInstaller.building.api import COLLECT, EXE, PYZ  # type: ignore[import-untyped]
@@ -52,7 +57,7 @@ def build(path: Path) -> None:
 
     folder, plan = path.parent, Plan.read(path)
     analysis = Analysis(
-        [str(folder / f"{plan.name}.py")],
+        [str(folder / _script(plan))],
         pathex=plan.paths,
         hiddenimports=plan.hidden,
         hookspath=[str(folder / "hooks")],
