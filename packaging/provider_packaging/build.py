@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from provider_packaging.archive import create
 from provider_packaging.claims import Claims
 from provider_packaging.freeze import Form, freeze
 from provider_packaging.sbom import encoded, read_software
-from provider_packaging.targets import native_target
-from provider_sdk.errors import InvalidArgument, Unavailable
+from provider_packaging.targets import TARGET, native_target
+from provider_sdk.errors import InvalidArgument, NotFound, Unavailable
 from provider_sdk.nkeys import KeyPair
 from provider_sdk.provider_toml import ProviderToml
 
@@ -57,10 +58,43 @@ def build_program(provider: ProviderToml, output: Path, *, form: Form = Form.ONE
     return freeze(provider, output / (f"{name}.bin" if form is Form.ONEFILE else name), form=form)
 
 
-def build(provider: ProviderToml, output: Path, issuer: KeyPair, subject: str, *, compressed: bool = True) -> Built:
-    """Freeze, sign and pack. `issuer` is the pair of an account, `subject` the provider's own public key (`V…`)."""
+def ready_programs(provider: ProviderToml, folder: Path) -> dict[str, Path]:
+    """Programs that were frozen on other machines, by target: the files `NAME.TARGET.bin` in a folder and below it.
+
+    NotFound where there is none for this machine: it is asked for the schema of its settings, and seen to start.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob(f"{provider.name}.*.bin")):
+        target = path.name.removeprefix(f"{provider.name}.").removesuffix(".bin")
+        if TARGET.fullmatch(target) and target in found:
+            raise InvalidArgument(f"{path}: a second program for {target} beside {found[target]}")
+        if TARGET.fullmatch(target):
+            found[target] = path
+    if native_target() not in found:
+        raise NotFound(
+            f"{folder}: no {provider.name}.{native_target()}.bin: the program for this machine is needed, to be asked for its settings"
+        )
+    return found
+
+
+def build(
+    provider: ProviderToml,
+    output: Path,
+    issuer: KeyPair,
+    subject: str,
+    *,
+    compressed: bool = True,
+    programs: Mapping[str, Path] | None = None,
+) -> Built:
+    """Freeze, sign and pack; with `programs` by target, nothing is frozen, and those are packed.
+
+    `issuer` is the pair of an account, `subject` the provider's own public key (`V…`).
+    """
     issued = source_time(provider.folder)
-    program = build_program(provider, output)
+    if programs is None:
+        programs = {native_target(): build_program(provider, output)}
+    program = programs[native_target()]
+    output.mkdir(parents=True, exist_ok=True)
     claims = Claims(
         issuer=issuer.public,
         subject=subject,
@@ -74,7 +108,7 @@ def build(provider: ProviderToml, output: Path, issuer: KeyPair, subject: str, *
         hashes={},
     )
     archive = output / f"{provider.name}.par{'.gz' if compressed else ''}"
-    create(archive, claims, {native_target(): program}, issuer, compressed=compressed)
+    create(archive, claims, programs, issuer, compressed=compressed)
     return Built(archive, write_software(program, output / f"{provider.name}.cdx.json"), program, native_target())
 
 
