@@ -12,7 +12,7 @@ from typing import Any
 from provider_packaging.archive import create
 from provider_packaging.claims import Claims
 from provider_packaging.freeze import Form, freeze
-from provider_packaging.sbom import read_software
+from provider_packaging.sbom import encoded, read_software
 from provider_packaging.targets import native_target
 from provider_sdk.errors import InvalidArgument, Unavailable
 from provider_sdk.nkeys import KeyPair
@@ -80,7 +80,9 @@ def build(provider: ProviderToml, output: Path, issuer: KeyPair, subject: str, *
 
 def write_software(program: Path, path: Path) -> Path:
     """The list of what is inside a program, as a file of its own."""
-    path.write_text(json.dumps(read_software(program), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    document = read_software(program)
+    assert document is not None
+    path.write_bytes(encoded(document))
     return path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ def save_key(pair: KeyPair, path: Path) -> None:
     """Write a seed to a new file of mode 0600, in a folder that is made with mode 0700. AlreadyExists."""
     try:
         _make_private(path.parent)
-        aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         try:
             with open_new(aside, 0o600) as file:
                 file.write(pair.seed.encode())
@@ -142,7 +143,7 @@ def find_key(kind: Kind, stem: str, *, value: str | None = None, folder: Path | 
     """
     pair = _given(value) if value else _stored(kind, stem, folder, generate_missing=generate_missing)
     if pair.prefix is not kind.prefix:
-        raise InvalidArgument(f"{pair.public} is not the key of {kind} that is needed, but of a {_name(pair.prefix)}")
+        raise InvalidArgument(f"{pair.public} is the key of {_name(pair.prefix)}: that of {_name(kind.prefix)} is needed")
     return pair
 
 
@@ -209,4 +210,4 @@ def _make_private(folder: Path) -> None:
 
 
 def _name(prefix: Prefix) -> str:
-    return next(kind for kind, its in _PREFIXES.items() if its is prefix)
+    return next(f"{'an' if kind in (Kind.ACCOUNT, Kind.OPERATOR) else 'a'} {kind}" for kind, its in _PREFIXES.items() if its is prefix)

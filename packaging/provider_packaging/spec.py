@@ -10,6 +10,8 @@ from provider_packaging import trim
 from provider_packaging.extras import SDK
 from provider_packaging.guard import MARKER
 from provider_packaging.plan import Form, Plan
+from provider_packaging.sbom import ENTRY, encoded, software
+from provider_sdk.provider_toml import read_provider_toml
 
 FILE = "provider.spec"
 PLAN = "plan.json"
@@ -66,6 +68,7 @@ def build(path: Path) -> None:
         optimize=0,
     )
     data = [entry for entry in analysis.datas if _is_kept(entry, folder, plan)]
+    data.append((ENTRY, str(_listed(folder, plan, [*analysis.pure, *analysis.binaries, *data])), "DATA"))
     options: dict[str, Any] = {"name": plan.name, "strip": plan.strip, "upx": False, "console": True}
     if plan.form is Form.ONEDIR:
         program = EXE(PYZ(analysis.pure), analysis.scripts, exclude_binaries=True, **options)
@@ -73,6 +76,14 @@ def build(path: Path) -> None:
     else:
         data.append((MARKER, str(folder / MARKER), "DATA"))
         EXE(PYZ(analysis.pure), analysis.scripts, analysis.binaries, data, **options)
+
+
+def _listed(folder: Path, plan: Plan, contents: list[tuple[str, str, str]]) -> Path:
+    """The list of the software inside, to be embedded."""
+    taken = [(name, source) for name, source, _ in contents if not Path(source).is_relative_to(folder)]
+    path = folder / ENTRY
+    path.write_bytes(encoded(software(read_provider_toml(Path(plan.provider)), taken)))
+    return path
 
 
 def _is_kept(entry: tuple[str, str, str], folder: Path, plan: Plan) -> bool:

@@ -81,7 +81,7 @@ def create(
     ] = None,
     arch: ArchOption = None,
     binary: BinaryOption = None,
-    destination: Annotated[Path | None, typer.Option("--destination", help="Default: NAME.par here.")] = None,
+    destination: Annotated[Path | None, typer.Option("--destination", help="Default: PROGRAM.par here.")] = None,
     compress: Annotated[bool, typer.Option("--compress", help="With gzip; the name gets .gz.")] = False,
     world: Annotated[Path | None, typer.Option("--wit", help="Interface encoded as wasm, for hosts of 1.x alone.")] = None,
     expires: ExpiresOption = None,
@@ -183,12 +183,12 @@ def sign(
 def inspect(archive: FileArgument, directory: FolderOption = None, as_json: JsonOption = False) -> None:
     """Show claims, programs with sizes and hashes, schema, and who signed it."""
     from provider_packaging.archive import open_archive
-    from provider_packaging.inspection import describe, in_words
+    from provider_packaging.inspection import contents, describe, in_words
     from provider_packaging.keys import stored_keys
 
     known = {key.pair.public: str(key.path) for key in stored_keys(directory) if key.pair}
     with located(archive) as path, open_archive(path) as opened:
-        found = describe(opened, known=known)
+        found = describe(opened, known=known, contents=contents(opened))
     print(json.dumps(found, indent=2) if as_json else "\n".join(in_words(found)))
 
 

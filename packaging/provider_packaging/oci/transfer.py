@@ -24,6 +24,7 @@ from provider_packaging.oci.manifest import (
 from provider_packaging.oci.reference import Reference, checked_digest
 from provider_packaging.oci.registry import Access, Registry
 from provider_packaging.oci.upload import Upload
+from provider_packaging.verify import verify
 from provider_sdk.errors import PreconditionFailed, Unavailable
 
 PAGE = 1000
@@ -41,7 +42,10 @@ class Pulled:
 
 
 def checked(path: Path) -> None:
-    """What is looked at before an archive is pushed: nothing yet."""
+    """Look at an archive before it is pushed; PreconditionFailed where no host would start it."""
+    wrong = [check.line for check in verify(path).checks if not check.ok]
+    if wrong:
+        raise PreconditionFailed(f"{path} is not pushed: {wrong[0].removeprefix(f'{path}: ')}")
 
 
 def push(
