@@ -238,6 +238,7 @@ def interrupted(folder: Path, *words: str, number: signal.Signals) -> tuple[int,
         limit = time.monotonic() + 60
         while process.poll() is None and not written(folder):
             assert time.monotonic() < limit
+            time.sleep(0.002)
         process.send_signal(number)
         return process.wait(60), process.communicate()[1]
 
