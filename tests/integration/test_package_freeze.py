@@ -208,12 +208,13 @@ def test_a_signal_stops_it_in_order(
     program: Path, silence: socket.socket, tmp_path: Path, number: signal.Signals, whole_group: bool
 ) -> None:
     with start(program, silence, tmp_path, new_session=True) as process:
-        silence.accept()[0].close()  # its handlers stand before it connects
+        connection, _ = silence.accept()  # its handlers stand before it connects
         (os.killpg if whole_group else os.kill)(process.pid, number)
         assert process.stderr is not None
         said = process.stderr.read().decode()
         assert process.wait() == 0
         assert f"{number.name} received" in said
+        connection.close()
     assert not list(tmp_path.iterdir())
 
 
