@@ -3,8 +3,6 @@
 A program in one file is two processes: the unpacker, which the host knows and kills, and its child, which is the provider. Nothing slow is
 imported here, and nothing of the SDK.
 """
-# pathlib is slow to import:
-# ruff: noqa: PTH101, PTH106, PTH108, PTH110, PTH114, PTH116, PTH118, PTH119, PTH120, PTH123, PTH208
 
 from __future__ import annotations
 

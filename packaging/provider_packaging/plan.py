@@ -32,9 +32,11 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`paths` are where modules are looked for, `edges` the imports that are not followed from a package, `data` pairs of a file and the
-    folder that it comes to lie in; data of the packages in `own_data` comes from there alone."""
+    """`provider` is the provider.toml; `paths` are where modules are looked for; `edges` the imports that are not followed from a package;
+    `data` pairs of a file and the folder that it comes to lie in. Data of the packages in `own_data` comes from there alone.
+    """
 
+    provider: str
     name: str
     module: str
     form: Form
@@ -70,6 +72,7 @@ def make_plan(provider: ProviderToml, form: Form, *, strip: bool) -> Plan:
     if "setuptools" not in {name.partition(".")[0] for name in provider.include}:
         excluded.update(trim.EXCLUDED)
     return Plan(
+        provider=str(provider.folder / FILE),
         name=provider.name,
         module=provider.module,
         form=form,
