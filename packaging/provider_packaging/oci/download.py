@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,11 +42,12 @@ def download(registry: Registry, repository: str, blob: Descriptor, path: Path, 
 def _fetch(registry: Registry, repository: str, blob: Descriptor, file: IO[bytes], found: Any, have: int, progress: Progress) -> None:
     file.seek(have)
     progress(have, blob.size)
-    for piece in stream(registry, repository, blob, have):
-        file.write(piece)
-        found.update(piece)
-        have += len(piece)
-        progress(have, blob.size)
+    with closing(stream(registry, repository, blob, have)) as pieces:
+        for piece in pieces:
+            file.write(piece)
+            found.update(piece)
+            have += len(piece)
+            progress(have, blob.size)
 
 
 def _known(file: IO[bytes], found: Any, size: int) -> int:

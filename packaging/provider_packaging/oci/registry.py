@@ -245,16 +245,20 @@ class Registry:
         limits = urllib3.Timeout(connect=self.access.connecting, read=self.access.waiting)
         try:
             raw = self._manager(url).request(method, url, body=data, headers=sent, timeout=limits, **as_it_is)
-            self._answered = True
-            if stream and raw.status in {200, 206}:
-                return Answer(raw.status, raw.headers, b"", raw, url)
-            content = raw.read(most + 1)
-            if len(content) > most:
-                raw.close()
-                raise Unavailable(f"{self.host} answers {method} {urlsplit(url).path} with more than {most} bytes", retryable=False)
-            raw.release_conn()
         except (HTTPError, OSError) as error:
             raise lost(error, url) from error
+        self._answered = True
+        if stream and raw.status in {200, 206}:
+            return Answer(raw.status, raw.headers, b"", raw, url)
+        try:
+            content = raw.read(most + 1)
+        except (HTTPError, OSError) as error:
+            raw.close()
+            raise lost(error, url) from error
+        if len(content) > most:
+            raw.close()
+            raise Unavailable(f"{self.host} answers {method} {urlsplit(url).path} with more than {most} bytes", retryable=False)
+        raw.release_conn()
         return Answer(raw.status, raw.headers, content, raw, url)
 
     def _manager(self, url: str) -> urllib3.PoolManager:
