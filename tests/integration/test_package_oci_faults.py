@@ -21,8 +21,8 @@ from tests.servers.fault_proxy import Fault, FaultProxy, Seen, fault_proxy
 from tests.servers.registry import RegistryServer
 from tests.tiers import scale
 
-SIZE = scale(test=14, ci=14, soak=200) * MIB
-ROUNDS = scale(test=2, ci=2, soak=50)
+SIZE = scale(test=9, ci=9, soak=200) * MIB
+ROUNDS = scale(test=1, ci=2, soak=50)
 RANDOM = random.Random(7)
 
 
