@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
@@ -154,7 +155,7 @@ def _opened(registry: Registry, repository: str, descriptor: Descriptor, start: 
         answer = registry.request("GET", path, scope=scope, what=what, stream=True)
     length = answer.headers.get("Content-Length", "")
     whole = descriptor.size if answer.status == 200 else descriptor.size - start
-    if length.isdigit() and int(length) > whole:
+    if re.fullmatch("[0-9]+", length) and int(length[:19]) > whole:
         answer.raw.close()
         raise PreconditionFailed(f"{registry.host}/{repository}: the blob has more than its {descriptor.size} bytes")
     return answer

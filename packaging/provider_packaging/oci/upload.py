@@ -28,7 +28,8 @@ LARGEST_CHUNK = 256 << 20
 
 _ACCEPTED = frozenset({200, 201, 202, 204})
 _SETTLED = frozenset(range(200, 600)) - BUSY
-_RANGE = re.compile(r"(?:bytes[= ])?0-(\d+)")
+_RANGE = re.compile(r"(?:bytes[= ])?0-([0-9]{1,18})")
+_COUNT = re.compile(r"[0-9]{1,18}")
 _OCTETS = "application/octet-stream"
 
 
@@ -102,7 +103,7 @@ class Upload:
         if answer.status == 201:
             return None
         least = answer.headers.get("OCI-Chunk-Min-Length", "")
-        chunk = min(max(CHUNK, int(least) if least.isascii() and least.isdigit() else 0), LARGEST_CHUNK)
+        chunk = min(max(CHUNK, int(least) if _COUNT.fullmatch(least) else 0), LARGEST_CHUNK)
         return _Session(self._location(answer), chunk)
 
     def _location(self, answer: Answer, before: str = "") -> str:
