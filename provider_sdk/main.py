@@ -53,7 +53,7 @@ def _by_hand(provider_class: type[Provider[Any]], options: list[str]) -> int:
     if options == ["--interface"]:
         from provider_sdk.hosts.wasmbus.outline import outline
 
-        print(json.dumps(outline(provider_class), indent=2, ensure_ascii=False))
+        print(json.dumps(outline(provider_class.serves, provider_class.config_class), indent=2, ensure_ascii=False))
         return 0
     if options and options != ["--help"]:
         takes = "this program takes --help, --interface or --schema, and is otherwise started by a host"

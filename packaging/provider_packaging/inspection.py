@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from provider_packaging.archive import Archive
 from provider_packaging.claims import WORLD, check_signature
+from provider_packaging.sbom import read_software
 from provider_packaging.verify import moment, plain
-from provider_sdk.errors import Unauthenticated
+from provider_sdk.errors import ProviderError, Unauthenticated
 
 _NONE = "None"
 
 
-def describe(archive: Archive, *, known: Mapping[str, str] | None = None, contents: Any = None) -> dict[str, Any]:
-    """Everything about it. `known` maps the public keys of the key folders to their files; `contents` lists the software inside."""
+def describe(archive: Archive, *, known: Mapping[str, str] | None = None, contents: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Everything about it. `known` maps the public keys of the key folders to their files; `contents`: the software in each program."""
     claims = archive.claims
     return {
         "name": claims.name,
@@ -37,7 +40,7 @@ def describe(archive: Archive, *, known: Mapping[str, str] | None = None, conten
         },
         "signature": {"holds": _holds(archive.token), "issuer_key": (known or {}).get(claims.issuer)},
         "interface": WORLD in archive.sizes,
-        "contents": contents,
+        "contents": dict(contents or {}),
     }
 
 
@@ -74,8 +77,41 @@ def _chain(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def _inside(contents: Any) -> list[str]:
-    return ["Contents", *(f"  {line}" for line in contents)] if contents else []
+def contents(archive: Archive) -> dict[str, dict[str, Any]]:
+    """The CycloneDX lists that the programs carry, by target; programs that this project did not make carry none."""
+    found = {}
+    with TemporaryDirectory() as folder:
+        for target in archive.programs:
+            if archive.hashes[target] == archive.claims.hashes[target]:
+                program = Path(folder, "program")
+                archive.extract(target, program)
+                if (software := _software(program)) is not None:
+                    found[target] = software
+    return found
+
+
+def _software(program: Path) -> dict[str, Any] | None:
+    try:
+        return read_software(program)
+    except ProviderError:
+        return None
+
+
+def _inside(found: Mapping[str, dict[str, Any]]) -> list[str]:
+    lines = []
+    for target, document in found.items():
+        lines.append(f"Software in {target}")
+        lines += [
+            f"  {component['name']!s:32} {component.get('version', '')!s:18} {_licence(component)}"
+            for component in document.get("components", [])
+        ]
+    return lines
+
+
+def _licence(component: Mapping[str, Any]) -> str:
+    given = component.get("licenses") or [{}]
+    named = given[0].get("license", {})
+    return str(given[0].get("expression") or named.get("id") or named.get("name") or "")
 
 
 def _holds(token: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from provider_packaging.aside import open_new
-from provider_sdk.errors import AlreadyExists, InvalidArgument, NotFound, Unavailable
+from provider_sdk.errors import AlreadyExists, InvalidArgument, NotFound, ProviderError, Unavailable
 from provider_sdk.nkeys import KeyPair, Prefix
 
 SUFFIX = ".nk"
@@ -59,7 +60,7 @@ _OTHER_NAMES = {"provider": "service", "component": "module", "actor": "module",
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """A key in a folder. The pair is None where the file holds none."""
+    """A key in a folder. The pair is None where the file holds none or cannot be read."""
 
     path: Path
     pair: KeyPair | None
@@ -111,7 +112,7 @@ def save_key(pair: KeyPair, path: Path) -> None:
     """Write a seed to a new file of mode 0600, in a folder that is made with mode 0700. AlreadyExists."""
     try:
         _make_private(path.parent)
-        aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         try:
             with open_new(aside, 0o600) as file:
                 file.write(pair.seed.encode())
@@ -142,7 +143,7 @@ def find_key(kind: Kind, stem: str, *, value: str | None = None, folder: Path | 
     """
     pair = _given(value) if value else _stored(kind, stem, folder, generate_missing=generate_missing)
     if pair.prefix is not kind.prefix:
-        raise InvalidArgument(f"{pair.public} is not the key of {kind} that is needed, but of a {_name(pair.prefix)}")
+        raise InvalidArgument(f"{pair.public} is the key of {_name(pair.prefix)}: that of {_name(kind.prefix)} is needed")
     return pair
 
 
@@ -152,7 +153,7 @@ def stored_keys(folder: Path | None = None) -> Iterator[KeyFile]:
         for path in sorted(place.glob(f"*{SUFFIX}")):
             try:
                 pair: KeyPair | None = read_key(path)
-            except InvalidArgument:
+            except ProviderError:
                 pair = None
             yield KeyFile(path, pair)
 
@@ -209,4 +210,4 @@ def _make_private(folder: Path) -> None:
 
 
 def _name(prefix: Prefix) -> str:
-    return next(kind for kind, its in _PREFIXES.items() if its is prefix)
+    return next(f"{'an' if kind in (Kind.ACCOUNT, Kind.OPERATOR) else 'a'} {kind}" for kind, its in _PREFIXES.items() if its is prefix)

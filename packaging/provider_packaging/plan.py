@@ -32,9 +32,11 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`paths` are where modules are looked for, `edges` the imports that are not followed from a package, `data` pairs of a file and the
-    folder that it comes to lie in; data of the packages in `own_data` comes from there alone."""
+    """`provider` is the provider.toml; `paths` are where modules are looked for; `edges` the imports that are not followed from a package;
+    `data` pairs of a file and the folder that it comes to lie in. Data of the packages in `own_data` comes from there alone.
+    """
 
+    provider: str
     name: str
     module: str
     form: Form
@@ -69,6 +71,7 @@ def make_plan(provider: ProviderToml, form: Form, *, strip: bool) -> Plan:
     if "setuptools" not in {name.partition(".")[0] for name in provider.include}:
         excluded.update(trim.EXCLUDED)
     return Plan(
+        provider=str(provider.folder / FILE),
         name=provider.name,
         module=provider.module,
         form=form,
@@ -76,7 +79,7 @@ def make_plan(provider: ProviderToml, form: Form, *, strip: bool) -> Plan:
         paths=list(dict.fromkeys(paths)),
         hidden=sorted(name for name in hidden if name.partition(".")[0] not in packages.unwanted and name not in excluded),
         excluded=sorted(excluded),
-        edges=trim.edges(provider.include, unwanted, [*packages.base, "provider_sdk"]),
+        edges=trim.edges(provider.include, unwanted, [*packages.wanted, "provider_sdk"]),
         data=list(_data(provider, root)),
         own_data=sorted(provider.data),
     )

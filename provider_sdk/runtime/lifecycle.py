@@ -234,7 +234,10 @@ class Runtime:
     def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled, number)
+            try:
+                loop.add_signal_handler(number, self._signalled, number)
+            except NotImplementedError:  # the loop of Windows
+                signal.signal(number, lambda number, _: loop.call_soon_threadsafe(self._signalled, signal.Signals(number)))
 
     def _signalled(self, number: signal.Signals) -> None:
         now = asyncio.get_running_loop().time()
@@ -262,12 +265,14 @@ class Runtime:
 
 def default_data_dir(lattice: str, provider_key: str) -> Path:
     """The user's state folder, from the password database because hosts clear the environment (§1.1), then lattice and provider."""
-    import pwd
-
     try:
+        import pwd
+
         home = Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:
         home = Path("/var/tmp")
+    except ImportError:  # Windows has no such database
+        home = Path(os.environ.get("LOCALAPPDATA") or Path.cwd().anchor)
     return home / ".local" / "state" / "wasmcloud-providers" / lattice / provider_key
 
 

@@ -42,7 +42,8 @@ def _forked() -> None:
     started_by = starter()
 
 
-os.register_at_fork(after_in_child=_forked)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 async def parent_died() -> None:

@@ -93,9 +93,7 @@ class TestLattice:
     ) -> Provided:
         """Start a provider as the host would: a module (`providers.numbergen`), a Python file, or the Path of a program. Returns when
         it answers health."""
-        command = (sys.executable, str(program)) if str(program).endswith(".py") else (sys.executable, "-m", str(program))
-        if isinstance(program, Path) and program.suffix != ".py":
-            command = (str(program.absolute()),)
+        command = _command(program)
         key = KeyPair.generate(Prefix.PROVIDER).public
         given = None if configuration is None else json.dumps(dict(configuration))
         name = Path(str(program)).stem
@@ -154,6 +152,12 @@ class TestLattice:
                 await asyncio.sleep(0.02)
 
 
+def _command(program: str | Path) -> tuple[str, ...]:
+    if str(program).endswith(".py"):
+        return (sys.executable, str(program))
+    return (str(program.absolute()),) if isinstance(program, Path) else (sys.executable, "-m", program)
+
+
 class _Answers:
     """The Control of an actor in Python: calls go straight to its implementations."""
 
@@ -179,6 +183,12 @@ class _Answers:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _command(program: str | Path) -> tuple[str, ...]:
+    if str(program).endswith(".py"):
+        return (sys.executable, str(program))
+    return (str(program.absolute()),) if isinstance(program, Path) else (sys.executable, "-m", program)
 
 
 async def _stop(runtime: Runtime, task: asyncio.Task[int]) -> None:

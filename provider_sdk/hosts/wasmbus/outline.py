@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from provider_sdk.config import Config
 from provider_sdk.hosts.wasmbus.value_kinds import (
     Blob,
     Choice,
@@ -23,17 +25,13 @@ from provider_sdk.hosts.wasmbus.value_kinds import (
 )
 from provider_sdk.hosts.wasmbus.values import operation_codec
 from provider_sdk.interface import Interface, Operation
-from provider_sdk.provider import Provider
 
 _DEEPEST = 4
 
 
-def outline(provider_class: type[Provider[Any]]) -> dict[str, Any]:
-    """The interfaces that a provider serves and the names of its settings, as plain data."""
-    return {
-        "interfaces": [_interface(item) for item in provider_class.serves],
-        "settings": provider_class.config_class.json_schema()["properties"],
-    }
+def outline(serves: Iterable[type[Interface]], config_class: type[Config]) -> dict[str, Any]:
+    """The interfaces that a provider serves, and the settings of its links, as plain data."""
+    return {"interfaces": [_interface(item) for item in serves], "settings": config_class.json_schema()["properties"]}
 
 
 def _interface(interface: type[Interface]) -> dict[str, Any]:
