@@ -22,7 +22,6 @@ from provider_sdk.nkeys import KeyPair, Prefix
 
 EXAMPLES = Path(__file__).resolve().parents[1]
 TOOLS = EXAMPLES / "actors"
-COMPILER = TOOLS / "node_modules" / "assemblyscript" / "bin" / "asc.js"
 OPTIONS = ("-Osize", "--noAssert", "--runtime", "minimal", "--use", "abort=actors/assembly/wapc/abort")
 ISSUED_AT = 1_700_000_000
 
@@ -52,7 +51,10 @@ def build(into: Path) -> list[Path]:
     """Compile and sign every actor below `into`; SystemExit with one line where a tool is missing or fails."""
     install()
     with tempfile.TemporaryDirectory() as folder:
-        return [_build(source, into, Path(folder) / "module.wasm") for source in ACTORS]
+        modules = [Path(folder) / f"{number}.wasm" for number in range(len(ACTORS))]
+        jobs = [(f"{source.path}.ts", str(module)) for source, module in zip(ACTORS, modules, strict=True)]
+        _run("node", "--enable-source-maps", str(TOOLS / "compile.mjs"), json.dumps(jobs), json.dumps(OPTIONS), cwd=EXAMPLES)
+        return [_finish(source, into, module) for source, module in zip(ACTORS, modules, strict=True)]
 
 
 def install() -> None:
@@ -66,8 +68,7 @@ def install() -> None:
     _run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", cwd=TOOLS)
 
 
-def _build(source: Source, into: Path, module: Path) -> Path:
-    _run("node", str(COMPILER), f"{source.path}.ts", "--outFile", str(module), *OPTIONS, cwd=EXAMPLES)
+def _finish(source: Source, into: Path, module: Path) -> Path:
     target = into / f"{source.path}.wasm"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(_sign(source, module.read_bytes()))

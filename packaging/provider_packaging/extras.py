@@ -16,9 +16,9 @@ SDK = "provider-sdk"
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """Names as they are imported: of what is always there, and of what belongs to extras that are not listed."""
+    """Names as they are imported: of what the SDK needs for the listed extras, and of what belongs to the others alone."""
 
-    base: frozenset[str]
+    wanted: frozenset[str]
     unwanted: frozenset[str]
 
 
@@ -31,13 +31,12 @@ def packages_of(extras: Iterable[str]) -> Packages:
         if name not in known:
             raise InvalidArgument(f"extras: {name!r}: {SDK} has no such extra; it has {', '.join(known)}")
     requirements = [Requirement(line) for line in distribution.requires or ()]
-    base = _asked_for(requirements, "")
-    wanted = set(base)
+    wanted = _asked_for(requirements, "")
     for name in listed:
         wanted |= _checked(name, _asked_for(requirements, name))
     all_wanted = _with_their_own(wanted)
     others = _with_their_own({found for name in known if name not in listed for found in _asked_for(requirements, name)})
-    return Packages(_imported(base), _imported(others - all_wanted) - _imported(all_wanted))
+    return Packages(_imported(all_wanted), _imported(others - all_wanted) - _imported(all_wanted))
 
 
 def _asked_for(requirements: Iterable[Requirement], extra: str) -> set[str]:

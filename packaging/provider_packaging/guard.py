@@ -41,8 +41,11 @@ def stand() -> None:
     if os.getppid() != unpacker:
         _leave(home)
     _hold(home)
+    import atexit
     import threading
 
+    # The unpacker would do it, but a host kills it after the answer to a shutdown request. First registered, last called.
+    atexit.register(empty, home)
     threading.Thread(target=_watch, args=(home, unpacker), name="unpacker watch", daemon=True).start()
     threading.Thread(target=_sweep_later, args=(home,), name="sweep", daemon=True).start()
 
@@ -84,6 +87,13 @@ def sweep(folder: str, own: str) -> bool:
 
 def remove(folder: str) -> None:
     """Remove a folder with all that is in it, as far as that can be done."""
+    empty(folder)
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)
+
+
+def empty(folder: str) -> None:
+    """Remove all that is in a folder, as far as that can be done."""
     for root, folders, files in os.walk(folder, topdown=False):
         for name in files:
             with contextlib.suppress(OSError):
@@ -92,8 +102,6 @@ def remove(folder: str) -> None:
             path = os.path.join(root, name)
             with contextlib.suppress(OSError):
                 (os.unlink if os.path.islink(path) else os.rmdir)(path)
-    with contextlib.suppress(OSError):
-        os.rmdir(folder)
 
 
 def _sweep_one(entry: os.DirEntry[str], unpacker: int) -> bool:
@@ -124,11 +132,11 @@ def _runs(pid: int, *, before: float) -> bool:
         pass
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            ticks = int(file.read().rpartition(")")[2].split()[19])
-        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+            state, *numbers = file.read().rpartition(")")[2].split()
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(numbers[18]) / os.sysconf("SC_CLK_TCK")
     except (AttributeError, OSError, ValueError):
         return True
-    return age > time.time() - before - 1.0
+    return state not in {"Z", "X"} and age > time.time() - before - 1.0
 
 
 def _written(folder: str) -> float:
@@ -191,6 +199,11 @@ def _watch(home: str, unpacker: int) -> None:
 
 def _leave(home: str) -> None:
     """Being killed is being killed: nothing is finished, as it would be if the host had hit this process itself."""
+    with contextlib.suppress(OSError):
+        # What the provider still does meanwhile fails for want of its files: nobody is to read about it.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
     remove(home)
     os._exit(128 + signal.SIGKILL)
 

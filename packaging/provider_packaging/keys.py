@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from provider_packaging.aside import open_new
-from provider_sdk.errors import AlreadyExists, InvalidArgument, NotFound, Unavailable
+from provider_sdk.errors import AlreadyExists, InvalidArgument, NotFound, ProviderError, Unavailable
 from provider_sdk.nkeys import KeyPair, Prefix
 
 SUFFIX = ".nk"
@@ -60,7 +60,7 @@ _OTHER_NAMES = {"provider": "service", "component": "module", "actor": "module",
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """A key in a folder. The pair is None where the file holds none."""
+    """A key in a folder. The pair is None where the file holds none or cannot be read."""
 
     path: Path
     pair: KeyPair | None
@@ -153,7 +153,7 @@ def stored_keys(folder: Path | None = None) -> Iterator[KeyFile]:
         for path in sorted(place.glob(f"*{SUFFIX}")):
             try:
                 pair: KeyPair | None = read_key(path)
-            except InvalidArgument:
+            except ProviderError:
                 pair = None
             yield KeyFile(path, pair)
 

@@ -79,7 +79,7 @@ def make_plan(provider: ProviderToml, form: Form, *, strip: bool) -> Plan:
         paths=list(dict.fromkeys(paths)),
         hidden=sorted(name for name in hidden if name.partition(".")[0] not in packages.unwanted and name not in excluded),
         excluded=sorted(excluded),
-        edges=trim.edges(provider.include, unwanted, [*packages.base, "provider_sdk"]),
+        edges=trim.edges(provider.include, unwanted, [*packages.wanted, "provider_sdk"]),
         data=list(_data(provider, root)),
         own_data=sorted(provider.data),
     )

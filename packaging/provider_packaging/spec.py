@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -41,13 +42,25 @@ def prepare(folder: Path, plan: Plan) -> Path:
     hooks = folder / "hooks"
     hooks.mkdir()
     for package, cut in plan.edges.items():
-        (hooks / f"hook-{package}.py").write_text(f"excludedimports = {list(cut)!r}\n")
+        (hooks / f"hook-{package}.py").write_text(_hook(package, cut))
     return folder / FILE
 
 
 def _script(plan: Plan) -> str:
     """A name that no module can have: modules beside the script come first, and most providers are called as their module is."""
     return f"{plan.name}-program.py"
+
+
+def _hook(package: str, cut: tuple[str, ...]) -> str:
+    """A hook stands in for the one that PyInstaller, or its collection of them, has of that name: it does what that does, too."""
+    before = ""
+    for collection, folder in (("_pyinstaller_hooks_contrib", "stdhooks"), ("PyInstaller", "hooks")):
+        found = importlib.util.find_spec(collection)
+        for place in (found.submodule_search_locations or ()) if found else ():
+            original = Path(place, folder, f"hook-{package}.py")
+            if not before and original.is_file():
+                before = f"import runpy\n\nglobals().update(runpy.run_path({str(original)!r}))\n"
+    return f"{before}excludedimports = [*globals().get('excludedimports', ()), *{list(cut)!r}]\n"
 
 
 def build(path: Path) -> None:

@@ -101,7 +101,7 @@ async def _deploy(box: Box, manifest: Manifest, showing: Showing) -> int:
         for line in (f"curl {base}/", f"curl '{base}/random?min=1&max=6'", f"curl {base}/guid", f"curl -d 'some text' {base}/echo"):
             say(f"  {line}")
         say(f"\neach request is shown here as it passes    logs: {box.options.folder}/log    end: Ctrl-C\n")
-    for line in showing.hints:
+    for line in showing.hints or (() if showing.demo else ("end: Ctrl-C",)):
         say(line)
     return 0
 

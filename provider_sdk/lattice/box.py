@@ -24,7 +24,7 @@ from provider_sdk.lattice.state import FOLDER, State, hold, write_state
 from provider_sdk.lattice.wadm import Manifest, read_manifest
 from provider_sdk.nkeys import KeyPair, Prefix
 
-HEALTH = HealthTimes(first=1.0, every=3.0)
+HEALTH = HealthTimes(first=5.0, every=3.0)
 SETTLED_WITHIN = 5.0
 OUTPUT_KEPT = 16 << 20
 

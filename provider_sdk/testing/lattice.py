@@ -185,6 +185,12 @@ class _Answers:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
+def _command(program: str | Path) -> tuple[str, ...]:
+    if str(program).endswith(".py"):
+        return (sys.executable, str(program))
+    return (str(program.absolute()),) if isinstance(program, Path) else (sys.executable, "-m", program)
+
+
 async def _stop(runtime: Runtime, task: asyncio.Task[int]) -> None:
     runtime.shut_down()
     await asyncio.wait([task])

@@ -132,10 +132,10 @@ async def killed_at_some_moment(process: asyncio.subprocess.Process) -> dict[str
     return acknowledged
 
 
-@pytest.mark.timeout(scale(test=300, ci=1200, soak=14400))
+@pytest.mark.timeout(scale(test=300, ci=300, soak=14400))
 @pytest.mark.parametrize("durability", ["full", "normal"])
 async def test_nothing_that_was_acknowledged_is_lost_when_the_process_is_killed(durability: str, tmp_path: Path) -> None:
-    path, rounds = tmp_path / "kv.db", scale(test=8, ci=80, soak=1000)
+    path, rounds = tmp_path / "kv.db", scale(test=8, ci=40, soak=1000)
     everything: dict[str, int] = {}
     for number in range(rounds):
         async with a_writer(path, f"round {number}", durability) as process:
@@ -283,7 +283,7 @@ async def test_writes_that_the_disk_refuses_are_refused_and_the_others_kept(call
     kept: dict[str, int] = {"old": 0}
     refusals: set[tuple[str, str]] = set()
     async with a_child(path, *injected(tmp_path, calls, error, "20+17")) as child:
-        for number in range(scale(test=60, ci=100, soak=3000)):
+        for number in range(scale(test=60, ci=60, soak=3000)):
             keys = [f"key {number} {index}" for index in range(5)]
             for key, outcome in zip(keys, await child.together(*(["increment", key, number + 1] for key in keys)), strict=True):
                 if "error" in outcome:

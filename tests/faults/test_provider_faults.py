@@ -282,12 +282,11 @@ async def test_a_slow_handler_delays_neither_health_nor_other_links_nor_shutdown
         slow, quick = Echo.at(await lattice.link(provider)), Echo.at(await lattice.link(provider))
         waiting = [asyncio.create_task(slow.sleep(1500)) for _ in range(50)]
         await asyncio.sleep(0.2)
-        started = time.monotonic()
         with pytest.raises(ResourceExhausted):
             await slow.echo("one too many")
         assert await quick.echo("x") == "x"
         assert b"healthy" in await lattice.health(provider)
-        assert time.monotonic() - started < 1.0
+        assert not any(call.done() for call in waiting)
         assert set(await asyncio.gather(*waiting)) == {""}
 
 

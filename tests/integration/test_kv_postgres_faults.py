@@ -155,7 +155,7 @@ class TestAway:
             try:
                 started = time.monotonic()
                 errors = await asyncio.gather(*(in_a_call(backend, n, 1.0) for n in range(CALLERS)))
-                assert time.monotonic() - started < 1.5
+                assert time.monotonic() - started < 3.0
                 assert {error.code for error in errors if error} == {Code.UNAVAILABLE} and all(errors)
                 assert any("did not answer in time; whether the change was made is not known" in str(error) for error in errors)
                 assert await store.trouble() != ""

@@ -105,7 +105,7 @@ async def test_a_server_that_hangs_is_unavailable_within_the_deadline_and_serves
             assert {error.code for error in errors} == {Code.UNAVAILABLE}
         started = time.monotonic()
         assert f"127.0.0.1:{server.port}" in await store.trouble()
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < DEADLINE
     finally:
         server.resume()
     await until_served(lambda: keys.get(b"k"))

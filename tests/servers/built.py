@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 BUILT = {
@@ -48,8 +49,8 @@ def _cached(name: str) -> Path:
 
 
 def main() -> None:
-    """Build what is missing."""
-    for name in BUILT:
+    """Build what is missing of those named, or of all."""
+    for name in sys.argv[1:] or BUILT:
         print(f"{name}: {build(name)}")
 
 

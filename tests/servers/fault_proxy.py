@@ -49,7 +49,7 @@ class FaultProxy:
 
     upstream: str
     host: str = ""
-    script: Script = staticmethod(lambda seen: None)
+    script: Script = field(default=lambda seen: None)
     seen: list[Seen] = field(default_factory=list)
     up: int = 0
     down: int = 0
@@ -63,7 +63,7 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def _any(self) -> None:
+        def any(self) -> None:
             seen = Seen(self.command, self.path, dict(self.headers))
             proxy.seen.append(seen)
             fault = proxy.script(seen) or Fault()
@@ -75,8 +75,6 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
                     self._pass_on(fault)
                 return
             self._cut()
-
-        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _any
 
         def _answer(self, fault: Fault) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -156,6 +154,8 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *arguments: object) -> None:
             """Be quiet."""
 
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
+        setattr(Handler, f"do_{method}", Handler.any)
     return Handler
 
 

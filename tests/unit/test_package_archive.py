@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -314,6 +316,31 @@ def test_the_command_ends_with_the_exit_code_of_the_verdict(tmp_path: Path) -> N
     command = [sys.executable, "-m", "provider_sdk.cli.main", "package", "verify"]
     done = subprocess.run([*command, put(tmp_path, b"hello")], capture_output=True, text=True, check=False)
     assert done.returncode == 3 and done.stdout.startswith("WRONG form: ") and done.stdout.count("\n") == 1 and not done.stderr
+
+
+def test_a_verb_that_is_ended_leaves_no_half_of_an_archive(tmp_path: Path, keys: Path) -> None:
+    large, out = put(tmp_path, os.urandom(64 << 20), "large"), tmp_path / "out"
+    out.mkdir()
+    command = [
+        sys.executable,
+        "-m",
+        "provider_sdk.cli.main",
+        "package",
+        "create",
+        f"x86_64-linux={large}",
+        "-n",
+        "G",
+        "-v",
+        "A",
+        "--compress",
+    ]
+    with subprocess.Popen([*command, "--destination", out / "g.par"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        while not list(out.iterdir()):
+            assert running.poll() is None
+            time.sleep(0.02)
+        running.terminate()
+        assert running.wait(30) == 130
+    assert list(out.iterdir()) == [] and len(list(keys.iterdir())) == 2
 
 
 def test_an_archive_is_made_inspected_and_added_to_by_the_verbs_with_the_options_of_wash(tmp_path: Path, keys: Path, program: Path) -> None:

@@ -229,10 +229,16 @@ def test_keys_are_listed_and_found_by_name_and_by_public_key(tmp_path: Path) -> 
     put(tmp_path / "tester_service.nk", SUBJECT.seed)
     put(tmp_path / "broken_account.nk", "nothing")
     put(tmp_path / "README", "no key")
+    (tmp_path / "folder.nk").mkdir()
     listed = keys("list", "-d", tmp_path).stdout
-    assert [line.split()[0] for line in listed.splitlines()] == ["broken_account", "tester_account", "tester_service"]
+    assert [line.split()[0] for line in listed.splitlines()] == ["broken_account", "folder", "tester_account", "tester_service"]
     assert ISSUER.public in listed and "holds no key" in listed
-    assert json.loads(keys("list", "-d", tmp_path, "--json").stdout)["keys"] == ["broken_account", "tester_account", "tester_service"]
+    assert json.loads(keys("list", "-d", tmp_path, "--json").stdout)["keys"] == [
+        "broken_account",
+        "folder",
+        "tester_account",
+        "tester_service",
+    ]
     assert keys("find", "tester", "-d", tmp_path).stdout.splitlines() == [
         str(tmp_path / f"tester_{kind}.nk") for kind in ("account", "service")
     ]

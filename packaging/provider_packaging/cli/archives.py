@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,7 @@ def create(
         usage("no program: TARGET=PROGRAM, or --binary")
     if world:
         files[WORLD] = world
+    _tidy_when_ended()
     issued, its_schema = _now(), _schema(schema)
     stem = (binary or next(iter(files.values()))).stem
     path = destination or Path(f"{stem}.par")
@@ -148,6 +150,7 @@ def insert(
     files = _programs(programs, arch, binary)
     if not files:
         usage("no program: TARGET=PROGRAM, or --binary")
+    _tidy_when_ended()
     path = Path(archive)
     signing = Signing(directory, issuer, subject, new_identity and not disable_keygen)
     account, provider = signing.account(), signing.provider("") if subject else None
@@ -171,6 +174,7 @@ def sign(
     """Sign an archive again: with these times, and with other keys if that is asked for."""
     from provider_packaging.rewrite import sign_again
 
+    _tidy_when_ended()
     path, issued = Path(archive), _now()
     signing = Signing(directory, issuer, subject, new_identity and not disable_keygen)
     account, provider = signing.account(), signing.provider("") if subject else None
@@ -236,6 +240,13 @@ def _programs(words: list[str] | None, arch: str | None, binary: Path | None) ->
         if not TARGET.fullmatch(target):
             usage(f"{target!r} is not a target: ARCH-OS is expected, such as x86_64-linux")
     return found
+
+
+def _tidy_when_ended() -> None:
+    """SIGTERM and SIGHUP end a verb as Ctrl-C does, which leaves no half of an archive."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 def _now() -> int:

@@ -121,11 +121,8 @@ class Authorization:
             return known.registry_token, TOKEN_SECONDS
         realm = parameters.get("realm", "")
         self._check_realm(realm, known)
-        asked = {"service": parameters.get("service", ""), "scope": parameters.get("scope") or scope}
+        asked = {"service": parameters.get("service", ""), "scope": _both(scope, parameters.get("scope", ""))}
         asked = {name: value for name, value in asked.items() if value}
-        # A renewal's challenge may name less than the work that goes on needs.
-        if scope and scope not in asked.get("scope", ""):
-            asked["scope"] = f"{asked.get('scope', '')} {scope}".strip()
         if known is not None and known.identity_token:
             form = {**asked, "grant_type": "refresh_token", "client_id": CLIENT, "refresh_token": known.identity_token}
             kind = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -157,6 +154,20 @@ class Authorization:
         if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
             raise Unavailable(f"{host} gives no token for {self.registry}: its answer is not one", retryable=False)
         return token, seconds
+
+
+def _both(scope: str, offered: str) -> str:
+    """What is needed, and of what the registry names only what is not in that: it speaks of one request, and the work goes on."""
+    needed = [one.rpartition(":") for one in scope.split()]
+    more = [
+        one
+        for one in offered.split()
+        if not any(
+            one.rpartition(":")[0] == name and set(one.rpartition(":")[2].split(",")) <= set(actions.split(","))
+            for name, _, actions in needed
+        )
+    ]
+    return " ".join([*scope.split(), *more])
 
 
 def _with(realm: str, asked: Mapping[str, str]) -> str:

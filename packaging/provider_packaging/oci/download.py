@@ -33,7 +33,6 @@ def download(registry: Registry, repository: str, blob: Descriptor, path: Path, 
             file.truncate(0)
             _fetch(registry, repository, blob, file, found, 0, progress)
         if f"{found.name}:{found.hexdigest()}" != blob.digest:
-            partial.unlink()
             raise PreconditionFailed(f"{registry.host}/{repository}: the blob's bytes are not those of its digest {blob.digest}")
         file.flush()
         os.fsync(file.fileno())
@@ -77,4 +76,11 @@ def _opened(partial: Path) -> Iterator[IO[bytes]]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise Unavailable(f"{partial}: another download writes it", retryable=False) from None
-        yield file
+        try:
+            yield file
+        except PreconditionFailed:
+            partial.unlink()
+            raise
+        finally:
+            if not os.fstat(file.fileno()).st_size:
+                partial.unlink(missing_ok=True)

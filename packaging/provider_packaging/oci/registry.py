@@ -87,8 +87,8 @@ class Registry:
         plain = access.insecure or (is_loopback(name) and access.ca_file is None)
         self.origin = f"http{'' if plain else 's'}://{real}"
         self._answered = False
-        self._tls = _tls(access.ca_file)
-        self._managers: dict[str, urllib3.PoolManager] = {}
+        self._tls: ssl.SSLContext | None = None
+        self._managers: dict[tuple[str, bool], urllib3.PoolManager] = {}
         self._authorization = Authorization(host, self._ask, credentials, lambda other: access.insecure or is_loopback(other))
 
     @classmethod
@@ -261,11 +261,16 @@ class Registry:
         parts = urlsplit(url)
         host = parts.hostname or ""
         proxy = "" if is_loopback(host) or urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(parts.scheme, "")
-        if proxy not in self._managers:
-            self._managers[proxy] = self._made(proxy)
-        return self._managers[proxy]
+        encrypted = "https" in {parts.scheme, urlsplit(proxy).scheme}
+        key = (proxy, encrypted)
+        if key not in self._managers:
+            self._managers[key] = self._made(proxy, encrypted=encrypted)
+        return self._managers[key]
 
-    def _made(self, proxy: str) -> urllib3.PoolManager:
+    def _made(self, proxy: str, *, encrypted: bool) -> urllib3.PoolManager:
+        # The system's authorities take a tenth of a second to read.
+        if encrypted and self._tls is None:
+            self._tls = _tls(self.access.ca_file)
         if not proxy:
             return urllib3.PoolManager(ssl_context=self._tls, blocksize=1 << 18)
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
@@ -277,7 +282,9 @@ class Registry:
 def lost(error: Exception, url: str) -> Unavailable:
     """What is raised for a connection that failed: what it was, without what was sent."""
     host, cause = urlsplit(url).netloc, error
-    while isinstance(inner := getattr(cause, "reason", None) or cause.__cause__, Exception) and inner is not cause:
+    while inner := next(
+        (one for one in (getattr(cause, "reason", None), *cause.args[:1], cause.__cause__) if isinstance(one, Exception)), None
+    ):
         cause = inner
     if isinstance(cause, ssl.SSLCertVerificationError):
         return Unavailable(f"{host}: {cause.verify_message}: give its authority with --ca-file or SSL_CERT_FILE", retryable=False)

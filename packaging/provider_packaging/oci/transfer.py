@@ -137,7 +137,7 @@ def digest(reference: Reference, access: Access) -> str:
 
 
 def tags(reference: Reference, access: Access) -> list[str]:
-    """The tags of a repository, in the order of the registry."""
+    """The tags of a repository, sorted."""
     found: list[str] = []
     seen = set[str]()
     with Registry.of(reference, access) as registry:
@@ -147,9 +147,13 @@ def tags(reference: Reference, access: Access) -> list[str]:
                 raise Unavailable(f"{reference.name}: {registry.host} lists tags without end", retryable=False)
             seen.add(place)
             answer = registry.request("GET", place, scope=_reading(reference), what=f"tags of {reference.name}")
-            found += _names(answer.body, reference)
+            names = _names(answer.body, reference)
+            found += names
             place = _next(registry, answer.raw.headers.get("Link", ""), answer.url)
-    return found
+            # Google's Go registry ends a page at its length, and names no next one.
+            if place is None and len(names) == PAGE:
+                place = f"/v2/{reference.repository}/tags/list?n={PAGE}&last={names[-1]}"
+    return sorted(set(found))
 
 
 def _names(body: bytes, reference: Reference) -> list[str]:

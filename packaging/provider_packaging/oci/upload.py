@@ -160,7 +160,8 @@ class Upload:
         }
         answer = self._registry.exchange("PATCH", session.location, scope=self._scope, headers=headers, body=chunk)
         if answer.status in BUSY:
-            self._registry.rest(1, answer.headers.get("Retry-After"))
+            if "Retry-After" in answer.headers:
+                self._registry.rest(1, answer.headers["Retry-After"])
             raise Unavailable(self._registry.refusal(answer, self._what).message)
         return answer
 
