@@ -18,6 +18,7 @@ from provider_packaging.targets import TARGETS, native_target
 from provider_sdk.lattice.registry import open_registry
 from provider_sdk.nkeys import KeyPair, Prefix
 from tests.frozen import REPOSITORY, frozen
+from tests.servers.built import found
 from tests.tiers import scale
 
 FILE = Path(str(importlib.resources.files("provider_packaging") / "workflow" / "package.yml"))
@@ -27,17 +28,19 @@ NAME, TARGET = "numbergen", native_target()
 
 
 def lines(job: str, step: str) -> str:
-    return next(str(found["run"]) for found in WORKFLOW["jobs"][job]["steps"] if found.get("name") == step)
+    return next(str(one["run"]) for one in WORKFLOW["jobs"][job]["steps"] if one.get("name") == step)
 
 
-@pytest.mark.needs("actionlint")
+@pytest.mark.needs("actionlint", "shellcheck")
 def test_actionlint_finds_nothing() -> None:
-    done = subprocess.run(["actionlint", "-no-color", str(FILE)], capture_output=True, text=True, check=False)
+    program = found("actionlint")
+    assert program
+    done = subprocess.run([program, "-no-color", FILE], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_every_target_is_built_where_its_processor_is() -> None:
-    places = {found["target"]: (found["runner"], found.get("container", "")) for found in MATRIX}
+    places = {one["target"]: (one["runner"], one.get("container", "")) for one in MATRIX}
     assert set(places) == set(TARGETS) - {"arm-linux", "x86_64-windows"}
     for target, (runner, container) in places.items():
         processor, system = target.split("-")
@@ -49,7 +52,7 @@ def test_every_target_is_built_where_its_processor_is() -> None:
 def test_the_archive_is_verified_to_have_every_target() -> None:
     words = lines("archive", "Verify").split()
     asked = [words[at + 1] for at, word in enumerate(words) if word == "--target"]
-    assert asked == [found["target"] for found in MATRIX]
+    assert asked == [one["target"] for one in MATRIX]
 
 
 def test_keys_and_logins_are_known_to_the_steps_alone_that_need_them() -> None:
@@ -113,12 +116,12 @@ def test_a_program_starts_and_its_floor_is_held_to_the_limit(checkout: Checkout)
 
 def test_programs_of_all_machines_become_one_signed_archive_in_the_registry(checkout: Checkout, tmp_path: Path) -> None:
     program = checkout.folder / "dist" / f"{NAME}.{TARGET}.bin"
-    for found in MATRIX:
-        folder = checkout.folder / "programs" / found["target"]
+    for place in MATRIX:
+        folder = checkout.folder / "programs" / place["target"]
         folder.mkdir(parents=True)
         # Artifacts lose the mode, and those of other machines do not run on this one.
-        copied = folder / f"{NAME}.{found['target']}.bin"
-        copied.write_bytes(program.read_bytes() if found["target"] == TARGET else b"for another machine")
+        copied = folder / f"{NAME}.{place['target']}.bin"
+        copied.write_bytes(program.read_bytes() if place["target"] == TARGET else b"for another machine")
         copied.chmod(0o644)
     program.rename(tmp_path / "program")
     issuer, subject = KeyPair.generate(Prefix.ACCOUNT), KeyPair.generate(Prefix.PROVIDER)

@@ -13,6 +13,7 @@ BUILT = {
     "minio": ("github.com/minio/minio", "v0.0.0-20260212201848-7aac2a2c5b7c"),
     "versitygw": ("github.com/versity/versitygw/cmd/versitygw", "v1.8.0"),
     "registry-go": ("github.com/google/go-containerregistry/cmd/registry", "v0.22.1"),
+    "actionlint": ("github.com/rhysd/actionlint/cmd/actionlint", "v1.7.12"),  # no server, but a judge that comes in the same way
     "registry-v3": ("github.com/distribution/distribution/v3/cmd/registry", "v3.0.0"),
 }
 
