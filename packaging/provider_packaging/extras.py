@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
@@ -55,10 +56,8 @@ def _asked_for(requirements: Iterable[Requirement], extra: str) -> set[str]:
 
 def _checked(extra: str, names: set[str]) -> set[str]:
     for name in sorted(names):
-        try:
-            metadata.distribution(name)
-        except metadata.PackageNotFoundError:
-            raise Unavailable(f"extras: {extra}: {name} is not installed: pip install '{SDK}[{extra}]'") from None
+        if _installed(name) is None:
+            raise Unavailable(f"extras: {extra}: {name} is not installed: pip install '{SDK}[{extra}]'")
     return names
 
 
@@ -68,21 +67,32 @@ def _with_their_own(names: Iterable[str]) -> set[str]:
     waiting = list(names)
     while waiting:
         name = waiting.pop()
-        if name in found:
-            continue
-        try:
-            lines = metadata.distribution(name).requires or ()
-        except metadata.PackageNotFoundError:
-            continue
-        found.add(name)
-        waiting += _asked_for((Requirement(line) for line in lines), "")
+        if name not in found and (distribution := _installed(name)) is not None:
+            found.add(name)
+            waiting += _asked_for((Requirement(line) for line in distribution.requires or ()), "")
     return found
 
 
+@functools.cache
+def _installed(name: str) -> metadata.Distribution | None:
+    try:
+        return metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def _imported(names: Iterable[str]) -> frozenset[str]:
-    wanted = set(names)
-    return frozenset(
-        module
-        for module, owners in metadata.packages_distributions().items()
-        if any(canonicalize_name(owner) in wanted for owner in owners)
-    )
+    return frozenset(module for name in names for module in _modules_of(name))
+
+
+@functools.cache
+def _modules_of(name: str) -> frozenset[str]:
+    """The names that a distribution adds to those that can be imported. importlib.metadata takes seconds to tell."""
+    distribution = _installed(name)
+    if distribution is None:
+        return frozenset()
+    if told := distribution.read_text("top_level.txt"):
+        return frozenset(told.split())
+    files = (line.partition(",")[0].split("/") for line in (distribution.read_text("RECORD") or "").splitlines())
+    tops = {parts[0] if len(parts) > 1 else parts[0].partition(".")[0] for parts in files if parts[-1].endswith((".py", ".so", ".pyd"))}
+    return frozenset(top for top in tops if top.isidentifier() and top != "__pycache__")

@@ -55,7 +55,8 @@ class Plan:
     @classmethod
     def read(cls, path: Path) -> Plan:
         """What `write` wrote."""
-        return cls(**json.loads(path.read_text("utf-8")))
+        members = json.loads(path.read_text("utf-8"))
+        return cls(**(members | {"form": Form(members["form"])}))
 
 
 def make_plan(provider: ProviderToml, form: Form, *, strip: bool) -> Plan:

@@ -152,12 +152,6 @@ class TestLattice:
                 await asyncio.sleep(0.02)
 
 
-def _command(program: str | Path) -> tuple[str, ...]:
-    if str(program).endswith(".py"):
-        return (sys.executable, str(program))
-    return (str(program.absolute()),) if isinstance(program, Path) else (sys.executable, "-m", program)
-
-
 class _Answers:
     """The Control of an actor in Python: calls go straight to its implementations."""
 
@@ -183,12 +177,6 @@ class _Answers:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-def _command(program: str | Path) -> tuple[str, ...]:
-    if str(program).endswith(".py"):
-        return (sys.executable, str(program))
-    return (str(program.absolute()),) if isinstance(program, Path) else (sys.executable, "-m", program)
 
 
 async def _stop(runtime: Runtime, task: asyncio.Task[int]) -> None:

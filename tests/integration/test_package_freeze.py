@@ -35,12 +35,13 @@ def program() -> Path:
 
 
 @pytest.fixture
-def silence() -> Iterator[str]:
-    """The address of a server that accepts and never says a word: who connects to it goes on starting."""
+def silence() -> Iterator[socket.socket]:
+    """A server that never says a word: who connects to it goes on starting."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(1000)
-        yield f"nats://127.0.0.1:{listening.getsockname()[1]}"
+        listening.settimeout(20)
+        yield listening
 
 
 def processes(program: Path) -> list[int]:
@@ -59,13 +60,13 @@ async def until(holds: Callable[[], object], seconds: float = 10.0) -> None:
             await asyncio.sleep(0.02)
 
 
-def start(program: Path, url: str, folder: Path, *, new_session: bool = False) -> subprocess.Popen[bytes]:
+def start(program: Path, server: socket.socket, folder: Path, *, new_session: bool = False) -> subprocess.Popen[bytes]:
     """As a Rust host does it, but for the folder of temporary files."""
     process = subprocess.Popen(
         [program], stdin=subprocess.PIPE, stderr=subprocess.PIPE, env={"TMPDIR": str(folder)}, start_new_session=new_session
     )
     assert process.stdin is not None
-    process.stdin.write(line(host_data(lattice_rpc_url=url)))
+    process.stdin.write(line(host_data(lattice_rpc_url=f"nats://127.0.0.1:{server.getsockname()[1]}")))
     process.stdin.close()
     return process
 
@@ -125,7 +126,9 @@ async def test_metrics_and_traces_are_inside(program: Path, monkeypatch: pytest.
         assert not any("not installed" in said for said in provider.output)
 
 
-def test_whenever_it_is_killed_no_process_is_left_and_no_folder_after_the_next_start(program: Path, silence: str, tmp_path: Path) -> None:
+def test_whenever_it_is_killed_no_process_is_left_and_no_folder_after_the_next_start(
+    program: Path, silence: socket.socket, tmp_path: Path
+) -> None:
     # At a random moment of half a second it is unpacking, starting or waiting for the server.
     for _ in range(scale(test=10, ci=25, soak=100)):
         with start(program, silence, tmp_path) as process:
@@ -145,7 +148,7 @@ def test_whenever_it_is_killed_no_process_is_left_and_no_folder_after_the_next_s
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_running_provider_has_unpacked_stays(program: Path, silence: str, tmp_path: Path) -> None:
+def test_what_a_running_provider_has_unpacked_stays(program: Path, silence: socket.socket, tmp_path: Path) -> None:
     with start(program, silence, tmp_path) as one, start(program, silence, tmp_path) as other, start(program, silence, tmp_path) as killed:
         time.sleep(0.05)
         killed.kill()
@@ -201,15 +204,17 @@ async def test_it_ends_with_a_host_that_is_killed(program: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("whole_group", [False, True], ids=["to the spawned process", "to the group, as Ctrl-C does"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it_in_order(program: Path, silence: str, tmp_path: Path, number: signal.Signals, whole_group: bool) -> None:
+def test_a_signal_stops_it_in_order(
+    program: Path, silence: socket.socket, tmp_path: Path, number: signal.Signals, whole_group: bool
+) -> None:
     with start(program, silence, tmp_path, new_session=True) as process:
-        _settled(process.pid, tmp_path)
-        time.sleep(1.0)
+        connection, _ = silence.accept()  # its handlers stand before it connects
         (os.killpg if whole_group else os.kill)(process.pid, number)
         assert process.stderr is not None
         said = process.stderr.read().decode()
         assert process.wait() == 0
         assert f"{number.name} received" in said
+        connection.close()
     assert not list(tmp_path.iterdir())
 
 

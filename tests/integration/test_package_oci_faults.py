@@ -12,7 +12,7 @@ import pytest
 from provider_packaging.oci import transfer
 from provider_packaging.oci.credentials import Credentials
 from provider_packaging.oci.download import partial_file
-from provider_packaging.oci.registry import LARGEST_ANSWER, Access
+from provider_packaging.oci.registry import LARGEST_ANSWER, Access, Registry
 from provider_packaging.oci.upload import CHUNK
 from provider_sdk.errors import PreconditionFailed, ProviderError, ResourceExhausted, Unavailable
 from tests.integration.oci import ANONYMOUS, MIB, archive, reference, sha256, somebody
@@ -21,8 +21,8 @@ from tests.servers.fault_proxy import Fault, FaultProxy, Seen, fault_proxy
 from tests.servers.registry import RegistryServer
 from tests.tiers import scale
 
-SIZE = scale(test=14, ci=14, soak=200) * MIB
-ROUNDS = scale(test=2, ci=2, soak=50)
+SIZE = scale(test=9, ci=9, soak=200) * MIB
+ROUNDS = scale(test=1, ci=2, soak=50)
 RANDOM = random.Random(7)
 
 
@@ -95,7 +95,7 @@ def test_an_upload_that_was_cut_goes_on_where_the_registry_has_it(third: Registr
             proxy.script = some([Fault(cut_request=cut) for cut in cuts], is_patch)
             pushed(proxy.host, path)
             assert proxy.up < path.stat().st_size + len(cuts) * MIB
-            assert proxy.methods("POST") == ["POST"] * 2
+            assert len(proxy.methods("POST")) <= 2
 
 
 @pytest.mark.needs("registry-v3")
@@ -129,7 +129,9 @@ def test_busy_answers_are_waited_for_everywhere(proxy: FaultProxy, made: Callabl
 
     def first_of_each(seen: Seen) -> Fault | None:
         one = (seen.method, seen.path.partition("?")[0])
-        return None if one in met else met.add(one) or busy
+        known = one in met
+        met.add(one)
+        return None if known else busy
 
     proxy.script = first_of_each
     path = archive(tmp_path / "kv.par", 5 * MIB, RANDOM.getrandbits(32))
@@ -365,3 +367,53 @@ def test_a_copy_goes_on_when_either_side_is_cut(
         assert transfer.copy(reference(proxy.host), reference(far.host, "acme/copied:1"), ANONYMOUS, ANONYMOUS) == digest
         assert far.up < path.stat().st_size + 2 * MIB
     assert transfer.digest(reference(third.host, "acme/copied:1"), ANONYMOUS) == digest
+
+
+@pytest.mark.needs("docker-registry")
+def test_a_chunk_that_is_refused_is_asked_about_and_then_the_whole_is_sent(proxy: FaultProxy, made: Callable[[], Path]) -> None:
+    def second(seen: Seen) -> bool:
+        return is_patch(seen) and not seen.headers["Content-Range"].startswith("0-")
+
+    path = made()
+    proxy.script = some([Fault(status=416)], second)
+    pushed(proxy.host, path)
+    assert proxy.up < path.stat().st_size + MIB
+    proxy.seen.clear()
+    proxy.script = always(Fault(status=416), second)
+    pushed(proxy.host, made())
+    assert proxy.methods("PATCH", "GET", "POST") == ["POST", "PATCH", "PATCH", "GET", "PATCH", "POST"]
+
+
+def test_a_proxy_of_the_environment_is_used_and_not_for_what_it_excepts(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"tags":["1"]}'
+    with fault_proxy("127.0.0.1:9") as proxy:
+        proxy.script = lambda seen: Fault(status=200, body=body)
+        monkeypatch.setenv("http_proxy", f"http://me:secret@{proxy.host}")
+        insecure = replace(ANONYMOUS, insecure=True, attempts=1)
+        assert transfer.tags(reference("registry.invalid"), insecure) == ["1"]
+        assert proxy.seen[0].path.startswith("http://registry.invalid/v2/acme/kv/tags/list")
+        assert proxy.seen[0].headers["proxy-authorization"].startswith("Basic ")
+        monkeypatch.setenv("no_proxy", "registry.invalid")
+        with pytest.raises(Unavailable, match="no such host"):
+            transfer.tags(reference("registry.invalid"), insecure)
+        assert len(proxy.seen) == 1
+
+
+def test_a_place_that_a_registry_names_keeps_our_scheme_and_never_falls_back_to_plain_http() -> None:
+    with Registry("registry.example", ANONYMOUS, lambda: None) as client:
+        assert client.located("/v2/a?b=1") == "https://registry.example/v2/a?b=1"
+        assert client.located("http://registry.example/v2/a?b=1") == "https://registry.example/v2/a?b=1"
+        assert client.located("http://registry.example:80/v2/a") == "https://registry.example/v2/a"
+        assert client.located("https://store.example/x?sig=1") == "https://store.example/x?sig=1"
+        for place in ("http://store.example/x", "file:///etc/passwd", "//["):
+            with pytest.raises(Unavailable):
+                client.located(place)
+
+
+@pytest.mark.needs("docker-registry")
+def test_a_file_that_cannot_be_written_is_said_in_a_line(proxy: FaultProxy, made: Callable[[], Path], tmp_path: Path) -> None:
+    pushed(proxy.host, made())
+    for target in (tmp_path / "nowhere" / "kv.par", Path("/dev/full/kv.par")):
+        with pytest.raises(Unavailable, match=r"No such file|Not a directory"):
+            transfer.pull(reference(proxy.host), target, ANONYMOUS)
+    assert transfer.pull(reference(proxy.host), tmp_path, ANONYMOUS).path == tmp_path / "kv.par"

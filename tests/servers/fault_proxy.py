@@ -96,10 +96,11 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
                     self._cut()
                     return
                 response = upstream.getresponse()
-                if fault.lose_answer:
-                    self._cut()
-                else:
-                    self._bring(response, fault)
+                with response:
+                    if fault.lose_answer:
+                        self._cut()
+                    else:
+                        self._bring(response, fault)
             finally:
                 upstream.close()
 

@@ -149,7 +149,7 @@ class Authorization:
             content = json.loads(answer.body)
             token = content.get("token") or content.get("access_token")
             seconds = float(content.get("expires_in") or TOKEN_SECONDS)
-        except (ValueError, AttributeError, TypeError):
+        except (ValueError, AttributeError, TypeError, RecursionError):
             token, seconds = "", 0.0
         if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
             raise Unavailable(f"{host} gives no token for {self.registry}: its answer is not one", retryable=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+import re
+from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
 
 import urllib3
@@ -12,6 +14,8 @@ from provider_packaging.oci.registry import Answer, Registry, lost
 from provider_sdk.errors import PreconditionFailed, Unavailable
 
 PIECE = 1 << 18
+
+Pieces = Generator[bytes, None, None]
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes are done, and of how many."""
@@ -24,31 +28,33 @@ def nobody(done: int, total: int) -> None:
 class Blob:
     """Bytes whose digest is known. What is read is compared with it, in whatever pieces, once the last byte was seen."""
 
-    def __init__(self, descriptor: Descriptor, read: Callable[[int], Iterator[bytes]], where: str) -> None:
+    def __init__(self, descriptor: Descriptor, read: Callable[[int], Pieces], where: str) -> None:
         self.descriptor, self.where = descriptor, where
         self._read = read
         self._hash, self._hashed = hasher(descriptor.digest), 0
 
-    def pieces(self, start: int) -> Iterator[bytes]:
+    def pieces(self, start: int) -> Pieces:
         """From a place on, to the end."""
         place = start
-        for piece in self._read(start):
-            self._note(place, piece)
-            place += len(piece)
-            if place == self.descriptor.size:
-                self._check()
-            yield piece
+        with closing(self._read(start)) as read:
+            for piece in read:
+                self._note(place, piece)
+                place += len(piece)
+                if place == self.descriptor.size:
+                    self._check()
+                yield piece
         if place != self.descriptor.size:
             raise PreconditionFailed(f"{self.where}: {place} bytes, and not {self.descriptor.size}: has it changed meanwhile?")
 
-    def chunks(self, start: int, length: int) -> Generator[bytes, None, None]:
+    def chunks(self, start: int, length: int) -> Pieces:
         """The same in chunks of one length; the last one is shorter."""
         held = bytearray()
-        for piece in self.pieces(start):
-            held += piece
-            while len(held) >= length:
-                yield bytes(held[:length])
-                del held[:length]
+        with closing(self.pieces(start)) as pieces:
+            for piece in pieces:
+                held += piece
+                while len(held) >= length:
+                    yield bytes(held[:length])
+                    del held[:length]
         if held:
             yield bytes(held)
 
@@ -71,7 +77,7 @@ def file_blob(path: Path, media_type: str) -> Blob:
             found.update(piece)
             size += len(piece)
 
-    def read(start: int) -> Iterator[bytes]:
+    def read(start: int) -> Pieces:
         with path.open("rb") as again:
             again.seek(start)
             while part := again.read(PIECE):
@@ -82,7 +88,7 @@ def file_blob(path: Path, media_type: str) -> Blob:
 
 def bytes_blob(content: bytes, media_type: str) -> Blob:
     """Some bytes."""
-    return Blob(Descriptor(media_type, digest_of(content), len(content)), lambda start: iter([content[start:]]), "bytes")
+    return Blob(Descriptor(media_type, digest_of(content), len(content)), lambda start: (one for one in [content[start:]]), "bytes")
 
 
 def remote_blob(registry: Registry, repository: str, descriptor: Descriptor) -> Blob:
@@ -91,15 +97,16 @@ def remote_blob(registry: Registry, repository: str, descriptor: Descriptor) -> 
     return Blob(descriptor, lambda start: stream(registry, repository, descriptor, start), where)
 
 
-def stream(registry: Registry, repository: str, descriptor: Descriptor, start: int) -> Iterator[bytes]:
+def stream(registry: Registry, repository: str, descriptor: Descriptor, start: int) -> Pieces:
     """A blob's bytes from a place on. Where the connection is lost, it goes on from the byte after the last one that came."""
     place, failures = start, 0
     while place < descriptor.size:
         before = place
         try:
-            for piece in _attempt(registry, repository, descriptor, place):
-                yield piece
-                place += len(piece)
+            with closing(_attempt(registry, repository, descriptor, place)) as pieces:
+                for piece in pieces:
+                    yield piece
+                    place += len(piece)
             if place < descriptor.size:
                 raise Unavailable(f"{registry.host}/{repository}: the blob ended after {place} of {descriptor.size} bytes")
         except Unavailable as error:
@@ -109,7 +116,7 @@ def stream(registry: Registry, repository: str, descriptor: Descriptor, start: i
             registry.rest(failures)
 
 
-def _attempt(registry: Registry, repository: str, descriptor: Descriptor, start: int) -> Iterator[bytes]:
+def _attempt(registry: Registry, repository: str, descriptor: Descriptor, start: int) -> Pieces:
     answer = _opened(registry, repository, descriptor, start)
     try:
         skip = start if answer.status == 200 else 0
@@ -148,7 +155,7 @@ def _opened(registry: Registry, repository: str, descriptor: Descriptor, start: 
         answer = registry.request("GET", path, scope=scope, what=what, stream=True)
     length = answer.headers.get("Content-Length", "")
     whole = descriptor.size if answer.status == 200 else descriptor.size - start
-    if length.isdigit() and int(length) > whole:
+    if re.fullmatch("[0-9]+", length) and int(length[:19]) > whole:
         answer.raw.close()
         raise PreconditionFailed(f"{registry.host}/{repository}: the blob has more than its {descriptor.size} bytes")
     return answer

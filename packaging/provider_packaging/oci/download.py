@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,17 +36,21 @@ def download(registry: Registry, repository: str, blob: Descriptor, path: Path, 
             raise PreconditionFailed(f"{registry.host}/{repository}: the blob's bytes are not those of its digest {blob.digest}")
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        partial.replace(path)
+    except OSError as error:
+        raise Unavailable(f"{path}: {error.strerror}", retryable=False) from error
 
 
 def _fetch(registry: Registry, repository: str, blob: Descriptor, file: IO[bytes], found: Any, have: int, progress: Progress) -> None:
     file.seek(have)
     progress(have, blob.size)
-    for piece in stream(registry, repository, blob, have):
-        file.write(piece)
-        found.update(piece)
-        have += len(piece)
-        progress(have, blob.size)
+    with closing(stream(registry, repository, blob, have)) as pieces:
+        for piece in pieces:
+            file.write(piece)
+            found.update(piece)
+            have += len(piece)
+            progress(have, blob.size)
 
 
 def _known(file: IO[bytes], found: Any, size: int) -> int:
@@ -63,24 +67,33 @@ def _known(file: IO[bytes], found: Any, size: int) -> int:
 
 @contextmanager
 def _opened(partial: Path) -> Iterator[IO[bytes]]:
-    """For this process alone: two that write one file would spoil it."""
+    """For this process alone: two that write one file would spoil it. It stays where it may be gone on with."""
+    keep = True
     try:
         handle = os.open(partial, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0), 0o666)
-    except OSError as error:
-        raise Unavailable(f"{partial}: {error.strerror}", retryable=False) from None
-    with os.fdopen(handle, "r+b") as file:
-        if sys.platform != "win32":
-            import fcntl
-
+        with os.fdopen(handle, "r+b") as file:
+            _lock(file, partial)
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise Unavailable(f"{partial}: another download writes it", retryable=False) from None
-        try:
-            yield file
-        except PreconditionFailed:
-            partial.unlink()
-            raise
-        finally:
-            if not os.fstat(file.fileno()).st_size:
-                partial.unlink(missing_ok=True)
+                yield file
+            except PreconditionFailed:
+                keep = False
+                raise
+            finally:
+                file.flush()
+                keep = keep and os.fstat(handle).st_size > 0
+    except OSError as error:
+        raise Unavailable(f"{partial}: {error.strerror or error}", retryable=False) from error
+    finally:
+        if not keep:
+            partial.unlink(missing_ok=True)
+
+
+def _lock(file: IO[bytes], partial: Path) -> None:
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Unavailable(f"{partial}: another download writes it", retryable=False) from None

@@ -95,6 +95,8 @@ class Manifest:
                 raise PreconditionFailed(f"a layer of type {layer.media_type[:200]!r}: hosts start only {' and '.join(LAYERS_READ)}")
         if len(layers) != 1:
             raise PreconditionFailed(f"{len(layers)} layers: hosts put them together, which makes no archive; exactly one is wanted")
+        if not layers[0].size:
+            raise PreconditionFailed("the layer is empty: no archive")
         return layers[0]
 
 

@@ -170,11 +170,15 @@ class Registry:
 
         A registry behind a proxy that speaks TLS for it names itself with http: the scheme by which it was reached is kept.
         """
-        url = urljoin(base or self.origin, target)
-        parts, own = urlsplit(url), urlsplit(self.origin)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise Unavailable(f"{self.host} names a place that is no URL: {target[:200]!r}", retryable=False)
-        if parts.hostname == own.hostname and parts.scheme != own.scheme and parts.port in {None, 80, 443, own.port}:
+        try:
+            url = urljoin(base or self.origin, target)
+            parts, own = urlsplit(url), urlsplit(self.origin)
+            port = parts.port
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise ValueError
+        except ValueError:
+            raise Unavailable(f"{self.host} names a place that is no URL: {target[:200]!r}", retryable=False) from None
+        if parts.hostname == own.hostname and parts.scheme != own.scheme and port in {None, 80, 443, own.port}:
             return parts._replace(scheme=own.scheme, netloc=own.netloc).geturl()
         if parts.scheme == "http" and own.scheme == "https" and not self.access.insecure:
             raise Unavailable(f"{self.host} sends us on to {parts.netloc} by plain HTTP: --insecure allows it", retryable=False)
@@ -245,16 +249,20 @@ class Registry:
         limits = urllib3.Timeout(connect=self.access.connecting, read=self.access.waiting)
         try:
             raw = self._manager(url).request(method, url, body=data, headers=sent, timeout=limits, **as_it_is)
-            self._answered = True
-            if stream and raw.status in {200, 206}:
-                return Answer(raw.status, raw.headers, b"", raw, url)
-            content = raw.read(most + 1)
-            if len(content) > most:
-                raw.close()
-                raise Unavailable(f"{self.host} answers {method} {urlsplit(url).path} with more than {most} bytes", retryable=False)
-            raw.release_conn()
         except (HTTPError, OSError) as error:
             raise lost(error, url) from error
+        self._answered = True
+        if stream and raw.status in {200, 206}:
+            return Answer(raw.status, raw.headers, b"", raw, url)
+        try:
+            content = raw.read(most + 1)
+        except (HTTPError, OSError) as error:
+            raw.close()
+            raise lost(error, url) from error
+        if len(content) > most:
+            raw.close()
+            raise Unavailable(f"{self.host} answers {method} {urlsplit(url).path} with more than {most} bytes", retryable=False)
+        raw.release_conn()
         return Answer(raw.status, raw.headers, content, raw, url)
 
     def _manager(self, url: str) -> urllib3.PoolManager:
@@ -323,6 +331,6 @@ def _said(body: bytes) -> str:
     try:
         first = json.loads(body)["errors"][0]
         text = ": ".join(str(first[name]) for name in ("code", "message") if first.get(name))
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return ""
     return "".join(one if one.isprintable() else " " for one in text)[:300]

@@ -22,10 +22,10 @@ from provider_packaging.oci.manifest import (
     provider_manifest,
 )
 from provider_packaging.oci.reference import Reference, checked_digest
-from provider_packaging.oci.registry import Access, Registry
+from provider_packaging.oci.registry import Access, Answer, Registry
 from provider_packaging.oci.upload import Upload
 from provider_packaging.verify import verify
-from provider_sdk.errors import PreconditionFailed, Unavailable
+from provider_sdk.errors import InvalidArgument, PreconditionFailed, Unavailable
 
 PAGE = 1000
 MOST_PAGES = 1000
@@ -66,7 +66,7 @@ def push(
 
 
 def pull(reference: Reference, path: Path | None, access: Access, *, digest: str = "", progress: Progress = nobody) -> Pulled:
-    """Fetch an archive into a file, by default one with the last word of the repository in the working folder.
+    """Fetch an archive into a file, or into a folder, by default the working one, under the last word of the repository.
 
     `digest` is the one that its manifest must have.
     """
@@ -78,9 +78,10 @@ def pull(reference: Reference, path: Path | None, access: Access, *, digest: str
         if top.is_index:
             chosen = _get(registry, reference, top.for_this_machine().digest)
         layer = chosen.archive()
-        target = path or Path(f"{reference.repository.rpartition('/')[2]}.par.gz")
+        named = path is not None and not path.is_dir()
+        target = path if path and named else (path or Path()) / f"{reference.repository.rpartition('/')[2]}.par.gz"
         download(registry, reference.repository, layer, target, progress)
-    if path is None:
+    if not named:
         target = _named(target)
     return Pulled(target, top.digest, layer.size)
 
@@ -132,8 +133,8 @@ def digest(reference: Reference, access: Access) -> str:
     with Registry.of(reference, access) as registry:
         path, scope = f"/v2/{reference.repository}/manifests/{reference.version}", _reading(reference)
         answer = registry.request("HEAD", path, scope=scope, headers={"Accept": ACCEPTED}, what=str(reference))
-        named = answer.headers.get("Docker-Content-Digest")
-        return checked_digest(named) if named else _get(registry, reference, reference.version).digest
+        named = _said(answer)
+        return named or _get(registry, reference, reference.version).digest
 
 
 def tags(reference: Reference, access: Access) -> list[str]:
@@ -161,7 +162,7 @@ def _names(body: bytes, reference: Reference) -> list[str]:
         names = json.loads(body).get("tags") or []
         if not isinstance(names, list) or not all(isinstance(name, str) and name.isprintable() for name in names):
             raise TypeError
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         raise Unavailable(f"tags of {reference.name}: the registry answers no list", retryable=False) from None
     return names
 
@@ -174,6 +175,14 @@ def _next(registry: Registry, link: str, base: str) -> str | None:
     return None
 
 
+def _said(answer: Answer) -> str:
+    """The digest that the registry names; empty where it names none."""
+    try:
+        return checked_digest(answer.headers.get("Docker-Content-Digest", ""))
+    except InvalidArgument:
+        return ""
+
+
 def _reading(reference: Reference) -> str:
     return f"repository:{reference.repository}:pull"
 
@@ -182,9 +191,9 @@ def _get(registry: Registry, reference: Reference, version: str) -> Manifest:
     path = f"/v2/{reference.repository}/manifests/{version}"
     answer = registry.request("GET", path, scope=_reading(reference), headers={"Accept": ACCEPTED}, what=str(reference))
     found = Manifest(answer.body, answer.headers.get("Content-Type", "").partition(";")[0].strip())
-    named = version if ":" in version else answer.headers.get("Docker-Content-Digest", "")
+    named = version if ":" in version else _said(answer)
     if named:
-        computed = hasher(checked_digest(named))
+        computed = hasher(named)
         computed.update(answer.body)
         if f"{computed.name}:{computed.hexdigest()}" != named:
             raise PreconditionFailed(f"{reference}: the manifest's bytes are not those of its digest {named}")
@@ -196,6 +205,6 @@ def _put(registry: Registry, reference: Reference, manifest: Manifest, version: 
     headers = {"Content-Type": manifest.media_type or str(manifest.content().get("mediaType", ""))}
     scope = f"repository:{reference.repository}:pull,push"
     answer = registry.request("PUT", path, scope=scope, headers=headers, body=manifest.raw, expected=(201, 202), what=str(reference))
-    named = answer.headers.get("Docker-Content-Digest", "")
+    named = _said(answer)
     if named.startswith("sha256:") and named != digest_of(manifest.raw):
         raise PreconditionFailed(f"{reference}: the registry has made {named} of the manifest {digest_of(manifest.raw)}")

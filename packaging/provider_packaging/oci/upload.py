@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -26,7 +27,9 @@ CHUNK = 4 << 20
 LARGEST_CHUNK = 256 << 20
 
 _ACCEPTED = frozenset({200, 201, 202, 204})
-_RANGE = re.compile(r"(?:bytes[= ])?0-(\d+)")
+_SETTLED = frozenset(range(200, 600)) - BUSY
+_RANGE = re.compile(r"(?:bytes[= ])?0-([0-9]{1,18})")
+_COUNT = re.compile(r"[0-9]{1,18}")
 _OCTETS = "application/octet-stream"
 
 
@@ -100,7 +103,7 @@ class Upload:
         if answer.status == 201:
             return None
         least = answer.headers.get("OCI-Chunk-Min-Length", "")
-        chunk = min(max(CHUNK, int(least) if least.isascii() and least.isdigit() else 0), LARGEST_CHUNK)
+        chunk = min(max(CHUNK, int(least) if _COUNT.fullmatch(least) else 0), LARGEST_CHUNK)
         return _Session(self._location(answer), chunk)
 
     def _location(self, answer: Answer, before: str = "") -> str:
@@ -140,17 +143,17 @@ class Upload:
         self._finish(session, {"Content-Length": "0"}, b"")
 
     def _send_from(self, session: _Session) -> None:
-        chunks = self._blob.chunks(session.done, session.chunk)
-        for chunk in chunks:
-            answer = self._patch(session, chunk)
-            if answer.status in _ACCEPTED:
+        with closing(self._blob.chunks(session.done, session.chunk)) as chunks:
+            for chunk in chunks:
+                answer = self._patch(session, chunk)
+                if answer.status not in _ACCEPTED:
+                    break
                 session.location = self._location(answer, session.location)
                 session.done += len(chunk)
                 self._progress(session.done, self._size)
-                continue
-            chunks.close()
-            self._refused(session, answer)
-            return
+            else:
+                return
+        self._refused(session, answer)
 
     def _patch(self, session: _Session, chunk: bytes) -> Answer:
         headers = {
@@ -180,7 +183,7 @@ class Upload:
 
     def _ask_how_far(self, session: _Session, error: ProviderError) -> None:
         """Take the place to go on from the registry's word: never behind what it has answered for, unless it then refuses that."""
-        answer = self._registry.request("GET", session.location, scope=self._scope, expected=range(200, 600), what=self._what)
+        answer = self._registry.request("GET", session.location, scope=self._scope, expected=_SETTLED, what=self._what)
         named = _RANGE.fullmatch(answer.headers.get("Range", "").strip())
         if answer.status not in _ACCEPTED or named is None:
             raise _Over from error
