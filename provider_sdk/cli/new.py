@@ -1,4 +1,7 @@
-"""`provider new`: a project of one's own that passes its own tests and checks."""
+"""`provider new`: a project of one's own that passes its own tests and checks.
+
+Other packages add files by the entry point group `provider_sdk.new`: a function that gives texts by their places in the project.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from string import Template
 from typing import Annotated
@@ -22,6 +25,7 @@ from provider_sdk.errors import AlreadyExists, PermissionDenied
 from provider_sdk.lattice.registry import PORT
 from provider_sdk.verbs import usage
 
+GROUP = "provider_sdk.new"
 TEMPLATE = Path(__file__).with_name("template")
 _FILLED = ".tmpl"
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
@@ -109,21 +113,27 @@ def _make(target: Path, values: dict[str, str]) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise AlreadyExists(f"{target} is there already: name another folder with --folder")
     try:
-        for source, text in _files():
-            parts = [re.sub("^dot_", ".", part.replace("MODULE", values["module"])) for part in source.parts]
-            path = target.joinpath(*parts)
-            filled = path.suffix == _FILLED
+        for place, text in (*_own_files(values), *_files_of_others()):
+            path = target / place
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.with_suffix("" if filled else path.suffix).write_text(Template(text).substitute(values) if filled else text, "utf-8")
+            path.write_text(text, "utf-8")
     except OSError as error:
         raise PermissionDenied(f"{error.filename or target} cannot be written: {error.strerror}") from None
 
 
-def _files() -> Iterator[tuple[Path, str]]:
+def _own_files(values: dict[str, str]) -> Iterator[tuple[str, str]]:
     """The template: what ends in .tmpl is filled, the rest is taken as it stands."""
     for path in sorted(TEMPLATE.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
-            yield path.relative_to(TEMPLATE), path.read_text("utf-8")
+            text, parts = path.read_text("utf-8"), path.relative_to(TEMPLATE).parts
+            place = "/".join(re.sub("^dot_", ".", part.replace("MODULE", values["module"])) for part in parts)
+            filled = place.endswith(_FILLED)
+            yield place.removesuffix(_FILLED), Template(text).substitute(values) if filled else text
+
+
+def _files_of_others() -> Iterator[tuple[str, str]]:
+    for entry in entry_points(group=GROUP):
+        yield from entry.load()().items()
 
 
 def _say_what_comes_next(target: Path, name: str) -> None:

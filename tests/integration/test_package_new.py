@@ -11,6 +11,7 @@ import venv
 from pathlib import Path
 
 import pytest
+import yaml
 
 from provider_sdk.cli.main import run
 from provider_sdk.lattice.registry import PORT
@@ -88,6 +89,7 @@ def test_its_files_agree_with_each_other(project: Path) -> None:
     document = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     assert (document["name"], document["version"]) == (provider.name, provider.version)
     assert "class TeaHouse(Interface" in (project / "tea_house.py").read_text()
+    assert yaml.safe_load((project / ".github" / "workflows" / "package.yml").read_text())["name"] == "package"
     assert ".provider/" in (project / ".gitignore").read_text().splitlines()
     texts = [path.read_text("utf-8") for path in (*project.glob("*.*"), *project.glob("tests/*.py")) if path.is_file()]
     assert len(texts) >= 6
