@@ -11,13 +11,16 @@ unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help demo test check bench soak wheel-test lock actors clean venv venv-dev
+.PHONY: help demo package test check bench soak wheel-test lock actors clean venv venv-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: venv ## a lattice on this machine: HTTP, a WebAssembly actor, random numbers, until Ctrl-C; CHECK=1 asks itself and ends
 	@$(if $(filter-out 0,$(CHECK)),$(DEMO_CHECK),$(DEMO))
+
+package: venv ## signed archives of the four providers in dist/, by way of a registry on this machine into the lattice in a box
+	@.ci/package
 
 test: venv-dev ## the tests that this machine has the programs for, in minutes; ARGS="-k links" picks some
 	@$(PYTEST) --ignore tests/checks $(ARGS)

@@ -31,6 +31,7 @@ from provider_sdk.errors import ProviderError
 from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.transport.base import Credentials, Transport
 from provider_sdk.transport.nats import connect
+from tests.frozen import frozen
 
 PARTS = ("rpc", "requests", "http", "keyvalue", "blobstore", "starts", "memory")
 ARGUMENT: bytes = msgpack.packb("x" * 240)
@@ -38,9 +39,9 @@ ARGUMENT: bytes = msgpack.packb("x" * 240)
 
 @dataclass(frozen=True)
 class Started:
-    """A provider and its one link."""
+    """A provider, by its module or the path of a program, and its one link."""
 
-    module: str
+    program: str | Path
     contract: str
     values: Mapping[str, str]
 
@@ -122,6 +123,7 @@ class Bench:
     async def starts(self, rounds: int) -> None:
         """S1, S2: from spawn to the first health answer and to the subscription, over a bare interpreter, warm."""
         numbergen = Started("providers.numbergen", "wasmcloud:numbergen", ANY_PORT)
+        in_one_file = Started(frozen("numbergen"), "wasmcloud:numbergen", ANY_PORT)
         httpserver = Started("providers.httpserver", "wasmcloud:httpserver", ANY_PORT)
         with a_server(self.folder / "s3") as server:
             blobstore = Started("providers.blobstore", "wasmcloud:blobstore", server.settings)
@@ -130,6 +132,7 @@ class Bench:
                 taken = {
                     "S1": await self._start(numbergen, ".health", b""),
                     "S1s": await self._start(numbergen, "", b"\xc0"),
+                    "S1f": await self._start(in_one_file, ".health", b""),
                     "S2h": await self._start(httpserver, ".health", b""),
                     "S2b": await self._start(blobstore, ".health", b""),
                 }
@@ -139,7 +142,7 @@ class Bench:
 
     async def _start(self, what: Started, suffix: str, payload: bytes) -> float:
         started = time.perf_counter()
-        running = await start_provider(self.url, what.module, what.contract, what.values)
+        running = await start_provider(self.url, what.program, what.contract, what.values)
         try:
             return await answered(self.transport, running.subject + suffix, payload) - started
         finally:

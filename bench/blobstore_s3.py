@@ -21,7 +21,7 @@ from provider_sdk.errors import Unavailable
 from providers.blobstore.backend import NO_DETAILS, Backend
 from providers.blobstore.config import BlobstoreConfig
 from providers.blobstore.stores import one_store
-from tests.servers import s3
+from tests.servers import built, s3
 
 PIECE = 1 << 20
 SMALL, CALLERS, OBJECTS = bytes(4096), 32, 200
@@ -30,7 +30,7 @@ SMALL, CALLERS, OBJECTS = bytes(4096), 32, 200
 @contextmanager
 def a_server(folder: Path) -> Iterator[s3.S3Server]:
     """The first of the S3 servers that this machine has; moto, which is Python itself, where there is no other."""
-    name = next((name for name in s3.BUILT if s3.found(name)), "moto")
+    name = next((name for name in s3.BUILT if built.found(name)), "moto")
     with s3.SERVERS[name](folder) as server:
         yield server
 

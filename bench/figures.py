@@ -69,6 +69,7 @@ def figures() -> dict[str, Figure]:
         Figure("K7", "CPU of one signed get on memory, 32 callers", "µs", 170, True),
         Figure("S1", "start to first health answer, numbergen, over python", "ms", 350, True),
         Figure("S1s", "start to subscribed, numbergen, over python", "ms", 350, True),
+        Figure("S1f", "start to first health answer, numbergen in one file", "ms", 800, True),
         Figure("S2h", "start to first health answer, httpserver", "ms", 600, True),
         Figure("S2b", "start to first health answer, blobstore on S3", "ms", 600, True),
         Figure("M1", "memory at rest, numbergen", "MB", 50, True),

@@ -121,11 +121,12 @@ def host_data(url: str, key: str, contract: str, values: Mapping[str, str]) -> b
     return base64.b64encode(json.dumps(data).encode()) + b"\r\n"
 
 
-async def start_provider(url: str, module: str, contract: str, values: Mapping[str, str] = ANY_PORT, **environment: str) -> Running:
-    """Spawn `python -m module` as a Rust host would, with one link of these values; not yet waited for."""
+async def start_provider(url: str, program: str | Path, contract: str, values: Mapping[str, str] = ANY_PORT, **environment: str) -> Running:
+    """Spawn `python -m program`, or the program of a path, as a Rust host would, with one link of these values; not yet waited for."""
     key = KeyPair.generate(Prefix.PROVIDER).public
+    command = [str(program)] if isinstance(program, Path) else [sys.executable, "-m", program]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, cwd=Path(__file__).parent.parent
+        *command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, cwd=Path(__file__).parent.parent
     )
     assert process.stdin is not None
     process.stdin.write(host_data(url, key, contract, values))

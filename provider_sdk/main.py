@@ -50,8 +50,14 @@ def _by_hand(provider_class: type[Provider[Any]], options: list[str]) -> int:
     if options == ["--schema"]:
         print(json.dumps(provider_class.config_class.json_schema(), indent=2))
         return 0
+    if options == ["--interface"]:
+        from provider_sdk.hosts.wasmbus.outline import outline
+
+        print(json.dumps(outline(provider_class.serves, provider_class.config_class), indent=2, ensure_ascii=False))
+        return 0
     if options and options != ["--help"]:
-        print(f"unknown option {options[0]!r}: this program takes --help or --schema, and is otherwise started by a host", file=sys.stderr)
+        takes = "this program takes --help, --interface or --schema, and is otherwise started by a host"
+        print(f"unknown option {options[0]!r}: {takes}", file=sys.stderr)
         return USAGE
     name = provider_class.__name__
     summary = (provider_class.__doc__ or "").strip().partition("\n")[0]
@@ -61,8 +67,9 @@ def _by_hand(provider_class: type[Provider[Any]], options: list[str]) -> int:
         f"It serves: {contracts}\n\n"
         "A wasmCloud host starts it and writes one line of host data to its standard input; it is not meant to be started by hand.\n"
         "To try it on this machine, with no host installed:\n\n"
+        "    provider run                  this provider, from its source\n"
         "    provider dev up MANIFEST      a lattice in a box, from a wadm manifest\n"
         "    provider dev run ACTOR.wasm   the same without a manifest\n\n"
-        "--schema prints the JSON Schema of its settings."
+        "--schema prints the JSON Schema of its settings, --interface what it serves, with arguments to try."
     )
     return 0 if options else USAGE

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.servers import s3
+from tests.servers import built
 from tests.tiers import scale
+from tests.tools import provider_archive
 
 settings.register_profile("tier", max_examples=scale(test=100, ci=300, soak=5000), deadline=None, print_blob=True)
 settings.load_profile("tier")
@@ -72,8 +73,10 @@ def _reason_to_leave_out(item: pytest.Item) -> str:
 def _found(need: str) -> bool:
     if need == "unprivileged":
         return os.geteuid() != 0
-    if need in s3.BUILT:
-        return s3.found(need) is not None
+    if need in built.BUILT:
+        return built.found(need) is not None
+    if need == provider_archive.NAME:
+        return provider_archive.found() is not None
     # Debian keeps the programs of PostgreSQL's server outside of PATH.
     return shutil.which(need) is not None or any(Path("/usr/lib/postgresql").glob(f"*/bin/{need}"))
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from provider_sdk.cli.registry import registry
 from provider_sdk.errors import InvalidArgument, NotFound, Unavailable
 from provider_sdk.lattice.attached import Attached, attach
 from provider_sdk.lattice.manner import Manner
@@ -29,12 +30,15 @@ dev = typer.Typer(
 )
 link = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Put and delete links.")
 dev.add_typer(link, name="link")
+dev.command()(registry)
 
 REGISTRY = "registry.example/wasmcloud"
 DETACHED_WITHIN = 30.0
 SEED = "CLUSTER_SEED"
 
-ManifestArgument = Annotated[Path, typer.Argument(help="A wadm manifest of a 0.x lattice, or a folder that holds wadm.yaml.")]
+ManifestArgument = Annotated[
+    Path, typer.Argument(help="A wadm manifest of a 0.x lattice, or a folder that holds wadm.yaml; by default the one here.")
+]
 ActorArgument = Annotated[Path, typer.Argument(help="A signed WebAssembly actor.")]
 MannerOption = Annotated[Manner, typer.Option(help="Behave as a Rust host or as an OTP host.")]
 UrlOption = Annotated[
@@ -45,21 +49,21 @@ LatticeOption = Annotated[str, typer.Option("--lattice", help="The lattice's nam
 
 @dev.command()
 def up(
-    manifest: ManifestArgument,
+    manifest: ManifestArgument = Path("wadm.yaml"),
     demo: Annotated[bool, typer.Option("--demo", help="Say what to try.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Ask the hello example over HTTP, check the answers, end.")] = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Go on in the background; `provider dev down` ends it.")] = False,
     manner: MannerOption = Manner.RUST,
 ) -> None:
     """Start a lattice with what a manifest says, and follow its changes."""
-    from provider_sdk.cli.serve import load, serve
+    from provider_sdk.cli.serve import Showing, load, serve
 
     path = manifest / "wadm.yaml" if manifest.is_dir() else manifest
     read = load(path)
     if detach:
         _detached(["up", str(path), "--manner", manner.value])
     else:
-        raise typer.Exit(serve(read, path, manner=manner, demo=demo, check=check))
+        raise typer.Exit(serve(read, path, manner=manner, showing=Showing(demo, check)))
 
 
 @dev.command()
@@ -70,13 +74,13 @@ def run(
     manner: MannerOption = Manner.RUST,
 ) -> None:
     """Run an actor with the providers that its claims ask for: no manifest, no links, no settings."""
-    from provider_sdk.cli.serve import manifest_for, serve
+    from provider_sdk.cli.serve import Showing, manifest_for, serve
 
     manifest = manifest_for(actor, port=port, registry=REGISTRY)
     if detach:
         _detached(["run", str(actor), "--manner", manner.value, *(["--port", str(port)] if port else [])])
     else:
-        raise typer.Exit(serve(manifest, None, manner=manner, demo=False, check=False))
+        raise typer.Exit(serve(manifest, None, manner=manner, showing=Showing()))
 
 
 @dev.command()

@@ -12,7 +12,12 @@ from typing import NoReturn
 from provider_sdk.errors import ProviderError
 
 GROUP = "provider_sdk.cli"
-OWN = (EntryPoint("dev", "provider_sdk.cli.dev:dev", GROUP),)
+OWN = (
+    EntryPoint("new", "provider_sdk.cli.new:new", GROUP),
+    EntryPoint("run", "provider_sdk.cli.run:run", GROUP),
+    EntryPoint("doctor", "provider_sdk.cli.doctor:doctor", GROUP),
+    EntryPoint("dev", "provider_sdk.cli.dev:dev", GROUP),
+)
 
 
 def run() -> NoReturn:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
 from provider_sdk.cli.checks import hello_checks
@@ -30,12 +31,23 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def serve(manifest: Manifest, path: Path | None, *, manner: Manner, demo: bool, check: bool, folder: Path = FOLDER) -> int:
-    """Run a box with the manifest until told to end; with `check` ask it and end. The exit code."""
-    return asyncio.run(_serve(manifest, path, manner, demo, check, folder))
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """What a person gets to see: what to try with the `demo`, the answers to a `check` that ends it, `every_line` of the providers' logs,
+    or `hints` once all runs."""
+
+    demo: bool = False
+    check: bool = False
+    every_line: bool = False
+    hints: tuple[str, ...] = ()
 
 
-async def _serve(manifest: Manifest, path: Path | None, manner: Manner, demo: bool, check: bool, folder: Path) -> int:
+def serve(manifest: Manifest, path: Path | None, *, manner: Manner, showing: Showing, folder: Path = FOLDER) -> int:
+    """Run a box with the manifest until told to end, or as long as the check takes. The exit code."""
+    return asyncio.run(_serve(manifest, path, manner, showing, folder))
+
+
+async def _serve(manifest: Manifest, path: Path | None, manner: Manner, showing: Showing, folder: Path) -> int:
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -43,12 +55,12 @@ async def _serve(manifest: Manifest, path: Path | None, manner: Manner, demo: bo
     traffic = Traffic(say)
 
     def output(name: str, line: str) -> None:
-        if any(word in line for word in LOUD):
+        if showing.every_line or any(word in line for word in LOUD):
             say(f"{name}: {line}")
 
-    options = BoxOptions(folder, manner, say=say, on_call=None if check else traffic.take, on_output=output)
+    options = BoxOptions(folder, manner, say=say, on_call=None if showing.check else traffic.take, on_output=output)
     async with open_box(options) as box:
-        work = asyncio.create_task(_deploy(box, manifest, demo, check))
+        work = asyncio.create_task(_deploy(box, manifest, showing))
         ended = asyncio.create_task(ending.wait())
         await asyncio.wait([work, ended], return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
@@ -56,7 +68,7 @@ async def _serve(manifest: Manifest, path: Path | None, manner: Manner, demo: bo
             await asyncio.wait([work])
             return 0
         code = work.result()
-        if check or code:
+        if showing.check or code:
             ended.cancel()
             return code
         following = asyncio.create_task(box.follow(path, manifest))
@@ -72,23 +84,25 @@ async def _serve(manifest: Manifest, path: Path | None, manner: Manner, demo: bo
     return 0
 
 
-async def _deploy(box: Box, manifest: Manifest, demo: bool, check: bool) -> int:
+async def _deploy(box: Box, manifest: Manifest, showing: Showing) -> int:
     await box.deploy(manifest)
     troubles = await box.unhealthy()
     for trouble in troubles:
         say(trouble)
-    if check:
+    if showing.check:
         if troubles:
             return 1
         return 0 if await asyncio.to_thread(_checked, f"http://{box.deployment.addresses[0]}") else 1
     for address in box.deployment.addresses:
-        say(f"\nlistening on http://{address}/{'   ← open it in a browser' if demo else ''}")
-    if demo and box.deployment.addresses:
+        say(f"\nlistening on http://{address}/{'   ← open it in a browser' if showing.demo else ''}")
+    if showing.demo and box.deployment.addresses:
         base = f"http://{box.deployment.addresses[0]}"
         say("or ask from another terminal:")
         for line in (f"curl {base}/", f"curl '{base}/random?min=1&max=6'", f"curl {base}/guid", f"curl -d 'some text' {base}/echo"):
             say(f"  {line}")
         say(f"\neach request is shown here as it passes    logs: {box.options.folder}/log    end: Ctrl-C\n")
+    for line in showing.hints or (() if showing.demo else ("end: Ctrl-C",)):
+        say(line)
     return 0
 
 

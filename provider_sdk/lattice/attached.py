@@ -51,8 +51,8 @@ class Attached:
         raise NotFound(f"nothing is called {name!r} here; there are {', '.join(sorted(named)) or 'no names'}")
 
     async def link(self, provider: Named, contract: str) -> None:
-        """Have the provider accept calls of this program."""
-        if (contract, provider.link_name) in self._links:
+        """Have the provider accept calls of this program; a link that is there already stays as it is."""
+        if (contract, provider.link_name) in self._links or await self._linked(provider, contract):
             return
         body = {
             "actor_id": self.lattice.identity,
@@ -63,6 +63,11 @@ class Attached:
         }
         await self.control("linkdefs.put", body)
         self._links.add((contract, provider.link_name))
+
+    async def _linked(self, provider: Named, contract: str) -> bool:
+        wanted = (self.lattice.identity, provider.key, contract, provider.link_name)
+        links = (await self.control("get.links", {}))["links"]
+        return any(wanted == tuple(item.get(key) for key in ("actor_id", "provider_id", "contract_id", "link_name")) for item in links)
 
     async def control(self, topic: str, body: object) -> dict[str, list[dict[str, str]]]:
         """Ask the control interface; PreconditionFailed where it refuses, Unavailable where it does not answer."""

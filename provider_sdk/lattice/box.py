@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from provider_sdk.errors import ProviderError, Unavailable
-from provider_sdk.lattice.deploy import Deployment, ask_health, fingerprint
+from provider_sdk.lattice.deploy import CALLER, Deployment, ask_health, fingerprint
 from provider_sdk.lattice.events import OnCall
 from provider_sdk.lattice.handshake import ProviderProgram
 from provider_sdk.lattice.health import HealthTimes
@@ -24,7 +24,7 @@ from provider_sdk.lattice.state import FOLDER, State, hold, write_state
 from provider_sdk.lattice.wadm import Manifest, read_manifest
 from provider_sdk.nkeys import KeyPair, Prefix
 
-HEALTH = HealthTimes(first=1.0, every=3.0)
+HEALTH = HealthTimes(first=5.0, every=3.0)
 SETTLED_WITHIN = 5.0
 OUTPUT_KEPT = 16 << 20
 
@@ -154,15 +154,24 @@ async def open_box(options: BoxOptions) -> AsyncIterator[Box]:
         )
         try:
             async with NatsServer.start() as server, Host.start(server.url, host_options) as host:
-                host.trust_origin(caller, "caller")
-                yield Box(host, Deployment(host, folder / "data", options.say), options, caller)
+                host.trust_origin(caller, CALLER)
+                yield Box(host, Deployment(host, folder / "data", options.say, caller), options, caller)
         finally:
             output.close()
 
 
-def _resolve_provider(reference: str) -> ProviderProgram:
-    runnable = provider_program(reference, Path.cwd())
+async def _resolve_provider(reference: str) -> ProviderProgram:
+    runnable = await asyncio.to_thread(provider_program, reference, Path.cwd())
     name = reference.rpartition("/")[2]
     if not runnable.command:
         raise Unavailable(f"{reference}: nothing to run")
-    return ProviderProgram(runnable.command, runnable.key, name, "", image_ref=reference, version=runnable.version, cwd=runnable.cwd)
+    return ProviderProgram(
+        runnable.command,
+        runnable.key,
+        name,
+        "",
+        image_ref=reference,
+        version=runnable.version,
+        revision=runnable.revision,
+        cwd=runnable.cwd,
+    )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import json
+import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +24,8 @@ from provider_sdk.transport.base import Transport
 
 HTTP = "wasmcloud:httpserver"
 HTTP_DEFAULT = "127.0.0.1:8000"
+CALLER = "caller"
+_MADE = {"build", "dist", "node_modules", "venv"}
 LinkId = tuple[str, str, str]
 
 
@@ -40,12 +45,17 @@ class _Actor:
 
 
 class Deployment:
-    """What runs of a manifest. `say` gets a line for each thing done; `data` is the folder under which providers keep their data."""
+    """What runs of a manifest. `say` gets a line for each thing done; `data` is the folder under which providers keep their data.
 
-    def __init__(self, host: Host, data: Path, say: Callable[[str], None]) -> None:
+    `caller` is the key of the programs that call from outside.
+    """
+
+    def __init__(self, host: Host, data: Path, say: Callable[[str], None], caller: str = "") -> None:
         self._host = host
         self._data = data
         self._say = say
+        self._caller = caller
+        self._called = False
         self._providers: dict[str, _Provider] = {}
         self._actors: dict[str, _Actor] = {}
         self._links: dict[LinkId, tuple[str, dict[str, str]]] = {}
@@ -62,7 +72,7 @@ class Deployment:
         for name, provider in self._providers.items():
             program = provider.program
             actors[name] = Named("provider", program.key, program.contract, program.link_name)
-        return actors
+        return {**({CALLER: Named("actor", self._caller)} if self._called else {}), **actors}
 
     def watched(self) -> list[Path]:
         """Files and folders whose change concerns something that runs."""
@@ -74,6 +84,7 @@ class Deployment:
     async def apply(self, manifest: Manifest) -> None:
         """Stop what is not wanted any more, start and link what is; ProviderError with a line that says where it stands in the manifest."""
         self._check_addresses(manifest)
+        self._called = bool(manifest.programs)
         await self._stop_vanished(manifest)
         for provider in manifest.providers:
             await self._located(manifest, provider.line, self._apply_provider(provider, manifest.base))
@@ -98,7 +109,7 @@ class Deployment:
             self._say(f"provider {name} stopped")
 
     async def _apply_provider(self, component: ProviderComponent, base: Path) -> None:
-        runnable = provider_program(component.image, base)
+        runnable = await asyncio.to_thread(provider_program, component.image, base)
         configuration = self._configuration(component)
         program = ProviderProgram(
             runnable.command,
@@ -168,6 +179,9 @@ class Deployment:
             for link in actor.links:
                 program = self._providers[link.target].program
                 yield (self._actors[actor.name].id, program.contract, program.link_name), (program.key, dict(link.values))
+        for link in manifest.programs:
+            program = self._providers[link.target].program
+            yield (self._caller, program.contract, program.link_name), (program.key, dict(link.values))
 
     def _check_addresses(self, manifest: Manifest) -> None:
         """Refuse an HTTP address that something else listens on, before anything is started."""
@@ -177,7 +191,7 @@ class Deployment:
             host, _, port = address.rpartition(":")
             if address in ours or port == "0" or not port.isdecimal():
                 continue
-            problem = _cannot_listen(host.strip("[]"), int(port))
+            problem = cannot_listen(host.strip("[]"), int(port))
             if problem:
                 place = f"{manifest.source}:{link.line}: " if manifest.source else ""
                 advice = "end what listens there, or give the link another address"
@@ -198,7 +212,8 @@ def http_address(values: Mapping[str, str]) -> str:
     return f"127.0.0.1:{given['port']}" if "port" in given else given.get("address", HTTP_DEFAULT)
 
 
-def _cannot_listen(host: str, port: int) -> str:
+def cannot_listen(host: str, port: int) -> str:
+    """Why nothing can listen there, in the system's words; empty where it can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -213,11 +228,20 @@ def fingerprint(sources: tuple[Path, ...]) -> str:
     """Changes when a file of `sources` does."""
     digest = hashlib.sha256()
     for source in sources:
-        for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
-            if path.is_file() and (path == source or path.suffix in (".py", ".toml")):
+        for path in _files(source):
+            with contextlib.suppress(FileNotFoundError):
                 status = path.stat()
                 digest.update(f"{path}\0{status.st_mtime_ns}\0{status.st_size}\n".encode())
     return digest.hexdigest()
+
+
+def _files(source: Path) -> Iterator[Path]:
+    """The file itself, or what a provider is made of in a folder, without environments, caches and what was built."""
+    if not source.is_dir():
+        yield source
+    for folder, folders, names in os.walk(source):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")) and name not in _MADE)
+        yield from (Path(folder, name) for name in sorted(names) if name.endswith((".py", ".toml")))
 
 
 async def ask_health(transport: Transport, lattice: str, key: str, link_name: str, timeout: float = 2.0) -> tuple[bool, str]:

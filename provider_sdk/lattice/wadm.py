@@ -49,7 +49,10 @@ class ProviderComponent:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """An application. References in it are relative to `base`; `warnings` are lines about what is not supported."""
+    """An application. References in it are relative to `base`; `warnings` are lines about what is not supported.
+
+    `programs` are links of the programs that call from outside, `provider dev call` among them; no manifest file has such.
+    """
 
     name: str
     actors: tuple[ActorComponent, ...]
@@ -57,6 +60,7 @@ class Manifest:
     base: Path
     source: str = ""
     warnings: tuple[str, ...] = ()
+    programs: tuple[ManifestLink, ...] = ()
 
     def provider(self, name: str) -> ProviderComponent:
         """The provider component of that name, which the reader has made sure of."""

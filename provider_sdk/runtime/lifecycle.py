@@ -39,6 +39,8 @@ OK, FAILED_TO_START, FAULT, DISCONNECTED = 0, 1, 70, 74
 PARENT_GRACE = 1.0
 THREAD_GRACE = 1.0
 CYCLES_AFTER = 10_000
+SAME_SIGNAL_WITHIN = 1.0
+"""Ctrl-C reaches a program in one file twice: from the terminal, and handed on by the process that unpacked it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Runtime:
         self._metrics = Metrics()
         self._tracing = Tracing()
         self._end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+        self._signalled_at = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._provider = provider_class()
         self._provider.layer = Layer("provider configuration", host.provider_values)
@@ -231,9 +234,16 @@ class Runtime:
     def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled, number)
+            try:
+                loop.add_signal_handler(number, self._signalled, number)
+            except NotImplementedError:  # the loop of Windows
+                signal.signal(number, lambda number, _: loop.call_soon_threadsafe(self._signalled, signal.Signals(number)))
 
     def _signalled(self, number: signal.Signals) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._signalled_at and now - self._signalled_at < SAME_SIGNAL_WITHIN:
+            return
+        self._signalled_at = now
         if self._end.done():
             os._exit(128 + number)
         self._stop(End(f"{number.name} received", OK, self._settings.drain_timeout))
@@ -255,12 +265,14 @@ class Runtime:
 
 def default_data_dir(lattice: str, provider_key: str) -> Path:
     """The user's state folder, from the password database because hosts clear the environment (§1.1), then lattice and provider."""
-    import pwd
-
     try:
+        import pwd
+
         home = Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:
         home = Path("/var/tmp")
+    except ImportError:  # Windows has no such database
+        home = Path(os.environ.get("LOCALAPPDATA") or Path.cwd().anchor)
     return home / ".local" / "state" / "wasmcloud-providers" / lattice / provider_key
 
 

@@ -91,8 +91,9 @@ class TestLattice:
     async def process(
         self, program: str | Path, *, contract: str, configuration: Mapping[str, object] | None = None, link_name: str = "default"
     ) -> Provided:
-        """Start a provider as the host would: a module (`providers.numbergen`) or a Python file. Returns when it answers health."""
-        command = (sys.executable, str(program)) if str(program).endswith(".py") else (sys.executable, "-m", str(program))
+        """Start a provider as the host would: a module (`providers.numbergen`), a Python file, or the Path of a program. Returns when
+        it answers health."""
+        command = _command(program)
         key = KeyPair.generate(Prefix.PROVIDER).public
         given = None if configuration is None else json.dumps(dict(configuration))
         name = Path(str(program)).stem

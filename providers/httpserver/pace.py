@@ -16,6 +16,8 @@ CHECK_EVERY = 0.5
 LONGEST = 6
 # Of Linux' struct tcp_info: where tcpi_bytes_acked, its eight bytes, begins and ends.
 BYTES_ACKED, TCP_INFO_SIZE = 120, 128
+# Of macOS' sys/socket.h, which has no TIOCOUTQ for sockets.
+SO_NWRITE = 0x1024
 AT_ONCE = struct.pack("ii", 1, 0)
 
 
@@ -37,8 +39,9 @@ class Pace:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         # For what the system still has to send after the connection has been closed.
-        last = int(LONGEST * self._span * 1000)
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, last)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            last = int(LONGEST * self._span * 1000)
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, last)
         self._since = self._mark = self._goal = self._allowed = 0.0
 
     def watch(self, size: int) -> None:
@@ -71,13 +74,20 @@ class Pace:
     def _figures(self) -> tuple[int, int]:
         """Bytes that wait on our side, and bytes that the client's side has taken since the connection began."""
         sock = self._transport.get_extra_info("socket")
-        unacknowledged = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))[0]
-        waiting = self._transport.get_write_buffer_size() + unacknowledged
-        acknowledged = int.from_bytes(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)[BYTES_ACKED:], sys.byteorder)
-        # Some systems in the place of Linux do not count.
+        waiting = self._transport.get_write_buffer_size() + _unacknowledged(sock)
+        acknowledged = 0
+        if hasattr(socket, "TCP_INFO"):
+            acknowledged = int.from_bytes(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)[BYTES_ACKED:], sys.byteorder)
+        # Other systems, and some in the place of Linux, do not count.
         return waiting, acknowledged or self.written - waiting
 
     def _cut_off(self) -> None:
         # Without lingering, or the system would go on to offer what the client does not take.
         self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
         self._transport.abort()
+
+
+def _unacknowledged(sock: socket.socket) -> int:
+    if sys.platform == "darwin":
+        return sock.getsockopt(socket.SOL_SOCKET, SO_NWRITE)
+    return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -27,6 +28,7 @@ from tests.contract.blob_backends import (
 from tests.contract.blob_doors import BlobInstances
 from tests.contract.blob_places import BlobPlace
 from tests.contract.doors import Instances
+from tests.frozen import frozen
 
 __all__ = [
     "blob_instances",
@@ -49,11 +51,17 @@ __all__ = [
 ]
 
 
+def _program(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The frozen program of a class that names one in `frozen`."""
+    name = getattr(request.cls, "frozen", "")
+    return {"program": frozen(name)} if name else {}
+
+
 @pytest_asyncio.fixture(scope="class", loop_scope="class")
 async def instances(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Instances]:
     folder: Path = tmp_path_factory.mktemp("data")
     async with a_lattice(rpc_timeout=15.0) as lattice:
-        instances = Instances(lattice, folder, as_process=request.cls.as_process)
+        instances = Instances(lattice, folder, request.cls.as_process, **_program(request))
         await instances.start()
         yield instances
 
@@ -62,7 +70,7 @@ async def instances(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
 async def blob_instances(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BlobInstances]:
     folder: Path = tmp_path_factory.mktemp("data")
     async with a_lattice(rpc_timeout=15.0) as lattice:
-        instances = BlobInstances(lattice, folder, as_process=request.cls.as_process)
+        instances = BlobInstances(lattice, folder, request.cls.as_process, **_program(request))
         await instances.start()
         place: BlobPlace = request.getfixturevalue(request.cls.backend)
         async with instances.kept(place.values()):

@@ -35,11 +35,12 @@ async def direct(stores: Stores, values: Mapping[str, str]) -> AsyncIterator[Key
 
 @dataclass
 class Instances:
-    """Two instances of the provider on one lattice. `as_process`: as the host starts them."""
+    """Two instances of the provider on one lattice. `as_process`: as the host starts them, from source or as a program."""
 
     lattice: TestLattice
     folder: Path
     as_process: bool
+    program: str | Path = "providers.keyvalue"
     running: list[Provided] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -49,7 +50,7 @@ class Instances:
     async def one(self) -> Provided:
         configuration = {"data_dir": str(self.folder)}
         if self.as_process:
-            return await self.lattice.process("providers.keyvalue", contract=CONTRACT, configuration=configuration)
+            return await self.lattice.process(self.program, contract=CONTRACT, configuration=configuration)
         return await self.lattice.in_process(KeyValueProvider, contract=CONTRACT, configuration=configuration)
 
     async def replace(self, number: int) -> None:

@@ -373,17 +373,34 @@ async def test_a_thread_that_blocks_does_not_keep_the_process() -> None:
         await until(lambda: not alive(provider.pid))
 
 
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice, as a program in one file gets it"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_lets_calls_in_flight_finish(number: signal.Signals) -> None:
+async def test_a_signal_lets_calls_in_flight_finish(number: signal.Signals, times: int) -> None:
     async with a_lattice() as lattice:
         provider = await lattice.process(PROGRAM, contract="test:echo")
         echo = Echo.at(await lattice.link(provider))
         await echo.echo("linked")
         call = asyncio.create_task(echo.sleep(400))
         await asyncio.sleep(0.1)
-        os.kill(provider.pid, number)
+        for _ in range(times):
+            os.kill(provider.pid, number)
+            await asyncio.sleep(0.05)
         assert await call == ""
         await until(lambda: not alive(provider.pid))
+
+
+async def test_a_second_signal_some_time_later_ends_it_at_once() -> None:
+    async with a_lattice() as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo")
+        echo = Echo.at(await lattice.link(provider), timeout=20.0)
+        await echo.echo("linked")
+        call = asyncio.create_task(echo.sleep(4000))
+        await asyncio.sleep(0.1)
+        os.kill(provider.pid, signal.SIGINT)
+        await asyncio.sleep(1.2)
+        os.kill(provider.pid, signal.SIGINT)
+        await until(lambda: not alive(provider.pid), 1.0)
+        call.cancel()
 
 
 def test_a_signal_ends_a_provider_that_cannot_reach_its_lattice() -> None:

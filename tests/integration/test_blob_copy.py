@@ -24,7 +24,7 @@ from providers.blobstore.config import BlobstoreConfig
 from providers.blobstore.pairs import listing
 from providers.blobstore.stores import one_store
 from tests.integration.stopping import stop_when
-from tests.servers import s3
+from tests.servers import built, s3
 from tests.servers.s3 import S3Server
 from tests.tiers import scale
 
@@ -112,7 +112,7 @@ def terminal(tmp_path: Path) -> Terminal:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A server that judges signatures, where one is to be had."""
-    with (s3.minio if s3.found("minio") else s3.moto)(tmp_path_factory.mktemp("s3")) as running:
+    with (s3.minio if built.found("minio") else s3.moto)(tmp_path_factory.mktemp("s3")) as running:
         yield running
 
 
@@ -287,7 +287,7 @@ def test_an_interrupted_upload_leaves_nothing_on_the_server(terminal: Terminal, 
 
 def test_a_server_that_goes_away_ends_the_copy_with_one_line(terminal: Terminal, tmp_path: Path) -> None:
     fill({("c", f"{index:04}"): (b"x" * 10_000, NO_DETAILS) for index in range(150)}, url=terminal.here)
-    with (s3.minio if s3.found("minio") else s3.moto)(tmp_path / "s3") as server:
+    with (s3.minio if built.found("minio") else s3.moto)(tmp_path / "s3") as server:
         client = server.client()
         client.create_bucket(Bucket="bucket")
         terminal.environment["PROVIDER_BLOB_TO_SECRET_ACCESS_KEY"] = server.secret_key
@@ -321,7 +321,7 @@ def test_keys_come_from_variables_or_a_file_and_are_in_no_complaint(terminal: Te
     ):
         done = terminal.type("list", bucket.url, *bucket.source, environment=environment)
         assert (done.returncode, done.stderr.count(b"\n")) == (
-            1 if s3.found("minio") or "AWS_ENDPOINT" in environment else 0,
+            1 if built.found("minio") or "AWS_ENDPOINT" in environment else 0,
             done.returncode,
         )
         assert b"hunter2" not in done.stderr + done.stdout

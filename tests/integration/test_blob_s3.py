@@ -20,7 +20,7 @@ from providers.blobstore.backends.s3 import listing, objects
 from providers.blobstore.backends.s3.containers import escaped, unescaped
 from providers.blobstore.backends.s3.writing import MOST_PARTS, grown
 from tests.integration.blob_s3 import BUCKET, PART, Relay, a_store, make_bucket, refusal, until, uploads, whole
-from tests.servers import s3
+from tests.servers import built, s3
 from tests.servers.s3 import S3Server
 from tests.tiers import scale
 
@@ -80,7 +80,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, S3Se
 
 # Where the real ones are, moto has nothing to add.
 EACH = [
-    *([] if all(s3.found(name) for name in s3.BUILT) else [pytest.param("moto", id="moto")]),
+    *([] if all(built.found(name) for name in s3.BUILT) else [pytest.param("moto", id="moto")]),
     pytest.param("minio", marks=pytest.mark.needs("minio"), id="minio"),
     pytest.param("versitygw", marks=pytest.mark.needs("versitygw"), id="versitygw"),
 ]

@@ -1,11 +1,10 @@
-"""Real S3 servers for tests, on loopback: minio and versitygw, built once by `.ci/s3-servers` and kept in a cache, and moto.
+"""Real S3 servers for tests, on loopback: minio and versitygw, built once by `.ci/servers` and kept in a cache, and moto.
 
 moto serves where the others are not built. It takes any key and any signature: it never judges those.
 """
 
 from __future__ import annotations
 
-import fcntl
 import http.client
 import os
 import shutil
@@ -23,45 +22,12 @@ from typing import Any
 
 from provider_sdk.lattice.nats_server import GUARD
 from tests.integration.certificates import Pair
+from tests.servers.built import found
 
 STARTING = 30.0
 ACCESS_KEY, SECRET_KEY = "tester", "a secret/of+tests"
 REGION = "us-east-1"
-BUILT = {
-    "minio": ("github.com/minio/minio", "v0.0.0-20260212201848-7aac2a2c5b7c"),
-    "versitygw": ("github.com/versity/versitygw/cmd/versitygw", "v1.8.0"),
-}
-
-
-def found(name: str) -> Path | None:
-    """The program of a server, on PATH or in the cache."""
-    on_path = shutil.which(name)
-    if on_path:
-        return Path(on_path)
-    cached = _cached(name) if name in BUILT else None
-    return cached if cached is not None and cached.exists() else None
-
-
-def build(name: str) -> Path:
-    """The program of a server, built into the cache where it is nowhere yet; takes minutes, and needs Go and its module proxy."""
-    package, version = BUILT[name]
-    target = _cached(name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        program = found(name)
-        if program is None:
-            aside = target.parent / "building"
-            command = ["go", "install", "-trimpath", "-ldflags", "-s -w", f"{package}@{version}"]
-            subprocess.run(command, check=True, cwd=target.parent, env={**os.environ, "GOBIN": str(aside), "GOFLAGS": ""})
-            program = (aside / name).rename(target)
-            aside.rmdir()
-    return program
-
-
-def _cached(name: str) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "provider-sdk" / "servers" / f"{name}-{BUILT[name][1]}" / name
+BUILT = ("minio", "versitygw")
 
 
 def free_port() -> int:
@@ -246,13 +212,3 @@ def moto(folder: Path, *, port: int = 0) -> Iterator[S3Server]:
 
 
 SERVERS = {"moto": moto, "minio": minio, "versitygw": versitygw}
-
-
-def main() -> None:
-    """Build what is missing."""
-    for name in BUILT:
-        print(f"{name}: {build(name)}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,133 @@
+"""provider.toml → frozen program → claims → archive, for this machine. The same source, lock file and keys give the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provider_packaging.archive import create
+from provider_packaging.claims import Claims
+from provider_packaging.freeze import Form, freeze
+from provider_packaging.sbom import encoded, read_software
+from provider_packaging.targets import TARGET, native_target
+from provider_sdk.errors import InvalidArgument, NotFound, Unavailable
+from provider_sdk.nkeys import KeyPair
+from provider_sdk.provider_toml import ProviderToml
+
+EPOCH = "SOURCE_DATE_EPOCH"
+NO_TIME = 315_532_800
+"""1980-01-01, for what has neither SOURCE_DATE_EPOCH nor a commit."""
+
+_SCHEMA_WITHIN = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build left in its output folder; `software` is the CycloneDX list of what is inside the program."""
+
+    archive: Path
+    software: Path
+    program: Path
+    target: str
+
+
+def source_time(folder: Path) -> int:
+    """Seconds since 1970 that a build of `folder` is dated with: SOURCE_DATE_EPOCH, else its last commit's, else those of 1980-01-01."""
+    given = os.environ.get(EPOCH)
+    if given is not None:
+        if not given.isdecimal() or len(given) > 12:
+            raise InvalidArgument(f"{EPOCH}={given!r}: a whole number of seconds since 1970-01-01 is expected")
+        return int(given)
+    command = ["git", "-C", str(folder), "log", "-1", "--format=%ct", "--", "."]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return NO_TIME
+    time = asked.stdout.strip()
+    return int(time) if asked.returncode == 0 and time.isdecimal() else NO_TIME
+
+
+def build_program(provider: ProviderToml, output: Path, *, form: Form = Form.ONEFILE) -> Path:
+    """The frozen program for this machine: `output/NAME.TARGET.bin`, or as a folder `output/NAME.TARGET`."""
+    name = f"{provider.name}.{native_target()}"
+    return freeze(provider, output / (f"{name}.bin" if form is Form.ONEFILE else name), form=form)
+
+
+def ready_programs(provider: ProviderToml, folder: Path) -> dict[str, Path]:
+    """Programs that were frozen on other machines, by target: the files `NAME.TARGET.bin` in a folder and below it.
+
+    NotFound where there is none for this machine: it is asked for the schema of its settings, and seen to start.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob(f"{provider.name}.*.bin")):
+        target = path.name.removeprefix(f"{provider.name}.").removesuffix(".bin")
+        if TARGET.fullmatch(target) and target in found:
+            raise InvalidArgument(f"{path}: a second program for {target} beside {found[target]}")
+        if TARGET.fullmatch(target):
+            found[target] = path
+    if native_target() not in found:
+        raise NotFound(
+            f"{folder}: no {provider.name}.{native_target()}.bin: the program for this machine is needed, to be asked for its settings"
+        )
+    return found
+
+
+def build(
+    provider: ProviderToml,
+    output: Path,
+    issuer: KeyPair,
+    subject: str,
+    *,
+    compressed: bool = True,
+    programs: Mapping[str, Path] | None = None,
+) -> Built:
+    """Freeze, sign and pack; with `programs` by target, nothing is frozen, and those are packed.
+
+    `issuer` is the pair of an account, `subject` the provider's own public key (`V…`).
+    """
+    issued = source_time(provider.folder)
+    if programs is None:
+        programs = {native_target(): build_program(provider, output)}
+    program = programs[native_target()]
+    output.mkdir(parents=True, exist_ok=True)
+    claims = Claims(
+        issuer=issuer.public,
+        subject=subject,
+        issued=issued,
+        name=provider.name,
+        capability=provider.contracts[0] if provider.contracts else None,
+        vendor=provider.vendor,
+        version=provider.version,
+        revision=provider.revision,
+        schema=_schema(program),
+        hashes={},
+    )
+    archive = output / f"{provider.name}.par{'.gz' if compressed else ''}"
+    create(archive, claims, programs, issuer, compressed=compressed)
+    return Built(archive, write_software(program, output / f"{provider.name}.cdx.json"), program, native_target())
+
+
+def write_software(program: Path, path: Path) -> Path:
+    """The list of what is inside a program, as a file of its own."""
+    document = read_software(program)
+    assert document is not None
+    path.write_bytes(encoded(document))
+    return path
+
+
+def _schema(program: Path) -> Any:
+    """The JSON Schema of the link settings, as the program itself tells it: that it starts is seen by this too."""
+    command = [str(program.absolute()), "--schema"]
+    try:
+        asked = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env={}, timeout=_SCHEMA_WITHIN, check=False)
+        if asked.returncode == 0:
+            return json.loads(asked.stdout)
+        words = asked.stderr.decode(errors="replace").strip().splitlines()
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        words = [str(error)]
+    raise Unavailable(f"the frozen program does not run ({' '.join(command)}): {words[-1] if words else 'no output'}")

@@ -1,0 +1,96 @@
+"""What `provider doctor` asks of packaging: the tools that freeze, the keys that sign, the registries that a manifest names."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from provider_packaging.fetch import is_reference
+from provider_packaging.keys import SUFFIX, Kind, default_stem, folders, read_key
+from provider_packaging.oci.credentials import find
+from provider_packaging.oci.reference import Reference
+from provider_packaging.oci.registry import Access, Registry
+from provider_sdk.errors import InvalidArgument, ProviderError, Unauthenticated
+from provider_sdk.findings import Finding, right, warning, wrong
+
+_IMAGE = re.compile(r"^\s*(?:-\s*)?(?:properties:\s*\{\s*)?image:\s*[\"']?([^\s\"',}]+)", re.MULTILINE)
+_BRIEFLY = Access(attempts=1, connecting=3.0, waiting=3.0)
+_READABLE_BY_OTHERS = 0o077
+
+
+def checks(folder: Path) -> Iterable[Finding]:
+    """See provider_sdk.findings."""
+    yield from _tools()
+    yield from _keys()
+    yield from _registries(folder / "wadm.yaml")
+
+
+def _tools() -> Iterator[Finding]:
+    if importlib.util.find_spec("PyInstaller") is None:
+        yield warning("freezing", "PyInstaller is not installed", "pip install 'provider-sdk[package]'")
+    elif sys.platform == "linux" and shutil.which("strip") is None:
+        yield warning("freezing", "the program strip is not there, which takes symbols out", "install binutils")
+    else:
+        yield right("freezing", "PyInstaller is there")
+
+
+def _keys() -> Iterator[Finding]:
+    places = folders()
+    files = [path for place in places for path in sorted(place.glob(f"*{SUFFIX}"))]
+    for place in places:
+        if place.is_dir() and place.stat().st_mode & _READABLE_BY_OTHERS:
+            yield warning("keys", f"{place} is open to others", f"chmod 700 {place}")
+    good = 0
+    for path in files:
+        if path.stat().st_mode & _READABLE_BY_OTHERS:
+            yield warning("keys", f"{path} may be read by others", f"chmod 600 {path}")
+        try:
+            read_key(path)
+            good += 1
+        except ProviderError as error:
+            yield wrong("keys", error.message, "put the right file there, or move it away: a build would not start with it")
+    if any(path.name == f"{default_stem()}_{Kind.ACCOUNT}{SUFFIX}" for path in files):
+        yield right("keys", f"{good} in {' and '.join(sorted({str(path.parent) for path in files}))}")
+    else:
+        advice = f"the first build makes one; for a team: provider package keys generate account {default_stem()}"
+        yield warning("keys", f"no account key {default_stem()}_{Kind.ACCOUNT}{SUFFIX} in {' or '.join(map(str, places))}", advice)
+
+
+def _registries(manifest: Path) -> Iterator[Finding]:
+    try:
+        images = _IMAGE.findall(manifest.read_text("utf-8"))
+    except (OSError, ValueError):
+        return
+    seen = set()
+    for image in images:
+        if not is_reference(image):
+            continue
+        try:
+            reference = Reference.parse(image)
+        except InvalidArgument as error:
+            yield wrong("registry", error.message, f"change the image in {manifest.name}")
+            continue
+        # Names under .example are nobody's (RFC 2606): the lattice in a box has the installed pack stand in.
+        if reference.registry not in seen and not reference.registry.endswith(".example"):
+            seen.add(reference.registry)
+            yield _registry(reference)
+
+
+def _registry(reference: Reference) -> Finding:
+    subject = f"registry {reference.registry}"
+    try:
+        login = find(reference.registry, reference.repository)
+        with Registry.of(reference, _BRIEFLY) as registry:
+            asked = registry.accepts_login()
+    except Unauthenticated as error:
+        return wrong(subject, error.message, f"provider package login {reference.registry}")
+    except ProviderError as error:
+        hint = "provider dev registry starts one here" if reference.registry.startswith(("127.", "localhost")) else "see whether it is up"
+        return wrong(subject, error.message, f"{hint}; without it archives are neither pushed nor fetched")
+    if asked:
+        return right(subject, f"{login.named if login else 'the login'} is accepted")
+    return right(subject, "it answers, and asks for no login")

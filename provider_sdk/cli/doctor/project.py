@@ -1,0 +1,71 @@
+"""The project in a folder: provider.toml, the program, the manifest, and a lattice that runs there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from provider_sdk.cli.outline import ask_outline
+from provider_sdk.errors import NotFound, ProviderError, Unavailable
+from provider_sdk.findings import Finding, right, warning, wrong
+from provider_sdk.lattice.images import provider_program
+from provider_sdk.lattice.state import FOLDER, read_state
+from provider_sdk.lattice.wadm import Manifest, read_manifest
+from provider_sdk.provider_toml import FILE, ProviderToml, read_provider_toml
+
+MANIFEST = "wadm.yaml"
+
+
+def checks(folder: Path) -> Iterable[Finding]:
+    """What is written there is right, the program starts and serves what it says, and nothing runs in the way."""
+    if not (folder / FILE).exists() and not (folder / MANIFEST).exists():
+        yield right("project", f"there is neither {FILE} nor {MANIFEST} here: provider new NAME makes a project")
+        return
+    if (folder / FILE).exists():
+        yield from _provider(folder)
+    if (folder / MANIFEST).exists():
+        yield from _manifest(folder / MANIFEST)
+    try:
+        state = read_state(folder / FOLDER)
+        yield warning(
+            "lattice", f"one runs here already (process {state.pid})", "provider dev down ends it, before you start another in this folder"
+        )
+    except NotFound:
+        pass
+
+
+def _provider(folder: Path) -> Iterator[Finding]:
+    try:
+        read = read_provider_toml(folder)
+        _ = read.root
+    except ProviderError as error:
+        yield from (wrong(FILE, line, "docs/provider-toml.md has every key and its form") for line in error.message.splitlines())
+        return
+    yield right(FILE, f"{read.name} {read.version}, revision {read.revision}")
+    yield _program(folder, read)
+
+
+def _program(folder: Path, read: ProviderToml) -> Finding:
+    try:
+        served = ask_outline(provider_program(folder.resolve().as_uri(), folder)).contracts
+    except Unavailable as error:
+        return wrong("program", f"python -m {read.module} does not start: {error.message}", "see what it writes when you start it by hand")
+    missing = [contract for contract in read.contracts if served and contract not in served]
+    if missing:
+        advice = f"write one of {', '.join(served)} into {FILE}, or change the interface's contract="
+        return wrong("program", f"{FILE} says {', '.join(missing)}, which the program does not serve", advice)
+    return right("program", f"python -m {read.module} starts, and serves {', '.join(served) or 'nobody: it only calls'}")
+
+
+def _manifest(path: Path) -> Iterator[Finding]:
+    try:
+        read: Manifest = read_manifest(path)
+    except ProviderError as error:
+        yield from (wrong(MANIFEST, line, "change that line") for line in error.message.splitlines())
+        return
+    except ImportError:
+        yield warning(MANIFEST, "not looked at: PyYAML is not installed", "pip install 'provider-sdk[lattice]'")
+        return
+    yield from (warning(MANIFEST, line, "see whether you meant that") for line in read.warnings)
+    names = [actor.name for actor in read.actors] + [provider.name for provider in read.providers]
+    yield right(MANIFEST, f"{read.name}: {', '.join(names)}")

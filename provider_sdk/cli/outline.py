@@ -1,0 +1,63 @@
+"""What a provider says of itself when it is run by hand with --interface."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+from provider_sdk.errors import Unavailable
+from provider_sdk.runnable import Runnable
+
+WITHIN = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation as it is called; `argument` is JSON to try it with, empty where it takes none."""
+
+    name: str
+    argument: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Contracts that are served, their operations, and the first setting of a link that is text, as KEY=VALUE."""
+
+    contracts: tuple[str, ...]
+    operations: tuple[Operation, ...]
+    setting: str = ""
+
+
+def ask_outline(runnable: Runnable) -> Outline:
+    """Ask the program; Unavailable with the last line that it wrote where it ends otherwise, as one with a fault in its source does."""
+    try:
+        command = [*runnable.command, "--interface"]
+        done = subprocess.run(
+            command, cwd=runnable.cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=WITHIN, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"{' '.join(runnable.command)} --interface did not end within {WITHIN:g} s: is main(…) the last line?") from None
+    except OSError as error:
+        raise Unavailable(f"{runnable.command[0]} cannot be started: {error.strerror}") from None
+    if done.returncode:
+        raise Unavailable(done.stderr.strip().rpartition("\n")[2] or f"it ended with status {done.returncode}")
+    try:
+        return _read(json.loads(done.stdout))
+    except (ValueError, TypeError, KeyError):
+        raise Unavailable("it answers --interface with something else than a provider does: is main(…) its last line?") from None
+
+
+def _read(document: dict[str, Any]) -> Outline:
+    interfaces = document["interfaces"]
+    operations = [
+        Operation(item["operation"], json.dumps(item["argument"], ensure_ascii=False) if "argument" in item else "")
+        for interface in interfaces
+        for item in interface["operations"]
+    ]
+    texts = [
+        f"{key}={value['default']}" for key, value in document["settings"].items() if value.get("type") == "string" and value.get("default")
+    ]
+    contracts = tuple(item["contract"] for item in interfaces if item["contract"])
+    return Outline(contracts, tuple(operations), texts[0] if texts else "")

@@ -1,0 +1,99 @@
+"""`provider run`: one provider from its source, under a test host, with somebody linked to it who can be told to call."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from provider_sdk.cli.outline import Operation, Outline, ask_outline
+from provider_sdk.cli.serve import Showing, serve
+from provider_sdk.errors import InvalidArgument, PreconditionFailed, Unavailable
+from provider_sdk.lattice.deploy import CALLER
+from provider_sdk.lattice.images import provider_program
+from provider_sdk.lattice.manner import Manner
+from provider_sdk.lattice.wadm import Manifest, ManifestLink, ProviderComponent
+from provider_sdk.provider_toml import FILE, read_provider_toml
+from provider_sdk.verbs import usage
+
+MOST_SHOWN = 5
+
+
+def run(
+    folder: Annotated[Path, typer.Argument(help="A folder with a provider.toml, or a provider's .py file.")] = Path(),
+    link: Annotated[list[str] | None, typer.Option(help="KEY=VALUE of the caller's link, or a JSON object; may be given again.")] = None,
+    config: Annotated[list[str] | None, typer.Option(help="The same of the provider's own configuration.")] = None,
+    manner: Annotated[Manner, typer.Option(help="Behave as a Rust host or as an OTP host.")] = Manner.RUST,
+) -> None:
+    """Run a provider from its source, linked to a caller; it restarts as its source changes. Ctrl-C ends it."""
+    try:
+        values, own = _given(link, "--link"), _given(config, "--config")
+    except InvalidArgument as error:
+        usage(error.message)
+    manifest, outline = manifest_of(folder, {key: _text(value) for key, value in values.items()}, own)
+    raise typer.Exit(serve(manifest, None, manner=manner, showing=Showing(every_line=True, hints=tuple(_hints(manifest, outline)))))
+
+
+def manifest_of(path: Path, link: dict[str, str], config: dict[str, object]) -> tuple[Manifest, Outline]:
+    """The manifest of that provider alone and its caller, and what the provider serves."""
+    image = path.resolve().as_uri()
+    runnable = provider_program(image, Path.cwd())
+    try:
+        outline = ask_outline(runnable)
+    except Unavailable as error:
+        raise PreconditionFailed(f"{path}: the provider does not start: {error.message}") from None
+    if path.is_dir():
+        read = read_provider_toml(path)
+        name, contracts = read.name, read.contracts
+    else:
+        name, contracts = path.stem.replace("_", "-"), outline.contracts
+    missing = [item for item in contracts if outline.contracts and item not in outline.contracts]
+    warnings = tuple(f"warning: {path / FILE}: {item} is no contract that the program serves" for item in missing)
+    if not contracts:
+        raise PreconditionFailed(f"{path}: it has no contract: the test host is one of 0.x, which knows nothing else to call a provider by")
+    given = json.dumps(config) if config else None
+    provider = ProviderComponent(name, image, contracts[0], config=given)
+    programs = (ManifestLink(name, link),)
+    return Manifest(name, (), (provider,), Path.cwd(), warnings=warnings, programs=programs), outline
+
+
+def _hints(manifest: Manifest, outline: Outline) -> Iterator[str]:
+    name = manifest.providers[0].name
+    yield f"\n{name} runs for {manifest.providers[0].contract}; from another terminal, in this folder:"
+    for operation in outline.operations[:MOST_SHOWN]:
+        yield f"  {_call(name, operation)}"
+    if len(outline.operations) > MOST_SHOWN:
+        yield f"  and so on: {', '.join(item.name for item in outline.operations[MOST_SHOWN:])}"
+    if outline.setting:
+        yield f"  provider dev link put {CALLER} {name} {shlex.quote(outline.setting)}"
+    yield "  provider dev status"
+    yield "\nwhat the provider logs is shown here    end: Ctrl-C\n"
+
+
+def _call(name: str, operation: Operation) -> str:
+    return f"provider dev call {name} {operation.name} {shlex.quote(operation.argument) if operation.argument else ''}".rstrip()
+
+
+def _given(items: list[str] | None, option: str) -> dict[str, object]:
+    """The pairs and objects of an option, later ones winning; InvalidArgument."""
+    found: dict[str, object] = {}
+    for item in items or ():
+        if item.lstrip().startswith("{"):
+            try:
+                found |= json.loads(item)
+            except ValueError as error:
+                raise InvalidArgument(f"{option}: not JSON: {error}") from None
+        else:
+            key, separator, value = item.partition("=")
+            if not separator or not key:
+                raise InvalidArgument(f"{option}: expected KEY=VALUE or a JSON object")
+            found[key] = value
+    return found
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
