@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from providers.blobstore.backend import NO_DETAILS, Backend, Details
 from providers.blobstore.config import BlobstoreConfig
 from providers.blobstore.pairs import listing
 from providers.blobstore.stores import one_store
+from tests.integration.stopping import stop_when
 from tests.servers import built, s3
 from tests.servers.s3 import S3Server
 from tests.tiers import scale
@@ -102,13 +102,6 @@ async def _with(settings: dict[str, Any], work: Callable[[Backend], Any]) -> Non
     config = BlobstoreConfig.load(Layer("the test", settings)).config
     async with one_store(config, Path("/nonexistent")) as store:
         await work(store.view(""))
-
-
-def until(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
-    limit = time.monotonic() + 30
-    while not condition():
-        assert process.poll() is None and time.monotonic() < limit
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -254,8 +247,9 @@ def test_an_interrupted_copy_has_nothing_half_and_the_same_command_goes_on(termi
     fill(objects, url=terminal.here)
     target = terminal.folder / "there" / "c"
     with terminal.start("copy", terminal.here, terminal.there, "--parallel", "2") as process:
-        until(lambda: target.is_dir() and len(list(target.iterdir())) > 20, process)
+        stop_when(lambda: target.is_dir() and len(list(target.iterdir())) > 20, process)
         process.send_signal(number)
+        process.send_signal(signal.SIGCONT)
         _, said = process.communicate(timeout=30)
     arrived = held(url=terminal.there)
     assert 20 < len(arrived) < len(objects)
@@ -280,8 +274,9 @@ def test_an_interrupted_upload_leaves_nothing_on_the_server(terminal: Terminal, 
 
     words = ("copy", terminal.here, bucket.url, *bucket.target)
     with terminal.start(*words) as process:
-        until(uploads, process)
+        stop_when(uploads, process)
         process.send_signal(number)
+        process.send_signal(signal.SIGCONT)
         process.communicate(timeout=30)
     assert len(uploads()) == (number == signal.SIGKILL)
     assert held(**bucket.settings) == {}
@@ -298,8 +293,9 @@ def test_a_server_that_goes_away_ends_the_copy_with_one_line(terminal: Terminal,
         terminal.environment["PROVIDER_BLOB_TO_SECRET_ACCESS_KEY"] = server.secret_key
         words = (terminal.here, f"s3://bucket?endpoint={server.endpoint}", "--to-set", f"access_key_id={server.access_key}")
         with terminal.start("copy", *words, "--show", "2") as process:
-            until(lambda: client.list_objects_v2(Bucket="bucket")["KeyCount"] > 20, process)
+            stop_when(lambda: client.list_objects_v2(Bucket="bucket")["KeyCount"] > 20, process)
             server.kill()
+            process.send_signal(signal.SIGCONT)
             told, said = process.communicate(timeout=60)
         assert (process.returncode, told.count(b"\n")) == (1, 2)
         assert b"the same command goes on from there\n" in said

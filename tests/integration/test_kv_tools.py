@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import json
 import os
@@ -25,6 +24,7 @@ from providers.keyvalue.config import KeyValueConfig
 from providers.keyvalue.dump import DumpWriter, read_dump
 from providers.keyvalue.stores import one_store
 from providers.keyvalue.transfer import Existing, import_entries
+from tests.integration.stopping import stop_when
 
 COMMAND = [sys.executable, "-m", "provider_sdk.cli.main", "kv"]
 LATER = float(int(time.time()) + 100_000)
@@ -232,31 +232,20 @@ def test_an_export_to_a_device_leaves_the_device_in_place(terminal: Terminal) ->
     assert Path("/dev/null").is_char_device()
 
 
-def interrupted(folder: Path, *words: str, number: signal.Signals) -> tuple[int, bytes]:
-    """How a command ends, and what it says, that gets a signal as soon as some of its file is written."""
-    with subprocess.Popen([*COMMAND, *words], cwd=folder, stderr=subprocess.PIPE) as process:
-        limit = time.monotonic() + 60
-        while process.poll() is None and not written(folder):
-            assert time.monotonic() < limit
-            time.sleep(0.002)
-        process.send_signal(number)
-        return process.wait(60), process.communicate()[1]
-
-
-def written(folder: Path) -> bool:
-    """Whether a part of a file is there that is not whole yet."""
-    with contextlib.suppress(FileNotFoundError):
-        return any(path.stat().st_size for path in folder.glob(".all*"))
-    return False
+def part_of(folder: Path) -> bool:
+    """Whether something of an export is there that is not whole yet."""
+    return any(path.stat().st_size for path in folder.glob(".all*"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_export_that_is_interrupted_leaves_nothing(terminal: Terminal, number: signal.Signals) -> None:
     terminal.fill(terminal.here, (Entry(b"%d" % index, Kind.TEXT, (b"x" * 20000,)) for index in range(3000)))
-    # A machine that has much to do may let the export end before the signal comes: then once more.
-    while (ended := interrupted(terminal.folder, "export", terminal.here, "all.jsonl", number=number)) == (0, b""):
-        (terminal.folder / "all.jsonl").unlink()
-    assert ended == (130, b"")
+    with subprocess.Popen([*COMMAND, "export", terminal.here, "all.jsonl"], cwd=terminal.folder, stderr=subprocess.PIPE) as process:
+        stop_when(lambda: part_of(terminal.folder), process)
+        process.send_signal(number)
+        process.send_signal(signal.SIGCONT)
+        assert process.communicate(timeout=20)[1] == b""
+    assert process.returncode == 130
     assert not list(terminal.folder.glob("*all*")) + list(terminal.folder.glob(".all*"))
 
 
