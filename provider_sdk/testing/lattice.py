@@ -152,6 +152,12 @@ class TestLattice:
                 await asyncio.sleep(0.02)
 
 
+def _command(program: str | Path) -> tuple[str, ...]:
+    if str(program).endswith(".py"):
+        return (sys.executable, str(program))
+    return (str(program.absolute()),) if isinstance(program, Path) else (sys.executable, "-m", program)
+
+
 class _Answers:
     """The Control of an actor in Python: calls go straight to its implementations."""
 
