@@ -24,6 +24,7 @@ NO_TIME = 315_532_800
 """1980-01-01, for what has neither SOURCE_DATE_EPOCH nor a commit."""
 
 _SCHEMA_WITHIN = 60.0
+_UNPACKERS_OWN = "[PYI-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def _schema(program: Path) -> Any:
         asked = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env={}, timeout=_SCHEMA_WITHIN, check=False)
         if asked.returncode == 0:
             return json.loads(asked.stdout)
-        words = asked.stderr.decode(errors="replace").strip().splitlines()
+        words = [line for line in asked.stderr.decode(errors="replace").strip().splitlines() if not line.startswith(_UNPACKERS_OWN)]
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         words = [str(error)]
     raise Unavailable(f"the frozen program does not run ({' '.join(command)}): {words[-1] if words else 'no output'}")

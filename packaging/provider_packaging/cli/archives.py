@@ -104,7 +104,7 @@ def create(
         usage("no program: TARGET=PROGRAM, or --binary")
     if world:
         files[WORLD] = world
-    _tidy_when_ended()
+    tidy_when_ended()
     issued, its_schema = _now(), _schema(schema)
     stem = (binary or next(iter(files.values()))).stem
     path = destination or Path(f"{stem}.par")
@@ -150,7 +150,7 @@ def insert(
     files = _programs(programs, arch, binary)
     if not files:
         usage("no program: TARGET=PROGRAM, or --binary")
-    _tidy_when_ended()
+    tidy_when_ended()
     path = Path(archive)
     signing = Signing(directory, issuer, subject, new_identity and not disable_keygen)
     account, provider = signing.account(), signing.provider("") if subject else None
@@ -174,7 +174,7 @@ def sign(
     """Sign an archive again: with these times, and with other keys if that is asked for."""
     from provider_packaging.rewrite import sign_again
 
-    _tidy_when_ended()
+    tidy_when_ended()
     path, issued = Path(archive), _now()
     signing = Signing(directory, issuer, subject, new_identity and not disable_keygen)
     account, provider = signing.account(), signing.provider("") if subject else None
@@ -242,8 +242,8 @@ def _programs(words: list[str] | None, arch: str | None, binary: Path | None) ->
     return found
 
 
-def _tidy_when_ended() -> None:
-    """SIGTERM and SIGHUP end a verb as Ctrl-C does, which leaves no half of an archive."""
+def tidy_when_ended() -> None:
+    """SIGTERM and SIGHUP end a verb as Ctrl-C does, which leaves no half of an archive, and no process that goes on."""
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from provider_packaging.cli.app import app
-from provider_packaging.cli.archives import FolderOption, IssuerOption, JsonOption, KeygenOption, Signing, SubjectOption
+from provider_packaging.cli.archives import FolderOption, IssuerOption, JsonOption, KeygenOption, Signing, SubjectOption, tidy_when_ended
 from provider_sdk.verbs import usage
 
 
@@ -37,6 +37,7 @@ def build(
 
     if programs and (onedir or program_only):
         usage("--programs freezes nothing: it does not go with --onedir or --program-only")
+    tidy_when_ended()
     provider = read_provider_toml(folder)
     files: dict[str, Path] = {}
     if onedir:
