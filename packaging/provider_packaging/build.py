@@ -17,13 +17,13 @@ from provider_packaging.sbom import encoded, read_software
 from provider_packaging.targets import TARGET, native_target
 from provider_sdk.errors import InvalidArgument, NotFound, Unavailable
 from provider_sdk.nkeys import KeyPair
-from provider_sdk.provider_toml import ProviderToml
+from provider_sdk.provider_toml import FILE, ProviderToml
 
 EPOCH = "SOURCE_DATE_EPOCH"
 NO_TIME = 315_532_800
 """1980-01-01, for what has neither SOURCE_DATE_EPOCH nor a commit."""
 
-_SCHEMA_WITHIN = 60.0
+_ANSWERS_WITHIN = 60.0
 _UNPACKERS_OWN = "[PYI-"
 
 
@@ -95,6 +95,7 @@ def build(
     if programs is None:
         programs = {native_target(): build_program(provider, output)}
     program = programs[native_target()]
+    _check_contracts(provider, program)
     output.mkdir(parents=True, exist_ok=True)
     claims = Claims(
         issuer=issuer.public,
@@ -105,7 +106,7 @@ def build(
         vendor=provider.vendor,
         version=provider.version,
         revision=provider.revision,
-        schema=_schema(program),
+        schema=_asked(program, "--schema"),
         hashes={},
     )
     archive = output / f"{provider.name}.par{'.gz' if compressed else ''}"
@@ -121,11 +122,19 @@ def write_software(program: Path, path: Path) -> Path:
     return path
 
 
-def _schema(program: Path) -> Any:
-    """The JSON Schema of the link settings, as the program itself tells it: that it starts is seen by this too."""
-    command = [str(program.absolute()), "--schema"]
+def _check_contracts(provider: ProviderToml, program: Path) -> None:
+    """Links go by the contract of the claims: one that the program does not serve is found here, and not by a host."""
+    served = [interface["contract"] for interface in _asked(program, "--interface")["interfaces"] if interface["contract"]]
+    if served and provider.contracts and provider.contracts[0] not in served:
+        place = provider.folder / FILE
+        raise InvalidArgument(f"{place}: {provider.contracts[0]}: the program does not serve that, but {', '.join(served)}")
+
+
+def _asked(program: Path, option: str) -> Any:
+    """What the program itself tells, as JSON: that it starts is seen by this too."""
+    command = [str(program.absolute()), option]
     try:
-        asked = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env={}, timeout=_SCHEMA_WITHIN, check=False)
+        asked = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env={}, timeout=_ANSWERS_WITHIN, check=False)
         if asked.returncode == 0:
             return json.loads(asked.stdout)
         words = [line for line in asked.stderr.decode(errors="replace").strip().splitlines() if not line.startswith(_UNPACKERS_OWN)]

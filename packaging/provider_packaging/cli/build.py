@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from provider_packaging.cli.app import app
 from provider_packaging.cli.archives import FolderOption, IssuerOption, JsonOption, KeygenOption, Signing, SubjectOption, tidy_when_ended
 from provider_sdk.verbs import usage
+
+if TYPE_CHECKING:
+    from provider_packaging.build import Built
 
 
 @app.command()
@@ -50,8 +55,17 @@ def build(
         ready = None if programs is None else ready_programs(provider, programs)
         built = make(provider, output, signing.account(), signing.provider(provider.name), compressed=not plain, programs=ready)
         files |= {"file": built.archive, "program": built.program, "software": built.software}
+        _tell_missing(provider.targets, built, ready)
     if as_json:
         print(json.dumps({name: str(path) for name, path in files.items()}))
         return
     for path in files.values():
         print(f"wrote {path}" if path.is_dir() else f"wrote {path}, {path.stat().st_size:,} bytes")
+
+
+def _tell_missing(listed: Iterable[str], built: Built, ready: Mapping[str, Path] | None) -> None:
+    """Targets of provider.toml that the archive has no program for; hosts on such machines cannot start it."""
+    missing = [target for target in listed if target not in (ready or {built.target})]
+    if missing:
+        advice = "build --program-only on such a machine, and pack them all by --programs FOLDER"
+        print(f"provider: {built.archive} has no program for {', '.join(missing)}, which provider.toml lists: {advice}", file=sys.stderr)
