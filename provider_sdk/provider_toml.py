@@ -88,6 +88,8 @@ def read_provider_toml(path: Path) -> ProviderToml:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidArgument(_syntax(path, text, str(error))) from None
+    except RecursionError:
+        raise InvalidArgument(f"{path}: nested too deeply") from None
     reading = _Reading(path, text)
     found = reading.provider(document)
     if reading.faults:
@@ -176,6 +178,9 @@ class _Reading:
         if not isinstance(given, dict):
             self._fault("freeze", "data", "expected a table of a package's name to a list of patterns")
             return {}
+        for name in given:
+            if not _MODULE.fullmatch(name):
+                self._fault("freeze.data", name, "expected the name of a package")
         return {name: self._list("freeze.data", given, name, _RELATIVE, "a pattern below the package's folder") for name in given}
 
     def _unknown(self, table: str, values: dict[str, Any], known: tuple[str, ...]) -> None:

@@ -433,9 +433,9 @@ def test_what_a_registry_says_of_itself_is_cut_and_moves_no_terminal(proxy: Faul
 
 @pytest.mark.needs("docker-registry")
 def test_a_layer_that_is_larger_than_archives_are_is_not_fetched(proxy: FaultProxy, tmp_path: Path) -> None:
-    layer = {"mediaType": LAYER, "digest": f"sha256:{'0' * 64}", "size": 1 << 60}
+    layer = {"mediaType": LAYER, "digest": f"sha256:{'0' * 64}", "size": 10**4000}
     proxy.script = lambda seen: Fault(status=200, body=json.dumps({"schemaVersion": 2, "layers": [layer]}).encode())
-    with pytest.raises(PreconditionFailed, match=f"{1 << 60} bytes, and archives have at most"):
+    with pytest.raises(PreconditionFailed, match=r"larger than archives are: they have at most [0-9]+ bytes$"):
         transfer.pull(reference(proxy.host), tmp_path / "back.par", ANONYMOUS)
     assert list(tmp_path.iterdir()) == []
 

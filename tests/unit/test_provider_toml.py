@@ -83,11 +83,18 @@ def test_a_missing_file_says_what_belongs_there(tmp_path: Path) -> None:
         (("include = [", "hidden = ["), "12: freeze.hidden: unknown: there are include, exclude, data"),
         (('"greeter.cli"', '"greeter/cli"'), "13: freeze.exclude: 'greeter/cli': expected a module, or all below one: greeter.cli.*"),
         (('"data/s3/**"', '"../s3"'), "16: freeze.data.botocore: '../s3': expected a pattern below the package's folder"),
+        (("botocore =", '".." ='), "16: freeze.data...: expected the name of a package"),
+        (("botocore =", '"/etc" ='), "15: freeze.data./etc: expected the name of a package"),
         (('vendor = "Acme"', 'vendor = "Acme'), "6: not TOML: Illegal character '\\n'"),
     ],
 )
 def test_a_fault_is_shown_at_its_line(tmp_path: Path, change: tuple[str, str], line: str) -> None:
     assert line in faults(tmp_path, WHOLE.replace(*change))
+
+
+def test_a_file_that_is_nested_without_end_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match=r"provider\.toml: nested too deeply"):
+        read_provider_toml(written(tmp_path, f"x = {'[' * 10_000}"))
 
 
 def test_all_faults_are_shown_at_once_in_their_order(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ class Manifest:
         if not layers[0].size:
             raise PreconditionFailed("the layer is empty: no archive")
         if layers[0].size > LIMITS.total:
-            raise PreconditionFailed(f"the layer has {layers[0].size} bytes, and archives have at most {LIMITS.total}")
+            raise PreconditionFailed(f"the layer is larger than archives are: they have at most {LIMITS.total} bytes")
         return layers[0]
 
 
