@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from provider_packaging.fetch import is_reference
-from provider_packaging.keys import SUFFIX, Kind, default_stem, folders, read_key
+from provider_packaging.keys import SUFFIX, Kind, default_stem, folders, key_files, read_key
 from provider_packaging.oci.credentials import find
 from provider_packaging.oci.reference import Reference
 from provider_packaging.oci.registry import Access, Registry
@@ -40,7 +40,11 @@ def _tools() -> Iterator[Finding]:
 
 def _keys() -> Iterator[Finding]:
     places = folders()
-    files = [path for place in places for path in sorted(place.glob(f"*{SUFFIX}"))]
+    try:
+        files = [path for place in places for path in key_files(place)]
+    except ProviderError as error:
+        yield wrong("keys", error.message, "make it yours, or name another folder by WASH_KEYS: a build would not start")
+        return
     for place in places:
         if place.is_dir() and place.stat().st_mode & _READABLE_BY_OTHERS:
             yield warning("keys", f"{place} is open to others", f"chmod 700 {place}")

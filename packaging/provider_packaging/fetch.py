@@ -15,11 +15,12 @@ from pathlib import Path
 
 from provider_packaging.archive import Archive, open_archive, program_hash
 from provider_packaging.claims import check_signature
+from provider_packaging.home import home
 from provider_packaging.oci import transfer
 from provider_packaging.oci.reference import Reference
 from provider_packaging.oci.registry import Access
 from provider_packaging.targets import native_target
-from provider_sdk.errors import NotFound, PreconditionFailed
+from provider_sdk.errors import NotFound, PreconditionFailed, Unavailable
 from provider_sdk.runnable import Runnable
 
 _REGISTRY = re.compile(r"oci://|(localhost|[^/]*[.:][^/]*)/.", re.IGNORECASE)
@@ -94,7 +95,10 @@ def _unpacked(archive: Archive, target: str) -> Path:
 
 def _cache(room: str) -> Path:
     base = os.environ.get("XDG_CACHE_HOME", "")
-    folder = (Path(base) if base.startswith("/") else Path.home() / ".cache") / "provider-sdk" / room
-    for one in (folder.parent, folder):
-        one.mkdir(parents=True, mode=0o700, exist_ok=True)
+    folder = (Path(base) if base.startswith("/") else home() / ".cache") / "provider-sdk" / room
+    try:
+        for one in (folder.parent, folder):
+            one.mkdir(parents=True, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(f"{folder} cannot be made: {error.strerror}: XDG_CACHE_HOME names another place", retryable=False) from error
     return folder

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from provider_packaging.aside import open_new
+from provider_packaging.home import home
 from provider_sdk.errors import AlreadyExists, InvalidArgument, NotFound, ProviderError, Unavailable
 from provider_sdk.nkeys import KeyPair, Prefix
 
@@ -79,7 +80,17 @@ def folders(given: Path | None = None) -> tuple[Path, ...]:
     if named:
         return (Path(named),)
     data = os.environ.get("XDG_DATA_HOME")
-    return Path.home() / ".wash" / "keys", (Path(data) if data else Path.home() / ".local" / "share") / "wash" / "keys"
+    return home() / ".wash" / "keys", (Path(data) if data else home() / ".local" / "share") / "wash" / "keys"
+
+
+def key_files(folder: Path) -> list[Path]:
+    """The files that are called as keys are, by name; none where there is no folder. Unavailable for one that cannot be read."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIX))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise Unavailable(f"{folder} cannot be read: {error.strerror}", retryable=False) from error
 
 
 def default_stem() -> str:
@@ -150,7 +161,7 @@ def find_key(kind: Kind, stem: str, *, value: str | None = None, folder: Path | 
 def stored_keys(folder: Path | None = None) -> Iterator[KeyFile]:
     """Every key of the folders, by name."""
     for place in folders(folder):
-        for path in sorted(place.glob(f"*{SUFFIX}")):
+        for path in key_files(place):
             try:
                 pair: KeyPair | None = read_key(path)
             except ProviderError:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ import typer
 
 from provider_packaging.cli.app import app
 from provider_packaging.cli.located import located
-from provider_sdk.errors import InvalidArgument
+from provider_sdk.errors import InvalidArgument, ProviderError
 from provider_sdk.nkeys import KeyPair, Prefix, decode_public
 from provider_sdk.verbs import usage
 
@@ -190,7 +191,9 @@ def inspect(archive: FileArgument, directory: FolderOption = None, as_json: Json
     from provider_packaging.inspection import contents, describe, in_words
     from provider_packaging.keys import stored_keys
 
-    known = {key.pair.public: str(key.path) for key in stored_keys(directory) if key.pair}
+    known: dict[str, str] = {}
+    with suppress(ProviderError):  # it is only said which of them are ours
+        known = {key.pair.public: str(key.path) for key in stored_keys(directory) if key.pair}
     with located(archive) as path, open_archive(path) as opened:
         found = describe(opened, known=known, contents=contents(opened))
     print(json.dumps(found, indent=2) if as_json else "\n".join(in_words(found)))

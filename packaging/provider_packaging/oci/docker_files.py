@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from provider_packaging.home import home
 from provider_sdk.errors import InvalidArgument, NotFound, Unavailable
 
 HELPER_SECONDS = 30.0
@@ -54,7 +55,7 @@ def files(environment: Mapping[str, str]) -> list[Path]:
 
 
 def _home(environment: Mapping[str, str]) -> Path:
-    return Path(environment["HOME"]) if environment.get("HOME") else Path.home()
+    return Path(environment["HOME"]) if environment.get("HOME") else home()
 
 
 def read(file: Path) -> LoginFile:
