@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from dataclasses import dataclass
@@ -251,12 +250,10 @@ def _tidy_when_ended() -> None:
 
 def _now() -> int:
     """The time of signing, which a reproducible build sets."""
-    given = os.environ.get("SOURCE_DATE_EPOCH")
-    if given is None:
-        return int(time.time())
-    if not given.isdecimal():
-        usage(f"SOURCE_DATE_EPOCH is {given!r}: a whole number of seconds is expected")
-    return int(given)
+    from provider_packaging.epoch import told
+
+    given = told()
+    return int(time.time()) if given is None else given
 
 
 def _in_days(issued: int, days: float | None) -> int | None:
