@@ -1,6 +1,6 @@
 """The `provider` command: one verb, one meaning. Other packages add verbs, or groups of them, by entry point (`provider_sdk.cli`).
 
-Exit codes: 0 done; 1 it could not be done (one line on stderr says why); 2 wrong usage; 130 interrupted.
+Exit codes: 0 done; 1 it could not be done (one line on stderr says why); 2 what was given is wrong (InvalidArgument); 130 interrupted.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sys
 from importlib.metadata import EntryPoint, entry_points
 from typing import NoReturn
 
-from provider_sdk.errors import ProviderError
+from provider_sdk.errors import Code, ProviderError
 
 GROUP = "provider_sdk.cli"
 OWN = (
@@ -50,6 +50,10 @@ def run() -> NoReturn:
         command()
     except ProviderError as error:
         print("\n".join(f"provider: {line}" for line in error.message.splitlines()), file=sys.stderr)
+        sys.exit(2 if error.code is Code.INVALID_ARGUMENT else 1)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        print(f"provider: {place}{error.strerror or error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -39,11 +39,7 @@ def generate(
     as_json: JsonOption = False,
 ) -> None:
     """Make a key and save it; one that is there stays."""
-    try:
-        wanted, stem = Kind.of(kind), name or default_stem()
-        pair, path = make(wanted, stem, directory)
-    except InvalidArgument as error:
-        usage(error.message)
+    pair, path = make(Kind.of(kind), name or default_stem(), directory)
     _print(_facts(KeyFile(path, pair), seed=seed), as_json=as_json)
 
 
