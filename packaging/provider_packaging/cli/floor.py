@@ -87,9 +87,11 @@ def _programs(file: Path) -> Iterator[Iterator[tuple[str, str, Floor]]]:
 
 
 def _is_archive(file: Path, first: str) -> bool:
+    from provider_packaging.unpacked import GZIP
+
     with file.open("rb") as opened:
         head = opened.read(len(first))
-    return head.startswith(b"\x1f\x8b") or head == first.encode()
+    return head.startswith(GZIP) or head == first.encode()
 
 
 def _in_words(name: str, found: Floor) -> Iterator[str]:
