@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from provider_packaging.cli.app import app
-from provider_packaging.cli.archives import FolderOption, IssuerOption, JsonOption, KeygenOption, Signing, SubjectOption
+from provider_packaging.cli.options import FolderOption, IssuerOption, JsonOption, KeygenOption, Signing, SubjectOption, wrote
 from provider_sdk.verbs import usage
 
 
@@ -49,8 +48,4 @@ def build(
         ready = None if programs is None else ready_programs(provider, programs)
         built = make(provider, output, signing.account(), signing.provider(provider.name), compressed=not plain, programs=ready)
         files |= {"file": built.archive, "program": built.program, "software": built.software}
-    if as_json:
-        print(json.dumps({name: str(path) for name, path in files.items()}))
-        return
-    for path in files.values():
-        print(f"wrote {path}" if path.is_dir() else f"wrote {path}, {path.stat().st_size:,} bytes")
+    wrote(files, as_json=as_json)

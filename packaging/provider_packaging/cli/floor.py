@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provider_packaging.cli.app import app
+from provider_packaging.cli.options import JsonOption
 from provider_sdk.errors import InvalidArgument
 from provider_sdk.verbs import usage
 
@@ -34,7 +35,7 @@ def floor(
     file: ProgramArgument,
     max_glibc: MostOption = "",
     target: TargetOption = "",
-    as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the oldest glibc or macOS that a program runs on, and the file and symbol that decide it.
 

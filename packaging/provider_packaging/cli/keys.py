@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from provider_packaging.cli.app import app
+from provider_packaging.cli.options import FolderOption, JsonOption
 from provider_packaging.keys import KeyFile, Kind, default_stem, folders, lookup, stored_keys
 from provider_packaging.keys import generate as make
 from provider_sdk.errors import InvalidArgument, NotFound
@@ -23,8 +24,6 @@ group = typer.Typer(
 )
 app.add_typer(group, name="keys")
 
-FolderOption = Annotated[Path | None, typer.Option("-d", "--directory", help="Folder of the keys.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="For a program to read.")]
 SeedOption = Annotated[bool, typer.Option("--seed", help="Print the seed too, which is the secret.")]
 
 

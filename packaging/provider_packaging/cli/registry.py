@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provider_packaging.cli.app import app
+from provider_packaging.cli.options import JsonOption
 from provider_sdk.errors import NotFound, Unauthenticated
 from provider_sdk.verbs import usage
 
@@ -30,7 +31,6 @@ UserOption = Annotated[str, typer.Option(metavar="NAME", help="To log in as; els
 StdinOption = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input; else WASH_REG_PASSWORD.")]
 InsecureOption = Annotated[bool, typer.Option("--insecure", help="Plain HTTP. On loopback that is so anyway, without --ca-file.")]
 CaOption = Annotated[Path | None, typer.Option(metavar="FILE", help="A further authority for TLS, in PEM form.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="For a program to read.")]
 
 
 @app.command()
