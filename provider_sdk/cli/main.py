@@ -51,10 +51,6 @@ def run() -> NoReturn:
     except ProviderError as error:
         print("\n".join(f"provider: {line}" for line in error.message.splitlines()), file=sys.stderr)
         sys.exit(2 if error.code is Code.INVALID_ARGUMENT else 1)
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename is not None else ""
-        print(f"provider: {place}{error.strerror or error}", file=sys.stderr)
-        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0)
