@@ -55,7 +55,8 @@ def build_program(provider: ProviderToml, output: Path, *, form: Form = Form.ONE
 def ready_programs(provider: ProviderToml, folder: Path) -> dict[str, Path]:
     """Programs that were frozen on other machines, by target: the files `NAME.TARGET.bin` in a folder and below it.
 
-    NotFound where there is none for this machine: it is asked for the schema of its settings, and seen to start.
+    NotFound where there is none for this machine, which is asked for the schema of its settings and seen to start, or for a target that
+    provider.toml lists.
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob(f"{provider.name}.*.bin")):
@@ -64,6 +65,9 @@ def ready_programs(provider: ProviderToml, folder: Path) -> dict[str, Path]:
             raise InvalidArgument(f"{path}: a second program for {target} beside {found[target]}")
         if TARGET.fullmatch(target):
             found[target] = path
+    for target in provider.targets:
+        if target not in found:
+            raise NotFound(f"{folder}: no {provider.name}.{target}.bin: provider.toml lists {target} among its targets")
     if native_target() not in found:
         raise NotFound(
             f"{folder}: no {provider.name}.{native_target()}.bin: the program for this machine is needed, to be asked for its settings"
