@@ -20,6 +20,7 @@ from provider_sdk.nkeys import KeyPair
 from provider_sdk.provider_toml import ProviderToml
 
 _SCHEMA_WITHIN = 60.0
+_UNPACKERS_OWN = "[PYI-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def _schema(program: Path) -> Any:
         asked = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env={}, timeout=_SCHEMA_WITHIN, check=False)
         if asked.returncode == 0:
             return json.loads(asked.stdout)
-        words = asked.stderr.decode(errors="replace").strip().splitlines()
+        words = [line for line in asked.stderr.decode(errors="replace").strip().splitlines() if not line.startswith(_UNPACKERS_OWN)]
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         words = [str(error)]
     raise Unavailable(f"the frozen program does not run ({' '.join(command)}): {words[-1] if words else 'no output'}")

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from provider_packaging.archive import Archive, open_archive, program_hash
@@ -34,9 +37,23 @@ def fetched(reference: Reference, access: Access | None = None) -> Path:
     access = access or Access()
     digest = reference.digest or transfer.digest(reference, access)
     path = _cache("archives") / f"{digest.replace(':', '-')}.par"
-    if not path.exists():
-        transfer.pull(reference.pinned(digest), path, access)
+    with _alone(path):
+        if not path.exists():
+            transfer.pull(reference.pinned(digest), path, access)
     return path
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process at a time fetches a file: whoever wants it meanwhile waits, and finds it."""
+    if path.exists() or sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    with path.with_suffix(".lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def runnable(reference: str) -> Runnable:
@@ -78,5 +95,6 @@ def _unpacked(archive: Archive, target: str) -> Path:
 def _cache(room: str) -> Path:
     base = os.environ.get("XDG_CACHE_HOME", "")
     folder = (Path(base) if base.startswith("/") else Path.home() / ".cache") / "provider-sdk" / room
-    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    for one in (folder.parent, folder):
+        one.mkdir(parents=True, mode=0o700, exist_ok=True)
     return folder

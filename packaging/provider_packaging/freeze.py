@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -56,13 +57,33 @@ def _run(specification: Path, folder: Path, log: Path) -> None:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPYCACHEPREFIX": str(folder / "pycache"),
     }
-    done = subprocess.run(
-        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
-    if done.returncode:
-        log.write_bytes(done.stdout)
-        raise Unavailable(f"{_cause(done.stdout.decode(errors='replace'))}; PyInstaller's own words: {log}")
+    code, words = _ended(command, folder, environment)
+    if code:
+        log.write_bytes(words)
+        raise Unavailable(f"{_cause(words.decode(errors='replace'))}; PyInstaller's own words: {log}")
     log.unlink(missing_ok=True)
+
+
+def _ended(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, bytes]:
+    """Exit code and words. Interrupted, it is ended with all that it has started, which would write on into a folder that is gone."""
+    own = os.name == "posix"
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=own,
+    ) as process:
+        try:
+            words, _ = process.communicate()
+        except BaseException:
+            if own:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            raise
+    return process.returncode, words
 
 
 def _cause(words: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -14,7 +15,7 @@ from pathlib import Path
 import provider_sdk
 from provider_packaging import trim
 from provider_packaging.extras import packages_of
-from provider_sdk.errors import NotFound
+from provider_sdk.errors import InvalidArgument, NotFound
 from provider_sdk.provider_toml import FILE, ProviderToml
 
 SERVING = ("hosts", "runtime", "transport")
@@ -63,6 +64,7 @@ def make_plan(provider: ProviderToml, form: Form, *, strip: bool) -> Plan:
     """The plan for a provider. NotFound, InvalidArgument and Unavailable name what in its provider.toml cannot be had."""
     packages = packages_of(provider.extras)
     root = provider.root
+    _check_name(provider, packages.wanted)
     paths = [str(root), *dict.fromkeys(_home(name) for name in ("provider_sdk", "provider_packaging"))]
     unwanted = sorted(packages.unwanted)
     hidden = {*HIDDEN, *_entry(provider), *_named_in_calls([*_own_sources(provider), *_sdk_sources()])}
@@ -84,6 +86,14 @@ def make_plan(provider: ProviderToml, form: Form, *, strip: bool) -> Plan:
         data=list(_data(provider, root)),
         own_data=sorted(provider.data),
     )
+
+
+def _check_name(provider: ProviderToml, packages: Iterable[str]) -> None:
+    """A module that is called as one that the program needs comes before that: it starts, and fails when it serves."""
+    top = provider.module.partition(".")[0]
+    if top in sys.stdlib_module_names or top in packages:
+        whose = "Python itself" if top in sys.stdlib_module_names else "a package that the SDK uses"
+        raise InvalidArgument(f"{provider.folder / FILE}: module {provider.module!r}: {whose} has a module {top}: give yours another name")
 
 
 def _entry(provider: ProviderToml) -> list[str]:
@@ -114,16 +124,24 @@ def _named_in_calls(sources: Iterable[Path]) -> set[str]:
     """Modules whose names are given to `import_module`, in a call of it or beside it: `to_thread(import_module, "name")`."""
     found: set[str] = set()
     for source in sources:
-        text = source.read_text("utf-8")
-        if "import_module" not in text:
+        content = source.read_bytes()
+        if b"import_module" not in content:
             continue
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(_parsed(content)):
             if isinstance(node, ast.Call):
                 parts = [node.func, *node.args]
                 for part, following in pairwise(parts):
                     if _is_import_module(part) and isinstance(following, ast.Constant) and isinstance(following.value, str):
                         found.add(following.value)
     return found
+
+
+def _parsed(content: bytes) -> ast.Module:
+    """A source in its own encoding; a file that is no Python is for whoever imports it to complain of."""
+    try:
+        return ast.parse(content)
+    except (SyntaxError, ValueError):
+        return ast.Module([], [])
 
 
 def _is_import_module(node: ast.expr) -> bool:

@@ -5,8 +5,12 @@ Exit codes: 0 done; 1 it could not be done (one line on stderr says why); 2 what
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
+from io import TextIOWrapper
 from typing import NoReturn
 
 from provider_sdk.errors import Code, ProviderError
@@ -46,14 +50,49 @@ def run() -> NoReturn:
             print(f"provider: {entry.name} needs {error.name or error}, which is not installed", file=sys.stderr)
             if len(wanted) == 1:
                 sys.exit(1)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text
+    sys.exit(_ended(command))
+
+
+def _ended(command: Callable[[], object]) -> int:
+    """The exit code of a command, when its words are written too; in place of a traceback, why it failed."""
+    code = 0
     try:
-        command()
+        try:
+            command()
+        except SystemExit as end:
+            if not isinstance(end.code, int | None):
+                raise
+            code = end.code or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except ProviderError as error:
-        print("\n".join(f"provider: {line}" for line in error.message.splitlines()), file=sys.stderr)
-        sys.exit(2 if error.code is Code.INVALID_ARGUMENT else 1)
+        _say(error.message)
+        return 2 if error.code is Code.INVALID_ARGUMENT else 1
     except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(0)
+        return 130
+    except OSError as error:
+        _forget_words()
+        # Who reads no further has what it wanted, as `head` has.
+        if not isinstance(error, BrokenPipeError):
+            _say(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        return code or 1
+    return code
+
+
+def _say(message: str) -> None:
+    """One line for each of the message's, without what would move a terminal: part of it may come from a server."""
+    for line in message.splitlines():
+        print("provider: " + "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line), file=sys.stderr)
+
+
+def _forget_words() -> None:
+    """What cannot be written is not tried again at the end of the process."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _wanted(words: list[str]) -> list[EntryPoint]:

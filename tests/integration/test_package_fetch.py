@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -212,3 +213,12 @@ def test_doctor_says_that_a_registry_does_not_answer(tmp_path: Path) -> None:
     (tmp_path / "wadm.yaml").write_text("  image: 127.0.0.1:1/acme/kv:0.1.0\n")
     (away,) = found(tmp_path, "registry")
     assert (away.level, away.advice.startswith("provider dev registry starts one here")) == (Level.WRONG, True)
+
+
+@pytest.mark.needs("docker-registry")
+def test_one_that_several_want_at_once_is_fetched_by_one_and_found_by_the_others(tmp_path: Path, open_registry: RegistryServer) -> None:
+    reference = Reference.parse(f"{open_registry.host}/acme/several:1")
+    transfer.push(a_file(tmp_path, 3), reference, ANONYMOUS)
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(fetch.fetched, [reference] * 8))
+    assert len(found) == 1 and found.pop().read_bytes() == (tmp_path / "kv.par.gz").read_bytes()

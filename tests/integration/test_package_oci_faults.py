@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,9 +13,10 @@ import pytest
 from provider_packaging.oci import transfer
 from provider_packaging.oci.credentials import Credentials
 from provider_packaging.oci.download import partial_file
+from provider_packaging.oci.manifest import INDEX, LAYER, digest_of
 from provider_packaging.oci.registry import LARGEST_ANSWER, Access, Registry
 from provider_packaging.oci.upload import CHUNK
-from provider_sdk.errors import PreconditionFailed, ProviderError, ResourceExhausted, Unavailable
+from provider_sdk.errors import NotFound, PreconditionFailed, ProviderError, ResourceExhausted, Unavailable
 from tests.integration.oci import ANONYMOUS, MIB, archive, reference, sha256, somebody
 from tests.servers import registry as servers
 from tests.servers.fault_proxy import Fault, FaultProxy, Seen, fault_proxy
@@ -417,3 +419,34 @@ def test_a_file_that_cannot_be_written_is_said_in_a_line(proxy: FaultProxy, made
         with pytest.raises(Unavailable, match=r"No such file|Not a directory"):
             transfer.pull(reference(proxy.host), target, ANONYMOUS)
     assert transfer.pull(reference(proxy.host), tmp_path, ANONYMOUS).path == tmp_path / "kv.par"
+
+
+@pytest.mark.needs("docker-registry")
+def test_what_a_registry_says_of_itself_is_cut_and_moves_no_terminal(proxy: FaultProxy, tmp_path: Path) -> None:
+    entry = {"platform": {"os": "\x1b[2J\nprovider: all is well", "architecture": "x" * 100_000}}
+    body = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry] * 20}).encode()
+    proxy.script = lambda seen: Fault(status=200, body=body)
+    with pytest.raises(NotFound) as refused:
+        transfer.pull(reference(proxy.host), tmp_path / "back.par", ANONYMOUS)
+    assert str(refused.value).isprintable() and len(str(refused.value)) < 2000 and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.needs("docker-registry")
+def test_a_layer_that_is_larger_than_archives_are_is_not_fetched(proxy: FaultProxy, tmp_path: Path) -> None:
+    layer = {"mediaType": LAYER, "digest": f"sha256:{'0' * 64}", "size": 1 << 60}
+    proxy.script = lambda seen: Fault(status=200, body=json.dumps({"schemaVersion": 2, "layers": [layer]}).encode())
+    with pytest.raises(PreconditionFailed, match=f"{1 << 60} bytes, and archives have at most"):
+        transfer.pull(reference(proxy.host), tmp_path / "back.par", ANONYMOUS)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.needs("docker-registry")
+def test_indexes_within_indexes_are_left_at_some_depth(proxy: FaultProxy) -> None:
+    body, bodies = json.dumps({"schemaVersion": 2, "layers": []}).encode(), {}
+    for _ in range(1500):
+        digest = digest_of(body)
+        bodies[digest] = body
+        body = json.dumps({"schemaVersion": 2, "manifests": [{"mediaType": INDEX, "digest": digest, "size": len(body)}]}).encode()
+    proxy.script = lambda seen: Fault(status=200, body=bodies.get(seen.path.rpartition("/")[2], body))
+    with pytest.raises(PreconditionFailed, match="more than 4 indexes within each other"):
+        transfer.copy(reference(proxy.host), reference(proxy.host, "acme/moved:1"), ANONYMOUS, ANONYMOUS)

@@ -123,3 +123,18 @@ def test_patterns_are_those_of_a_shell(path: str, pattern: str, expected: bool) 
 )
 def test_of_data_that_hooks_find_what_a_program_reads_is_kept(path: str, kept: bool) -> None:
     assert trim.is_kept(path) is kept
+
+
+@pytest.mark.parametrize(("name", "whose"), [("platform", "Python itself"), ("nats", "a package that the SDK uses")])
+def test_a_module_that_would_hide_one_that_the_program_needs_is_refused(provider: ProviderToml, name: str, whose: str) -> None:
+    (provider.folder / f"{name}.py").touch()
+    with pytest.raises(InvalidArgument, match=rf"provider\.toml: module '{name}': {whose} has a module {name}: give yours another name"):
+        plan(replace(provider, module=name))
+
+
+def test_sources_are_read_in_their_own_encoding_and_what_is_no_python_is_passed_over(provider: ProviderToml) -> None:
+    text = "# -*- coding: latin-1 -*-\nimport importlib\nimportlib.import_module('acme.caf\xe9')\n"
+    (provider.folder / "acme" / "lazy.py").write_text(text, "latin-1")
+    for name, content in {"template": b"import_module({{ name }})", "broken": b"import_module(", "odd": b"import_module('\0')"}.items():
+        (provider.folder / "acme" / f"{name}.py").write_bytes(content)
+    assert "acme.caf\xe9" in plan(provider).hidden

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,16 @@ import typer
 
 from provider_packaging.cli.app import app
 from provider_packaging.cli.located import located
-from provider_packaging.cli.options import FolderOption, IssuerOption, JsonOption, KeygenOption, Signing, SubjectOption, wrote
+from provider_packaging.cli.options import (
+    FolderOption,
+    IssuerOption,
+    JsonOption,
+    KeygenOption,
+    Signing,
+    SubjectOption,
+    tidy_when_ended,
+    wrote,
+)
 from provider_sdk.errors import InvalidArgument
 from provider_sdk.nkeys import Prefix, decode_public
 from provider_sdk.verbs import usage
@@ -64,7 +72,7 @@ def create(
         usage("no program: TARGET=PROGRAM, or --binary")
     if world:
         files[WORLD] = world
-    _tidy_when_ended()
+    tidy_when_ended()
     issued, its_schema = _now(), _schema(schema)
     stem = (binary or next(iter(files.values()))).stem
     path = destination or Path(f"{stem}.par")
@@ -110,7 +118,7 @@ def insert(
     files = _programs(programs, arch, binary)
     if not files:
         usage("no program: TARGET=PROGRAM, or --binary")
-    _tidy_when_ended()
+    tidy_when_ended()
     path = Path(archive)
     signing = Signing(directory, issuer, subject, new_identity and not disable_keygen)
     account, provider = signing.account(), signing.provider("") if subject else None
@@ -134,7 +142,7 @@ def sign(
     """Sign an archive again: with these times, and with other keys if that is asked for."""
     from provider_packaging.rewrite import sign_again
 
-    _tidy_when_ended()
+    tidy_when_ended()
     path, issued = Path(archive), _now()
     signing = Signing(directory, issuer, subject, new_identity and not disable_keygen)
     account, provider = signing.account(), signing.provider("") if subject else None
@@ -200,13 +208,6 @@ def _programs(words: list[str] | None, arch: str | None, binary: Path | None) ->
         if not TARGET.fullmatch(target):
             usage(f"{target!r} is not a target: ARCH-OS is expected, such as x86_64-linux")
     return found
-
-
-def _tidy_when_ended() -> None:
-    """SIGTERM and SIGHUP end a verb as Ctrl-C does, which leaves no half of an archive."""
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 def _now() -> int:

@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from provider_packaging.cli.app import app
-from provider_packaging.cli.options import FolderOption, IssuerOption, JsonOption, KeygenOption, Signing, SubjectOption, wrote
+from provider_packaging.cli.options import (
+    FolderOption,
+    IssuerOption,
+    JsonOption,
+    KeygenOption,
+    Signing,
+    SubjectOption,
+    tidy_when_ended,
+    wrote,
+)
 from provider_sdk.verbs import usage
 
 
@@ -36,6 +45,7 @@ def build(
 
     if programs and (onedir or program_only):
         usage("--programs freezes nothing: it does not go with --onedir or --program-only")
+    tidy_when_ended()
     provider = read_provider_toml(folder)
     files: dict[str, Path] = {}
     if onedir:

@@ -1,8 +1,9 @@
-"""Options that several verbs have, what follows from them, and how a verb tells of the files that it wrote."""
+"""What verbs share: options, the keys that follow from them, an end that leaves nothing half done, and words about what was written."""
 
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,13 @@ class Signing:
                 raise InvalidArgument(f"{self.subject} is not the key of a provider")
             return self.subject
         return find_key(Kind.SERVICE, stem, value=self.subject, folder=self.folder, generate_missing=self.generate).public
+
+
+def tidy_when_ended() -> None:
+    """SIGTERM and SIGHUP end a verb as Ctrl-C does, which leaves no half of an archive, and no process that goes on."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 def wrote(files: Mapping[str, Path], *, as_json: bool) -> None:

@@ -225,7 +225,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _only_archive() -> Path:
-    found = sorted(DIST.glob("*.par.gz"))
+    found = sorted((*DIST.glob("*.par"), *DIST.glob("*.par.gz")))
     if len(found) != 1:
         usage(f"which archive? dist/ has {', '.join(one.name for one in found) or 'none'}")
     return found[0]

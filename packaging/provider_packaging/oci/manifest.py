@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provider_packaging.oci.reference import checked_digest
+from provider_packaging.unpacked import LIMITS
 from provider_sdk.errors import InvalidArgument, NotFound, PreconditionFailed
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -80,10 +81,11 @@ class Manifest:
         for one in _list(self.content(), "manifests"):
             wanted = one.get("platform") if isinstance(one, dict) else None
             if isinstance(wanted, dict):
-                found.append(f"{wanted.get('os')}/{wanted.get('architecture')}")
+                found.append(f"{wanted.get('os')}/{wanted.get('architecture')}"[:40])
                 if found[-1] == f"{system}/{machine}":
                     return _descriptor(one)
-        raise NotFound(f"the index has nothing for {system}/{machine}, only {', '.join(found) or 'entries without a platform'}")
+        listed = ascii(", ".join(found[:20]))[1:-1]
+        raise NotFound(f"the index has nothing for {system}/{machine}, only {listed or 'entries without a platform'}")
 
     def archive(self) -> Descriptor:
         """The one layer with an archive; PreconditionFailed says why hosts would not start this."""
@@ -97,6 +99,8 @@ class Manifest:
             raise PreconditionFailed(f"{len(layers)} layers: hosts put them together, which makes no archive; exactly one is wanted")
         if not layers[0].size:
             raise PreconditionFailed("the layer is empty: no archive")
+        if layers[0].size > LIMITS.total:
+            raise PreconditionFailed(f"the layer has {layers[0].size} bytes, and archives have at most {LIMITS.total}")
         return layers[0]
 
 

@@ -30,6 +30,8 @@ from provider_sdk.errors import InvalidArgument, PreconditionFailed, Unavailable
 
 PAGE = 1000
 MOST_PAGES = 1000
+DEEPEST = 4
+"""Indexes within indexes that are copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +110,12 @@ class _Copy:
         same = source.registry == target.registry and source.repository != target.repository
         self._mount_from = source.repository if same else ""
 
-    def run(self, manifest: Manifest, version: str) -> None:
+    def run(self, manifest: Manifest, version: str, depth: int = 0) -> None:
+        if depth > DEEPEST:
+            raise PreconditionFailed(f"{self._source}: more than {DEEPEST} indexes within each other")
         if manifest.is_index:
             for child in manifest.children():
-                self.run(_get(self._near, self._source, child.digest), child.digest)
+                self.run(_get(self._near, self._source, child.digest), child.digest, depth + 1)
         else:
             for blob in manifest.blobs():
                 self._blob(blob)
