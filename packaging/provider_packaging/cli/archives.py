@@ -63,6 +63,7 @@ def create(
 ) -> None:
     """Make an archive of ready programs, signed; the same again makes the same bytes where SOURCE_DATE_EPOCH is set."""
     from provider_packaging.archive import create as write
+    from provider_packaging.archive import source
     from provider_packaging.claims import WORLD, Claims
 
     if not name or not vendor:
@@ -72,6 +73,8 @@ def create(
         usage("no program: TARGET=PROGRAM, or --binary")
     if world:
         files[WORLD] = world
+    for file in files.values():
+        source(file)  # what is missing is told of before keys are made
     tidy_when_ended()
     issued, its_schema = _now(), _schema(schema)
     stem = (binary or next(iter(files.values()))).stem

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +15,7 @@ import typer
 
 from provider_packaging.cli.app import app
 from provider_packaging.cli.options import JsonOption
-from provider_sdk.errors import NotFound, Unauthenticated
+from provider_sdk.errors import InvalidArgument, NotFound, Unauthenticated
 from provider_sdk.verbs import usage
 
 if TYPE_CHECKING:
@@ -167,15 +167,16 @@ def login(
 ) -> None:
     """Try a login, and keep it where Docker does: in its file, or with the helper that the file names."""
     from provider_packaging.oci import docker_files
+    from provider_packaging.oci.reference import Reference
     from provider_packaging.oci.registry import Registry
 
-    reference = _reference(f"{registry}/login")
+    host = _host(registry)
     name = username or os.environ.get("WASH_REG_USER") or _asked("user name: ", input)
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _asked("password: ", getpass.getpass)
-    with Registry.of(reference, _given(name, password, insecure, ca_file)) as opened:
+    with Registry.of(Reference(host, "login"), _given(name, password, insecure, ca_file)) as opened:
         if not opened.accepts_login():
             raise Unauthenticated(f"{registry} asks for no login: there is nothing to keep")
-    kept = docker_files.read(docker_files.docker_file(os.environ)).keep(reference.registry, name, password, os.environ)
+    kept = docker_files.read(docker_files.docker_file(os.environ)).keep(host, name, password, os.environ)
     print(f"kept in {kept}")
 
 
@@ -185,7 +186,7 @@ def logout(registry: Annotated[str, typer.Argument(metavar="REGISTRY", help="Hos
     from provider_packaging.oci import docker_files
 
     file = docker_files.docker_file(os.environ)
-    if not docker_files.read(file).forget(_reference(f"{registry}/login").registry, os.environ):
+    if not docker_files.read(file).forget(_host(registry), os.environ):
         raise NotFound(f"{file} has no login for {registry}")
     print(f"removed from {file}")
 
@@ -194,6 +195,17 @@ def _reference(text: str) -> Reference:
     from provider_packaging.oci.reference import Reference
 
     return Reference.parse(text)
+
+
+def _host(text: str) -> str:
+    """A registry's host. As part of a reference, what is none would be of Docker Hub, which then got the login."""
+    from provider_packaging.oci.reference import Reference
+
+    with suppress(InvalidArgument):
+        found = Reference.parse(f"{text}/login")
+        if found.repository == "login":
+            return found.registry
+    raise InvalidArgument(f"{text!r} is no registry: HOST or HOST:PORT is expected, such as ghcr.io or localhost:5000")
 
 
 def _access(username: str, password_stdin: bool, insecure: bool, ca_file: Path | None, find: Finder | None = None) -> Access:
