@@ -8,13 +8,14 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import provider_sdk
 from provider_packaging import trim
 from provider_packaging.extras import packages_of
-from provider_sdk.errors import NotFound
+from provider_sdk.errors import InvalidArgument, NotFound
 from provider_sdk.provider_toml import FILE, ProviderToml
 
 SERVING = ("hosts", "runtime", "transport")
@@ -65,10 +66,12 @@ def make_plan(provider: ProviderToml, form: Form, *, strip: bool) -> Plan:
     root = provider.root
     paths = [str(root), *dict.fromkeys(_home(name) for name in ("provider_sdk", "provider_packaging"))]
     unwanted = sorted(packages.unwanted)
-    hidden = {*HIDDEN, *_entry(provider), *_named_in_calls([*_own_sources(provider), *_sdk_sources()])}
+    hidden = {*HIDDEN, *_entry(provider), *_named_in_calls(_own_sources(provider)), *_named_by_the_sdk()}
     for pattern in provider.include:
         hidden.update(_modules(pattern, root, f"{provider.folder / FILE}: freeze.include"))
-    excluded = {name.removesuffix(".*") for name in provider.exclude}
+    excluded: set[str] = set()
+    for pattern in provider.exclude:
+        excluded.update(_modules(pattern, root, f"{provider.folder / FILE}: freeze.exclude")[pattern.endswith(".*") :])
     if "setuptools" not in {name.partition(".")[0] for name in provider.include}:
         excluded.update(trim.EXCLUDED)
     return Plan(
@@ -98,11 +101,10 @@ def _home(package: str) -> str:
     return str(Path(spec.origin).parent.parent)
 
 
-def _sdk_sources() -> Iterator[Path]:
+@cache
+def _named_by_the_sdk() -> set[str]:
     folder = Path(provider_sdk.__file__).parent
-    yield from folder.glob("*.py")
-    for room in SERVING:
-        yield from (folder / room).rglob("*.py")
+    return _named_in_calls([*folder.glob("*.py"), *(source for room in SERVING for source in (folder / room).rglob("*.py"))])
 
 
 def _own_sources(provider: ProviderToml) -> Iterator[Path]:
@@ -114,10 +116,11 @@ def _named_in_calls(sources: Iterable[Path]) -> set[str]:
     """Modules whose names are given to `import_module`, in a call of it or beside it: `to_thread(import_module, "name")`."""
     found: set[str] = set()
     for source in sources:
-        text = source.read_text("utf-8")
-        if "import_module" not in text:
-            continue
-        for node in ast.walk(ast.parse(text)):
+        try:
+            tree = ast.parse(source.read_bytes())
+        except (SyntaxError, ValueError) as error:
+            raise InvalidArgument(f"{source}:{getattr(error, 'lineno', 1)}: not Python: {getattr(error, 'msg', error)}") from None
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 parts = [node.func, *node.args]
                 for part, following in pairwise(parts):
@@ -134,6 +137,8 @@ def _modules(pattern: str, root: Path, where: str) -> list[str]:
     """The module of that name, or with `.*` all below it."""
     name = pattern.removesuffix(".*")
     if name == pattern:
+        if not _is_there(name, root):
+            raise NotFound(f"{where}: {name}: no such module is found")
         return [name]
     folder = _folder(name, root)
     if folder is None:
@@ -143,6 +148,15 @@ def _modules(pattern: str, root: Path, where: str) -> list[str]:
         name,
         *(".".join((name, *path.parts)).removesuffix(".__init__") for path in below if path.name != "__init__" or len(path.parts) > 1),
     ]
+
+
+def _is_there(module: str, root: Path) -> bool:
+    """Whether there is such a module, without importing it."""
+    package, _, name = module.rpartition(".")
+    folder = _folder(package, root) if package else root
+    if folder is not None and ((folder / name).is_dir() or any(folder.glob(f"{name}.*"))):
+        return True
+    return not package and importlib.util.find_spec(name) is not None
 
 
 def _folder(package: str, root: Path) -> Path | None:
