@@ -45,7 +45,7 @@ def silence() -> Iterator[socket.socket]:
 
 
 def processes(program: Path) -> list[int]:
-    shown = subprocess.run(["ps", "-A", "-o", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
     rows = [row.split(None, 2) for row in shown.splitlines()]
     return [int(row[0]) for row in rows if len(row) == 3 and not row[1].startswith("Z") and row[2].split()[0] == str(program)]
 
