@@ -17,9 +17,9 @@ from provider_packaging.sbom import encoded, read_software
 from provider_packaging.targets import TARGET, native_target
 from provider_sdk.errors import InvalidArgument, NotFound, Unavailable
 from provider_sdk.nkeys import KeyPair
-from provider_sdk.provider_toml import ProviderToml
+from provider_sdk.provider_toml import FILE, ProviderToml
 
-_SCHEMA_WITHIN = 60.0
+_ANSWERS_WITHIN = 60.0
 _UNPACKERS_OWN = "[PYI-"
 
 
@@ -56,8 +56,7 @@ def build_program(provider: ProviderToml, output: Path, *, form: Form = Form.ONE
 def ready_programs(provider: ProviderToml, folder: Path) -> dict[str, Path]:
     """Programs that were frozen on other machines, by target: the files `NAME.TARGET.bin` in a folder and below it.
 
-    NotFound where there is none for this machine, which is asked for the schema of its settings and seen to start, or for a target that
-    provider.toml lists.
+    NotFound where there is none for this machine: it is asked for the schema of its settings, and seen to start.
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob(f"{provider.name}.*.bin")):
@@ -66,9 +65,6 @@ def ready_programs(provider: ProviderToml, folder: Path) -> dict[str, Path]:
             raise InvalidArgument(f"{path}: a second program for {target} beside {found[target]}")
         if TARGET.fullmatch(target):
             found[target] = path
-    for target in provider.targets:
-        if target not in found:
-            raise NotFound(f"{folder}: no {provider.name}.{target}.bin: provider.toml lists {target} among its targets")
     if native_target() not in found:
         raise NotFound(
             f"{folder}: no {provider.name}.{native_target()}.bin: the program for this machine is needed, to be asked for its settings"
@@ -93,6 +89,7 @@ def build(
     if programs is None:
         programs = {native_target(): build_program(provider, output)}
     program = programs[native_target()]
+    _check_contracts(provider, program)
     output.mkdir(parents=True, exist_ok=True)
     claims = Claims(
         issuer=issuer.public,
@@ -103,7 +100,7 @@ def build(
         vendor=provider.vendor,
         version=provider.version,
         revision=provider.revision,
-        schema=_schema(program),
+        schema=_asked(program, "--schema"),
         hashes={},
     )
     archive = output / f"{provider.name}.par{'.gz' if compressed else ''}"
@@ -120,11 +117,19 @@ def write_software(program: Path, path: Path) -> Path:
     return path
 
 
-def _schema(program: Path) -> Any:
-    """The JSON Schema of the link settings, as the program itself tells it: that it starts is seen by this too."""
-    command = [str(program.absolute()), "--schema"]
+def _check_contracts(provider: ProviderToml, program: Path) -> None:
+    """Links go by the contract of the claims: one that the program does not serve is found here, and not by a host."""
+    served = [interface["contract"] for interface in _asked(program, "--interface")["interfaces"] if interface["contract"]]
+    if served and provider.contracts and provider.contracts[0] not in served:
+        place = provider.folder / FILE
+        raise InvalidArgument(f"{place}: {provider.contracts[0]}: the program does not serve that, but {', '.join(served)}")
+
+
+def _asked(program: Path, option: str) -> Any:
+    """What the program itself tells, as JSON: that it starts is seen by this too."""
+    command = [str(program.absolute()), option]
     try:
-        asked = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env={}, timeout=_SCHEMA_WITHIN, check=False)
+        asked = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env={}, timeout=_ANSWERS_WITHIN, check=False)
         if asked.returncode == 0:
             return json.loads(asked.stdout)
         words = [line for line in asked.stderr.decode(errors="replace").strip().splitlines() if not line.startswith(_UNPACKERS_OWN)]

@@ -33,14 +33,17 @@ def freeze(provider: ProviderToml, output: Path, *, form: Form = Form.ONEFILE) -
         raise Unavailable("the program strip is not there, which takes symbols out: install binutils")
     plan = make_plan(provider, form, strip=strip)
     output = output.resolve()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"{output.name}.", dir=output.parent) as name:
-        folder = Path(name)
-        _run(spec.prepare(folder, plan), folder, output.with_name(f"{output.name}.log"))
-        made = folder / "dist" / (f"{plan.name}.exe" if os.name == "nt" and form is Form.ONEFILE else plan.name)
-        if output.is_dir() and not output.is_symlink():
-            shutil.rmtree(output)
-        made.replace(output)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"{output.name}.", dir=output.parent) as name:
+            folder = Path(name)
+            _run(spec.prepare(folder, plan), folder, output.with_name(f"{output.name}.log"))
+            made = folder / "dist" / (f"{plan.name}.exe" if os.name == "nt" and form is Form.ONEFILE else plan.name)
+            if output.is_dir() and not output.is_symlink():
+                shutil.rmtree(output)
+            made.replace(output)
+    except OSError as error:
+        raise Unavailable(f"{output} cannot be made: {error.strerror or error}", retryable=False) from error
     return output
 
 
@@ -59,8 +62,13 @@ def _run(specification: Path, folder: Path, log: Path) -> None:
     }
     code, words = _ended(command, folder, environment)
     if code:
-        log.write_bytes(words)
-        raise Unavailable(f"{_cause(words.decode(errors='replace'))}; PyInstaller's own words: {log}")
+        cause = _cause(words.decode(errors="replace"))
+        try:
+            log.write_bytes(words)
+        except OSError:
+            log.unlink(missing_ok=True)
+            raise Unavailable(cause) from None
+        raise Unavailable(f"{cause}; PyInstaller's own words: {log}")
     log.unlink(missing_ok=True)
 
 

@@ -155,7 +155,8 @@ def _lock(marker: str):  # type: ignore[no-untyped-def]  # typing is not importe
     import fcntl
 
     try:
-        descriptor = os.open(marker, os.O_RDONLY | os.O_CLOEXEC)
+        # Whatever lies there, it is not waited for.
+        descriptor = os.open(marker, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
         yield True
         return

@@ -76,7 +76,7 @@ def _ended(command: Callable[[], object]) -> int:
         _forget_words()
         # Who reads no further has what it wanted, as `head` has.
         if not isinstance(error, BrokenPipeError):
-            _say(f"{error.filename or 'standard output'}: {error.strerror or error}")
+            _say(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error))
         return code or 1
     return code
 

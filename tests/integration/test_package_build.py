@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from provider_packaging.build import build
 from provider_packaging.targets import native_target
-from provider_sdk.errors import Unavailable
-from provider_sdk.provider_toml import ProviderToml
-from tests.frozen import REPOSITORY
+from provider_sdk.errors import InvalidArgument, Unavailable
+from provider_sdk.provider_toml import ProviderToml, read_provider_toml
+from tests.frozen import REPOSITORY, frozen
 from tests.unit.packaged import ISSUER, SUBJECT
 
 
@@ -46,3 +48,20 @@ def test_a_program_that_does_not_start_is_told_of_by_its_own_words(tmp_path: Pat
     provider = ProviderToml(tmp_path, "greeter", ("acme:greeter",), "0.1.0", 1, "Acme", "greeter")
     with pytest.raises(Unavailable, match=r"does not run .*: ModuleNotFoundError: No module named 'tea'$"):
         build(provider, tmp_path / "dist", ISSUER, SUBJECT.public, programs={native_target(): program})
+
+
+def test_a_contract_that_the_program_does_not_serve_makes_no_archive(tmp_path: Path) -> None:
+    provider = replace(read_provider_toml(REPOSITORY / "providers" / "numbergen"), contracts=("acme:tea",))
+    with pytest.raises(InvalidArgument, match=r"provider\.toml: acme:tea: the program does not serve that"):
+        build(provider, tmp_path, ISSUER, SUBJECT.public, programs={native_target(): frozen("numbergen")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_target_that_is_listed_and_not_packed_is_told_of(tmp_path: Path) -> None:
+    text = (REPOSITORY / "providers" / "numbergen" / "provider.toml").read_text()
+    (tmp_path / "provider.toml").write_text(re.sub(r"(?m)^targets = .*$", f'targets = ["arm-linux", "{native_target()}"]', text))
+    (tmp_path / f"numbergen.{native_target()}.bin").symlink_to(frozen("numbergen"))
+    command = [sys.executable, "-m", "provider_sdk.cli.main", "package", "build", tmp_path, "--programs", tmp_path, "-d", tmp_path / "keys"]
+    done = subprocess.run([*map(str, command), "-o", str(tmp_path / "dist")], capture_output=True, text=True, check=True)
+    told = [line for line in done.stderr.splitlines() if line.startswith("provider: ")]
+    assert len(told) == 1 and "has no program for arm-linux, which provider.toml lists" in told[0]

@@ -111,6 +111,12 @@ def test_a_program_that_does_not_start_or_serves_something_else(tea: Path) -> No
     ]
 
 
+def test_a_further_contract_is_another_name_of_what_is_served(tea: Path) -> None:
+    settings = tea / "provider.toml"
+    settings.write_text(settings.read_text().replace('contract = "acme:tea"', 'contracts = ["acme:tea", "acme:builtin:tea"]'))
+    assert bad(project.checks(tea)) == []
+
+
 def test_faults_of_the_manifest_come_by_their_lines(tmp_path: Path) -> None:
     manifest(tmp_path, "tea", "acme:tea", {})
     path = tmp_path / "wadm.yaml"

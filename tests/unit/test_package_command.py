@@ -30,7 +30,7 @@ def archive(tmp_path: Path) -> Path:
 def test_words_that_cannot_be_written_are_told_of_and_the_verdict_stays(archive: Path, words: list[str], code: int) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run([*COMMAND, *words, archive], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert (done.returncode, done.stderr) == (code, "provider: standard output: No space left on device\n")
+    assert (done.returncode, done.stderr) == (code, "provider: No space left on device\n")
 
 
 @pytest.mark.parametrize(("words", "code"), [(["inspect", "--json"], 1), (["verify", "--target", "arm-linux"], 6)])

@@ -54,6 +54,15 @@ def test_what_a_program_left_when_it_was_killed_is_removed(unpacked: Unpacked, d
     assert swept(unpacked(dead, marker=marker, sticky=sticky))
 
 
+@pytest.mark.timeout(10)
+def test_a_marker_that_is_no_file_is_not_waited_for(unpacked: Unpacked, dead: int) -> None:
+    folder = unpacked(dead, marker=False, sticky=True)
+    os.mkfifo(folder / guard.MARKER)
+    os.utime(folder / guard.MARKER, (0, 0))
+    os.utime(folder, (0, 0))
+    assert swept(folder)
+
+
 def test_a_folder_that_is_empty_is_removed_whoever_made_it(tmp_path: Path, dead: int) -> None:
     folder = tmp_path / f"_MEI{dead:08x}aBc9_x"
     folder.mkdir()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +21,9 @@ from provider_packaging.cli.options import (
     wrote,
 )
 from provider_sdk.verbs import usage
+
+if TYPE_CHECKING:
+    from provider_packaging.build import Built
 
 
 @app.command()
@@ -58,4 +63,13 @@ def build(
         ready = None if programs is None else ready_programs(provider, programs)
         built = make(provider, output, signing.account(), signing.provider(provider.name), compressed=not plain, programs=ready)
         files |= {"file": built.archive, "program": built.program, "software": built.software}
+        _tell_missing(provider.targets, built, ready)
     wrote(files, as_json=as_json)
+
+
+def _tell_missing(listed: Iterable[str], built: Built, ready: Mapping[str, Path] | None) -> None:
+    """Targets of provider.toml that the archive has no program for; hosts on such machines cannot start it."""
+    missing = [target for target in listed if target not in (ready or {built.target})]
+    if missing:
+        advice = "build --program-only on such a machine, and pack them all by --programs FOLDER"
+        print(f"provider: {built.archive} has no program for {', '.join(missing)}, which provider.toml lists: {advice}", file=sys.stderr)

@@ -50,10 +50,10 @@ def _program(folder: Path, read: ProviderToml) -> Finding:
         served = ask_outline(provider_program(folder.resolve().as_uri(), folder)).contracts
     except Unavailable as error:
         return wrong("program", f"python -m {read.module} does not start: {error.message}", "see what it writes when you start it by hand")
-    missing = [contract for contract in read.contracts if served and contract not in served]
-    if missing:
+    # The first one goes into the claims; others may be names by which hosts know the same.
+    if served and read.contracts and read.contracts[0] not in served:
         advice = f"write one of {', '.join(served)} into {FILE}, or change the interface's contract="
-        return wrong("program", f"{FILE} says {', '.join(missing)}, which the program does not serve", advice)
+        return wrong("program", f"{FILE} says {read.contracts[0]}, which the program does not serve", advice)
     return right("program", f"python -m {read.module} starts, and serves {', '.join(served) or 'nobody: it only calls'}")
 
 
