@@ -8,7 +8,7 @@ revision = 1                       # raised for every published build: hosts cac
 vendor = "Acme"
 module = "greeter"                 # the entry point: what `python -m` starts, found in this file's folder or its parents
 extras = ["metrics"]               # of provider-sdk: what the frozen program can do beside the base
-targets = ["x86_64-linux", "aarch64-linux"]     # ARCH-OS that are built; this machine's by default
+targets = ["x86_64-linux", "aarch64-linux"]     # ARCH-OS that an archive is to have a program for
 
 [freeze]
 include = ["greeter.backends.*"]   # modules that no import statement names

@@ -9,8 +9,6 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
-from provider_sdk.errors import InvalidArgument
-
 T = TypeVar("T")
 
 
@@ -21,7 +19,7 @@ def usage(message: str) -> NoReturn:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """The result; SIGTERM and SIGHUP end it as Ctrl-C does. InvalidArgument is wrong usage, other errors are raised."""
+    """The result; SIGTERM and SIGHUP end it as Ctrl-C does."""
 
     async def interruptible() -> T:
         task = asyncio.current_task()
@@ -33,7 +31,5 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
     try:
         return asyncio.run(interruptible())
-    except InvalidArgument as error:
-        usage(error.message)
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from provider_packaging.freeze import freeze
 from provider_sdk.provider_toml import read_provider_toml
+from tests.built_once import kept
 
 REPOSITORY = Path(__file__).parents[1]
 KEPT_FOR = 7 * 86_400.0
@@ -23,7 +24,7 @@ KEPT_FOR = 7 * 86_400.0
 @functools.cache
 def frozen(name: str) -> Path:
     """The program of `providers/NAME`, in one file. The first time takes half a minute, also for several test runs at once."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "provider-sdk" / "frozen"
+    cache = kept("frozen")
     folder = cache / _key(name)
     folder.mkdir(parents=True, exist_ok=True)
     os.utime(folder)

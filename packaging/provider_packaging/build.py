@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from provider_packaging import epoch
 from provider_packaging.archive import create
 from provider_packaging.claims import Claims
 from provider_packaging.freeze import Form, freeze
@@ -18,10 +18,6 @@ from provider_packaging.targets import TARGET, native_target
 from provider_sdk.errors import InvalidArgument, NotFound, Unavailable
 from provider_sdk.nkeys import KeyPair
 from provider_sdk.provider_toml import FILE, ProviderToml
-
-EPOCH = "SOURCE_DATE_EPOCH"
-NO_TIME = 315_532_800
-"""1980-01-01, for what has neither SOURCE_DATE_EPOCH nor a commit."""
 
 _ANSWERS_WITHIN = 60.0
 _UNPACKERS_OWN = "[PYI-"
@@ -39,18 +35,16 @@ class Built:
 
 def source_time(folder: Path) -> int:
     """Seconds since 1970 that a build of `folder` is dated with: SOURCE_DATE_EPOCH, else its last commit's, else those of 1980-01-01."""
-    given = os.environ.get(EPOCH)
+    given = epoch.told()
     if given is not None:
-        if not given.isdecimal() or len(given) > 12:
-            raise InvalidArgument(f"{EPOCH}={given!r}: a whole number of seconds since 1970-01-01 is expected")
-        return int(given)
+        return given
     command = ["git", "-C", str(folder), "log", "-1", "--format=%ct", "--", "."]
     try:
         asked = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return NO_TIME
+        return epoch.EARLIEST
     time = asked.stdout.strip()
-    return int(time) if asked.returncode == 0 and time.isdecimal() else NO_TIME
+    return int(time) if asked.returncode == 0 and time.isdecimal() else epoch.EARLIEST
 
 
 def build_program(provider: ProviderToml, output: Path, *, form: Form = Form.ONEFILE) -> Path:
@@ -117,7 +111,8 @@ def build(
 def write_software(program: Path, path: Path) -> Path:
     """The list of what is inside a program, as a file of its own."""
     document = read_software(program)
-    assert document is not None
+    if document is None:
+        raise InvalidArgument(f"{program}: no list of the software is inside: it was not made by `provider package build`")
     path.write_bytes(encoded(document))
     return path
 

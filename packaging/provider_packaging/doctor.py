@@ -8,12 +8,13 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from provider_packaging.fetch import is_reference
 from provider_packaging.keys import SUFFIX, Kind, default_stem, folders, key_files, read_key
 from provider_packaging.oci.credentials import find
 from provider_packaging.oci.reference import Reference
-from provider_packaging.oci.registry import Access, Registry
+from provider_packaging.oci.registry import Access, Registry, is_loopback
 from provider_sdk.errors import InvalidArgument, ProviderError, Unauthenticated
 from provider_sdk.findings import Finding, right, warning, wrong
 
@@ -33,7 +34,7 @@ def _tools() -> Iterator[Finding]:
     if importlib.util.find_spec("PyInstaller") is None:
         yield warning("freezing", "PyInstaller is not installed", "pip install 'provider-sdk[package]'")
     elif sys.platform == "linux" and shutil.which("strip") is None:
-        yield warning("freezing", "the program strip is not there, which takes symbols out", "install binutils")
+        yield warning("freezing", "the program strip is not there, which takes symbols out", "on Debian: apt-get install binutils")
     else:
         yield right("freezing", "PyInstaller is there")
 
@@ -93,7 +94,8 @@ def _registry(reference: Reference) -> Finding:
     except Unauthenticated as error:
         return wrong(subject, error.message, f"provider package login {reference.registry}")
     except ProviderError as error:
-        hint = "provider dev registry starts one here" if reference.registry.startswith(("127.", "localhost")) else "see whether it is up"
+        here = is_loopback(urlsplit(f"//{reference.registry}").hostname or "")
+        hint = "provider dev registry starts one here" if here else "see whether it is up"
         return wrong(subject, error.message, f"{hint}; without it archives are neither pushed nor fetched")
     if asked:
         return right(subject, f"{login.named if login else 'the login'} is accepted")

@@ -11,29 +11,26 @@ import sys
 import tempfile
 from pathlib import Path
 
-from provider_packaging import spec
+from provider_packaging import epoch, spec
 from provider_packaging.plan import Form, make_plan
 from provider_sdk.errors import Unavailable
 from provider_sdk.provider_toml import ProviderToml
 
 __all__ = ["Form", "freeze"]
 
-EPOCH = "315532800"
-"""1980, the earliest that a zip file can say: the time of everything inside, where SOURCE_DATE_EPOCH does not say another."""
-
 _KEPT = ("PATH", "HOME", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _CAUSE = re.compile(r"^(?:\d+ (?:ERROR|CRITICAL): |ERROR: |[\w.]*(?:Error|Exception|Exit)\b: ?)(.+)", re.MULTILINE)
 
 
-def freeze(provider: ProviderToml, output: Path, *, form: Form = Form.ONEFILE, stripped: bool = True) -> Path:
+def freeze(provider: ProviderToml, output: Path, *, form: Form = Form.ONEFILE) -> Path:
     """Make the program `output`, a file or for Form.ONEDIR a folder; what was there is replaced when the new one is whole.
 
     The same sources, packages and interpreter give the same bytes, wherever they lie. NotFound and InvalidArgument for what provider.toml
     asks for; Unavailable with the cause, and where PyInstaller's own words are, for what fails.
     """
-    strip = stripped and sys.platform == "linux"
+    strip = sys.platform == "linux"
     if strip and shutil.which("strip") is None:
-        raise Unavailable("the program strip is not there, which takes symbols out: install binutils, or keep the symbols")
+        raise Unavailable("the program strip is not there, which takes symbols out: install binutils")
     plan = make_plan(provider, form, strip=strip)
     output = output.resolve()
     try:
@@ -58,7 +55,7 @@ def _run(specification: Path, folder: Path, log: Path) -> None:
         "LC_ALL": "C.UTF-8",
         "PYINSTALLER_CONFIG_DIR": str(folder / "config"),
         "PYTHONHASHSEED": "0",
-        "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", EPOCH),
+        epoch.VARIABLE: str(epoch.EARLIEST if (given := epoch.told()) is None else given),
         # Code that was read from a cache is written otherwise than code that was compiled: here all is compiled.
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPYCACHEPREFIX": str(folder / "pycache"),

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -67,10 +68,12 @@ def make_plan(provider: ProviderToml, form: Form, *, strip: bool) -> Plan:
     _check_name(provider, packages.wanted)
     paths = [str(root), *dict.fromkeys(_home(name) for name in ("provider_sdk", "provider_packaging"))]
     unwanted = sorted(packages.unwanted)
-    hidden = {*HIDDEN, *_entry(provider), *_named_in_calls([*_own_sources(provider), *_sdk_sources()])}
+    hidden = {*HIDDEN, *_entry(provider), *_named_in_calls(_own_sources(provider)), *_named_by_the_sdk()}
     for pattern in provider.include:
         hidden.update(_modules(pattern, root, f"{provider.folder / FILE}: freeze.include"))
-    excluded = {name.removesuffix(".*") for name in provider.exclude}
+    excluded: set[str] = set()
+    for pattern in provider.exclude:
+        excluded.update(_modules(pattern, root, f"{provider.folder / FILE}: freeze.exclude")[pattern.endswith(".*") :])
     if "setuptools" not in {name.partition(".")[0] for name in provider.include}:
         excluded.update(trim.EXCLUDED)
     return Plan(
@@ -108,11 +111,10 @@ def _home(package: str) -> str:
     return str(Path(spec.origin).parent.parent)
 
 
-def _sdk_sources() -> Iterator[Path]:
+@cache
+def _named_by_the_sdk() -> set[str]:
     folder = Path(provider_sdk.__file__).parent
-    yield from folder.glob("*.py")
-    for room in SERVING:
-        yield from (folder / room).rglob("*.py")
+    return _named_in_calls([*folder.glob("*.py"), *(source for room in SERVING for source in (folder / room).rglob("*.py"))])
 
 
 def _own_sources(provider: ProviderToml) -> Iterator[Path]:
@@ -124,24 +126,17 @@ def _named_in_calls(sources: Iterable[Path]) -> set[str]:
     """Modules whose names are given to `import_module`, in a call of it or beside it: `to_thread(import_module, "name")`."""
     found: set[str] = set()
     for source in sources:
-        content = source.read_bytes()
-        if b"import_module" not in content:
-            continue
-        for node in ast.walk(_parsed(content)):
+        try:
+            tree = ast.parse(source.read_bytes())
+        except (SyntaxError, ValueError) as error:
+            raise InvalidArgument(f"{source}:{getattr(error, 'lineno', 1)}: not Python: {getattr(error, 'msg', error)}") from None
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 parts = [node.func, *node.args]
                 for part, following in pairwise(parts):
                     if _is_import_module(part) and isinstance(following, ast.Constant) and isinstance(following.value, str):
                         found.add(following.value)
     return found
-
-
-def _parsed(content: bytes) -> ast.Module:
-    """A source in its own encoding; a file that is no Python is for whoever imports it to complain of."""
-    try:
-        return ast.parse(content)
-    except (SyntaxError, ValueError):
-        return ast.Module([], [])
 
 
 def _is_import_module(node: ast.expr) -> bool:
@@ -152,6 +147,8 @@ def _modules(pattern: str, root: Path, where: str) -> list[str]:
     """The module of that name, or with `.*` all below it."""
     name = pattern.removesuffix(".*")
     if name == pattern:
+        if not _is_there(name, root):
+            raise NotFound(f"{where}: {name}: no such module is found")
         return [name]
     folder = _folder(name, root)
     if folder is None:
@@ -161,6 +158,15 @@ def _modules(pattern: str, root: Path, where: str) -> list[str]:
         name,
         *(".".join((name, *path.parts)).removesuffix(".__init__") for path in below if path.name != "__init__" or len(path.parts) > 1),
     ]
+
+
+def _is_there(module: str, root: Path) -> bool:
+    """Whether there is such a module, without importing it."""
+    package, _, name = module.rpartition(".")
+    folder = _folder(package, root) if package else root
+    if folder is not None and ((folder / name).is_dir() or any(folder.glob(f"{name}.*"))):
+        return True
+    return not package and importlib.util.find_spec(name) is not None
 
 
 def _folder(package: str, root: Path) -> Path | None:

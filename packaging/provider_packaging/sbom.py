@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import re
 import uuid
@@ -24,6 +23,7 @@ from urllib.parse import quote
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from provider_packaging import epoch
 from provider_packaging.carchive import FrozenProgram
 from provider_packaging.licences import UNKNOWN, expression, licences
 from provider_packaging.origins import DebianPackage, Origin, Origins, Provider, Python
@@ -118,8 +118,8 @@ def _document(
     }
     if libraries := list(_libraries(own)):
         metadata["component"]["components"] = libraries
-    if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
-        metadata["timestamp"] = _time(epoch)
+    if (given := epoch.told()) is not None:
+        metadata["timestamp"] = datetime.fromtimestamp(given, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     document = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -130,13 +130,6 @@ def _document(
         "dependencies": dependencies,
     }
     return {**document, "serialNumber": uuid.uuid5(uuid.NAMESPACE_URL, encoded(document).decode()).urn}
-
-
-def _time(epoch: str) -> str:
-    try:
-        return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        raise InvalidArgument(f"SOURCE_DATE_EPOCH={epoch!r}: expected seconds since 1970") from None
 
 
 def _component(origin: Origin, inside: list[tuple[str, Path]]) -> Component:

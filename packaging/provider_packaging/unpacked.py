@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 from provider_sdk.errors import InvalidArgument
 
 PIECE = 256 * 1024
-_GZIP = b"\x1f\x8b"
+GZIP = b"\x1f\x8b"
 _FREE = 64 << 20
 
 
@@ -35,7 +35,7 @@ class Unpacked:
         if len(magic) < 2:
             raise InvalidArgument(f"{len(magic)} bytes long: not a provider archive")
         file.seek(0)
-        self.compressed = magic == _GZIP
+        self.compressed = magic == GZIP
         self.position = 0
         self._limit = limits.total
         self._source: _Source = _Gzip(file, limits.ratio) if self.compressed else _Plain(file)
@@ -107,7 +107,7 @@ class _Gzip:
 
     def _nothing_after(self) -> None:
         after = self._inflate.unused_data[:2] or self._file.read(2)
-        if after == _GZIP:
+        if after == GZIP:
             raise InvalidArgument("several gzip members: hosts read the first alone")
         if after:
             raise InvalidArgument("something follows the end of the gzip data")

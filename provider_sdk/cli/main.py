@@ -1,6 +1,6 @@
 """The `provider` command: one verb, one meaning. Other packages add verbs, or groups of them, by entry point (`provider_sdk.cli`).
 
-Exit codes: 0 done; 1 it could not be done (one line on stderr says why); 2 wrong usage; 130 interrupted.
+Exit codes: 0 done; 1 it could not be done (one line on stderr says why); 2 what was given is wrong (InvalidArgument); 130 interrupted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from io import TextIOWrapper
 from typing import NoReturn
 
-from provider_sdk.errors import ProviderError
+from provider_sdk.errors import Code, ProviderError
 
 GROUP = "provider_sdk.cli"
 OWN = (
@@ -69,7 +69,7 @@ def _ended(command: Callable[[], object]) -> int:
             sys.stdout.flush()
     except ProviderError as error:
         _say(error.message)
-        return 1
+        return 2 if error.code is Code.INVALID_ARGUMENT else 1
     except KeyboardInterrupt:
         return 130
     except OSError as error:

@@ -18,7 +18,6 @@ from provider_sdk.lattice.images import provider_program
 from provider_sdk.lattice.manner import Manner
 from provider_sdk.lattice.wadm import Manifest, ManifestLink, ProviderComponent
 from provider_sdk.provider_toml import FILE, read_provider_toml
-from provider_sdk.verbs import usage
 
 MOST_SHOWN = 5
 
@@ -30,10 +29,7 @@ def run(
     manner: Annotated[Manner, typer.Option(help="Behave as a Rust host or as an OTP host.")] = Manner.RUST,
 ) -> None:
     """Run a provider from its source, linked to a caller; it restarts as its source changes. Ctrl-C ends it."""
-    try:
-        values, own = _given(link, "--link"), _given(config, "--config")
-    except InvalidArgument as error:
-        usage(error.message)
+    values, own = _given(link, "--link"), _given(config, "--config")
     manifest, outline = manifest_of(folder, {key: _text(value) for key, value in values.items()}, own)
     raise typer.Exit(serve(manifest, None, manner=manner, showing=Showing(every_line=True, hints=tuple(_hints(manifest, outline)))))
 

@@ -82,8 +82,8 @@ def copy(
         usage("--overwrite, --keep and --check contradict each other")
     if check and not verify:
         usage("--check and --no-verify contradict each other: a check compares contents")
-    source = _place(from_, settings, actor, secret_file, VARIABLES).existing()
-    target = _place(to, to_settings, to_actor, to_secret_file, TO_VARIABLES)
+    source = place(from_, settings or [], actor, secret_file, VARIABLES).existing()
+    target = place(to, to_settings or [], to_actor, to_secret_file, TO_VARIABLES)
     if source.overlaps(target):
         usage("the source and the target are one, or one lies in the other")
     existing = Existing.OVERWRITE if overwrite else Existing.KEEP if keep else Existing.OLDER
@@ -119,7 +119,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List the containers, or the objects of one with size and time."""
-    source = _place(store, settings, actor, secret_file, VARIABLES).existing()
+    source = place(store, settings or [], actor, secret_file, VARIABLES).existing()
 
     async def work() -> None:
         async with source.open() as backend:
@@ -143,7 +143,7 @@ def stats(
     as_json: JsonOption = False,
 ) -> None:
     """Count objects and bytes, of each container and in all."""
-    source = _place(store, settings, actor, secret_file, VARIABLES).existing()
+    source = place(store, settings or [], actor, secret_file, VARIABLES).existing()
 
     async def work() -> dict[str, dict[str, int]]:
         found = {}
@@ -183,13 +183,6 @@ def _warn_of_actors(names: list[str]) -> None:
     if names and all(len(name) == ACTOR_KEY and name.startswith("M") and name.isalnum() and name.isupper() for name in names):
         text = f"provider: warning: the source has a folder for each actor, such as {names[0]}: --actor KEY copies what is in one"
         print(text, file=sys.stderr)
-
-
-def _place(url: str, settings: list[str] | None, actor: str, secret_file: Path | None, variables: str) -> Place:
-    try:
-        return place(url, settings or [], actor, secret_file, variables)
-    except InvalidArgument as error:
-        usage(error.message)
 
 
 def _report(done: Done, *, as_json: bool) -> None:

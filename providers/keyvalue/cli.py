@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from provider_sdk import InvalidArgument, Layer, NotFound, Unavailable
+from provider_sdk import Layer, NotFound, Unavailable
 from provider_sdk.verbs import run, usage
 from providers.keyvalue.backend import Backend
 from providers.keyvalue.comparison import compare as compare_backends
@@ -210,10 +210,7 @@ def _side(url: str, namespace: str, actor: str, password_file: Path | None, sett
             layers.append(Layer(str(password_file), {"password": password_file.read_text("utf-8").rstrip("\r\n")}, secret=True))
     elif os.environ.get(variable):
         layers.append(Layer(variable, {"password": os.environ[variable]}, secret=True))
-    try:
-        loaded = KeyValueConfig.load(*layers)
-    except InvalidArgument as error:
-        usage(error.message)
+    loaded = KeyValueConfig.load(*layers)
     if loaded.warnings:
         usage(loaded.warnings[0].replace("is ignored", "is not known"))
     if loaded.config.kind == "memory":
@@ -226,10 +223,7 @@ def _existing(side: Side) -> Side:
     if side.config.kind == "sqlite":
         from providers.keyvalue.backends.sqlite import file_of
 
-        try:
-            path = file_of(side.config, Path.cwd())
-        except InvalidArgument as error:
-            usage(error.message)
+        path = file_of(side.config, Path.cwd())
         if not path.exists():
             raise NotFound(f"{path} does not exist")
     return side

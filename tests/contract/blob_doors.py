@@ -58,7 +58,7 @@ class BlobInstances:
             self.running.append(await self.one())
 
     async def one(self) -> Provided:
-        configuration = {"data_dir": str(self.folder)}
+        configuration = {"data_dir": str(self.folder), "link_wait": "7s"}
         if self.as_process:
             return await self.lattice.process(self.program, contract=CONTRACT, configuration=configuration)
         return await self.lattice.in_process(BlobstoreProvider, contract=CONTRACT, configuration=configuration)

@@ -48,7 +48,7 @@ class Instances:
             self.running.append(await self.one())
 
     async def one(self) -> Provided:
-        configuration = {"data_dir": str(self.folder)}
+        configuration = {"data_dir": str(self.folder), "link_wait": "7s"}
         if self.as_process:
             return await self.lattice.process(self.program, contract=CONTRACT, configuration=configuration)
         return await self.lattice.in_process(KeyValueProvider, contract=CONTRACT, configuration=configuration)

@@ -31,7 +31,8 @@ from providers.blobstore.config import StsConfig
 from tests.integration.blob_s3 import BUCKET, PART, Relay, a_store, config, content, make_bucket, put_large, refusal, until, uploads, whole
 from tests.integration.certificates import Authority
 from tests.servers import s3
-from tests.servers.s3 import S3Server, free_port
+from tests.servers.process import free_port
+from tests.servers.s3 import S3Server
 from tests.tiers import scale
 
 AT = "box"
@@ -138,7 +139,7 @@ async def test_health_asks_by_itself_one_at_a_time_and_waits_for_no_answer(
 
 async def test_a_server_that_is_not_there_is_named() -> None:
     port = free_port()
-    server = S3Server("nobody", Path(), port, [], {})
+    server = S3Server(name="nobody", folder=Path(), port=port, command=[])
     async with a_store(server) as store:
         error = await refusal(store.view("").containers())
         assert isinstance(error, Unavailable) and f"127.0.0.1:{port} cannot be reached: nobody answers there" in error.message

@@ -175,7 +175,8 @@ def test_a_file_that_is_not_whole_is_refused_before_anything_is_imported(termina
         "empty": b"",
     }[damage]
     (terminal.folder / "x.jsonl").write_bytes(data)
-    terminal.refused(1, "import", terminal.there, *(["x.jsonl"] if way == "file" else []), stdin=b"" if way == "file" else data)
+    code = 1 if damage == "newer" else 2
+    terminal.refused(code, "import", terminal.there, *(["x.jsonl"] if way == "file" else []), stdin=b"" if way == "file" else data)
     assert not (terminal.folder / "there.db").exists()
 
 

@@ -45,7 +45,7 @@ def silence() -> Iterator[socket.socket]:
 
 
 def processes(program: Path) -> list[int]:
-    shown = subprocess.run(["ps", "-A", "-o", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
     rows = [row.split(None, 2) for row in shown.splitlines()]
     return [int(row[0]) for row in rows if len(row) == 3 and not row[1].startswith("Z") and row[2].split()[0] == str(program)]
 
@@ -105,25 +105,32 @@ async def test_metrics_and_traces_are_inside(program: Path, monkeypatch: pytest.
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
-    async with a_lattice() as lattice:
-        provider = await lattice.process(program, contract=CONTRACT, configuration={"metrics_address": address})
-        numbers = NumberGen.at(await lattice.link(provider))
+    exported = asyncio.Event()
 
-        async def scraped() -> bytes:
-            with contextlib.suppress(OSError):
-                reader, writer = await asyncio.open_connection(*address.split(":"))
-                writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
-                text = await reader.read()
-                writer.close()
-                return text
-            return b""
+    async def collect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"NumberGen.Random32")
+        exported.set()
+        writer.close()
 
-        async with asyncio.timeout(10):
-            while b'operation="NumberGen.Random32"} ' not in await scraped():
-                await numbers.random32()
-        assert not any("not installed" in said for said in provider.output)
+    async def scraped() -> bytes:
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection(*address.split(":"))
+            writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
+            text = await reader.read()
+            writer.close()
+            return text
+        return b""
+
+    async with await asyncio.start_server(collect, "127.0.0.1") as collector:
+        monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.sockets[0].getsockname()[1]}")
+        async with a_lattice() as lattice:
+            provider = await lattice.process(program, contract=CONTRACT, configuration={"metrics_address": address})
+            numbers = NumberGen.at(await lattice.link(provider))
+            async with asyncio.timeout(20):
+                while b'operation="NumberGen.Random32"} ' not in await scraped() or not exported.is_set():
+                    await numbers.random32()
+                    await asyncio.sleep(0.1)
 
 
 def test_whenever_it_is_killed_no_process_is_left_and_no_folder_after_the_next_start(

@@ -21,8 +21,8 @@ from provider_sdk.errors import NotFound, PreconditionFailed, Unauthenticated, U
 from tests.integration.certificates import RSA, Authority
 from tests.integration.oci import ANONYMOUS, MIB, archive, package, reference, sha256, somebody
 from tests.servers import registry as servers
+from tests.servers.process import free_port
 from tests.servers.registry import PASSWORD, USER, RegistryServer, TokenServer
-from tests.servers.s3 import free_port
 from tests.tiers import scale
 
 SIZE = scale(test=10, ci=10, soak=300) * MIB + 12345
@@ -355,10 +355,21 @@ def test_wrong_words_are_wrong_usage(tmp_path: Path) -> None:
         (("push", "acme.example/kv:1", "x.par", "-a", "novalue"), "KEY=VALUE"),
         (("pull", "acme.example/kv:V1"), "write 'v1'"),
         (("digest", "acme.example/kv:1", "--username", "me"), "wants a password"),
+        (("login", "acme"), "'acme' is no registry"),
+        (("login", "acme.example/kv"), "is no registry"),
+        (("logout", ""), "'' is no registry"),
     ):
         done = package(tmp_path, *words)
         assert (done.returncode, done.stdout) == (2, ""), done.stderr
         assert reason in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_proxy_that_is_no_url_is_told_of_and_not_shown(tmp_path: Path) -> None:
+    done = package(tmp_path, "tags", "acme.example/kv", https_proxy="http://me:secret@[")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "provider: the proxy for https that the environment names is no URL: see https_proxy\n",
+    )
 
 
 def test_a_reference_of_latest_may_be_pushed_when_that_is_said() -> None:

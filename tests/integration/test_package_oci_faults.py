@@ -338,6 +338,14 @@ def test_the_login_goes_to_no_token_server_elsewhere_by_plain_http(proxy: FaultP
 
 
 @pytest.mark.needs("docker-registry")
+@pytest.mark.parametrize("realm", ["", "nowhere", "http://[", "http://[1::2::3]/", "http://127.0.0.1:99999/", "ftp://tokens.example/"])
+def test_a_token_server_that_cannot_be_is_one_line(proxy: FaultProxy, realm: str) -> None:
+    proxy.script = lambda seen: Fault(status=401, headers={"WWW-Authenticate": f'Bearer realm="{realm}",service="x"'})
+    with pytest.raises(Unavailable, match="names no place to have a token from"):
+        transfer.manifest(reference(proxy.host), ANONYMOUS)
+
+
+@pytest.mark.needs("docker-registry")
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"token": 5}', b'{"token": "a\\nb"}', b" " * (LARGEST_ANSWER + 1)])
 def test_a_token_server_of_nonsense_is_one_line(proxy: FaultProxy, body: bytes) -> None:
     bearer = {"WWW-Authenticate": f'Bearer realm="http://{proxy.host}/token",service="x"'}

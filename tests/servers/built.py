@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.built_once import kept
+
 BUILT = {
     "minio": ("github.com/minio/minio", "v0.0.0-20260212201848-7aac2a2c5b7c"),
     "versitygw": ("github.com/versity/versitygw/cmd/versitygw", "v1.8.0"),
@@ -45,8 +47,7 @@ def build(name: str) -> Path:
 
 
 def _cached(name: str) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "provider-sdk" / "servers" / f"{name}-{BUILT[name][1]}" / name
+    return kept("servers") / f"{name}-{BUILT[name][1]}" / name
 
 
 def main() -> None:

@@ -6,97 +6,32 @@ The first can ask for a login: Basic, or Bearer with tokens that a server of the
 from __future__ import annotations
 
 import base64
-import http.client
 import json
-import os
-import signal
-import ssl
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
-from provider_sdk.lattice.nats_server import GUARD
 from tests.integration.certificates import RSA, Authority, Pair, openssl
 from tests.servers.built import found
-from tests.servers.s3 import free_port
+from tests.servers.process import ServerProcess, free_port, running
 
-STARTING = 30.0
 USER, PASSWORD = "tester", "a secret:of tests"
 # bcrypt at its lowest cost, of USER and PASSWORD; its own program would be one more package.
 HTPASSWD = "tester:$2b$04$TaqScWzwqz1nSyoz6olf5ulfrKb7S2.xgx7LR4JWbVffSfP1IZtM.\n"
 
 
-@dataclass(eq=False)
-class RegistryServer:
-    """One process, which may be ended and begun again on its port."""
+@dataclass(eq=False, kw_only=True)
+class RegistryServer(ServerProcess):
+    """A registry."""
 
-    folder: Path
-    port: int
-    command: list[str]
-    authority: Path | None = None
-    _guard: subprocess.Popen[bytes] | None = None
-    _pid: int = 0
-
-    @property
-    def host(self) -> str:
-        """Host and port. Certificates are for names."""
-        return f"{'localhost' if self.authority else '127.0.0.1'}:{self.port}"
-
-    def start(self) -> RegistryServer:
-        """Begin, and wait until it answers."""
-        # Under a guard, because a test run that is killed would leave it.
-        words = [sys.executable, "-I", str(GUARD), *self.command]
-        environment = {**os.environ, "OTEL_TRACES_EXPORTER": "none"}
-        with (self.folder / "log").open("ab") as log:
-            self._guard = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment)
-        assert self._guard.stdout is not None
-        self._pid = int(self._guard.stdout.readline().split()[0])
-        end = time.monotonic() + STARTING
-        while not self._answers():
-            assert self._guard.poll() is None, f"the registry has ended: {(self.folder / 'log').read_text()[-2000:]}"
-            assert time.monotonic() < end, "the registry does not answer"
-            time.sleep(0.02)
-        return self
-
-    def _answers(self) -> bool:
-        context = ssl.create_default_context(cafile=str(self.authority)) if self.authority else None
-        tls = http.client.HTTPSConnection(self.host, timeout=2.0, context=context) if context else None
-        connection = tls or http.client.HTTPConnection(self.host, timeout=2.0)
-        try:
-            connection.request("GET", "/v2/")
-            return connection.getresponse().status < http.HTTPStatus.INTERNAL_SERVER_ERROR
-        except OSError:
-            return False
-        finally:
-            connection.close()
-
-    def kill(self) -> None:
-        """End it as a crash does."""
-        os.kill(self._pid, signal.SIGKILL)
-        assert self._guard is not None
-        self._guard.communicate()
-
-    def stop(self) -> None:
-        """End it where it runs."""
-        if self._guard is not None and self._guard.poll() is None:
-            with suppress(ProcessLookupError):
-                self.kill()
-
-
-@contextmanager
-def _running(server: RegistryServer) -> Iterator[RegistryServer]:
-    try:
-        yield server.start()
-    finally:
-        server.stop()
+    path: ClassVar[str] = "/v2/"
+    environment: Mapping[str, str] = field(default_factory=lambda: {"OTEL_TRACES_EXPORTER": "none"})
 
 
 @contextmanager
@@ -127,7 +62,7 @@ def distribution(
     # JSON is YAML too.
     (folder / "config.yml").write_text(json.dumps(settings))
     command = [str(found(program)), "serve", str(folder / "config.yml")]
-    with _running(RegistryServer(folder, port, command, tls[1] if tls else None)) as server:
+    with running(RegistryServer(folder=folder, port=port, command=command, authority=tls[1] if tls else None)) as server:
         yield server
 
 
@@ -136,7 +71,7 @@ def in_memory(folder: Path) -> Iterator[RegistryServer]:
     """The registry of Google's Go library: strict about ranges, and without much else."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    with _running(RegistryServer(folder, port, [str(found("registry-go")), f"-port={port}"])) as server:
+    with running(RegistryServer(folder=folder, port=port, command=[str(found("registry-go")), f"-port={port}"])) as server:
         yield server
 
 

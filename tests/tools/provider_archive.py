@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.built_once import kept
+
 NAME = "provider-archive"
 VERSIONS = ("older", "newer")
 SOURCES = Path(__file__).parent / NAME
@@ -57,11 +59,10 @@ def _run(words: list[str], text: str = "") -> str:
 
 
 def _cached() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     digest = hashlib.sha256()
     for name in ("Cargo.toml", "Cargo.lock.in", "src/main.rs"):
         digest.update((SOURCES / name).read_bytes())
-    return cache / "provider-sdk" / "tools" / f"{NAME}-{digest.hexdigest()[:16]}" / NAME
+    return kept("tools") / f"{NAME}-{digest.hexdigest()[:16]}" / NAME
 
 
 def _compile(folder: Path) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from provider_packaging.oci import docker_files
 from provider_packaging.oci.authorization import Challenge, challenges
 from provider_packaging.oci.credentials import Credentials, find
 from provider_packaging.oci.docker_files import docker_file, read
@@ -136,9 +137,11 @@ def test_a_helper_that_has_nothing_leaves_it_to_the_file(environment: dict[str, 
         ("printf '\\377\\376'", "cannot be run|answered no login"),
     ],
 )
-def test_a_helper_that_fails_is_named_and_what_it_said_is_not_shown(environment: dict[str, str], script: str, reason: str) -> None:
+def test_a_helper_that_fails_is_named_and_what_it_said_is_not_shown(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, script: str, reason: str
+) -> None:
     helper(environment, "broken", script)
-    environment["PROVIDER_CREDENTIAL_HELPER_SECONDS"] = "0.3"
+    monkeypatch.setattr(docker_files, "HELPER_SECONDS", 0.3)
     keep(docker_file(environment), credHelpers={"ghcr.io": "broken"})
     with pytest.raises(Unavailable, match=reason) as failed:
         find("ghcr.io", "acme/kv", environment)

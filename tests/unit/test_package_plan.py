@@ -54,6 +54,29 @@ def test_a_pattern_without_a_package_names_the_place(provider: ProviderToml) -> 
         plan(replace(provider, include=("acme.gone.*",)))
 
 
+def test_a_module_that_there_is_not_names_the_place(provider: ProviderToml) -> None:
+    with pytest.raises(NotFound, match=r"provider\.toml: freeze\.include: acme\.gone: no such module"):
+        plan(replace(provider, include=("acme.gone",)))
+
+
+@pytest.mark.parametrize("name", ["acme.parts", "acme.parts.one", "sqlite3", "nats.js.kv", "msgspec._core"])
+def test_a_module_of_the_provider_of_python_or_of_a_package_is_found(provider: ProviderToml, name: str) -> None:
+    assert name in plan(replace(provider, include=(name,))).hidden
+
+
+def test_what_is_left_out_is_the_module_or_all_below_it(provider: ProviderToml) -> None:
+    assert "acme.parts.one" in plan(replace(provider, exclude=("acme.parts.one",))).excluded
+    below = plan(replace(provider, exclude=("acme.parts.*",))).excluded
+    assert {"acme.parts.one", "acme.parts.deep", "acme.parts.deep.two"} <= set(below)
+    assert "acme.parts" not in below
+
+
+def test_a_source_that_is_not_python_is_told_with_its_line(provider: ProviderToml) -> None:
+    (provider.folder / "acme" / "broken.py").write_text("x = 1\ndef (\n")
+    with pytest.raises(InvalidArgument, match=r"acme/broken\.py:2: not Python"):
+        plan(provider)
+
+
 def test_data_of_a_package_is_what_matches(provider: ProviderToml) -> None:
     made = plan(replace(provider, data={"acme": ("pages/**",)}))
     assert made.data == [(str(provider.folder / "acme" / "pages" / "index.html"), "acme/pages")]
@@ -132,9 +155,7 @@ def test_a_module_that_would_hide_one_that_the_program_needs_is_refused(provider
         plan(replace(provider, module=name))
 
 
-def test_sources_are_read_in_their_own_encoding_and_what_is_no_python_is_passed_over(provider: ProviderToml) -> None:
+def test_sources_are_read_in_their_own_encoding(provider: ProviderToml) -> None:
     text = "# -*- coding: latin-1 -*-\nimport importlib\nimportlib.import_module('acme.caf\xe9')\n"
     (provider.folder / "acme" / "lazy.py").write_text(text, "latin-1")
-    for name, content in {"template": b"import_module({{ name }})", "broken": b"import_module(", "odd": b"import_module('\0')"}.items():
-        (provider.folder / "acme" / f"{name}.py").write_bytes(content)
     assert "acme.caf\xe9" in plan(provider).hidden

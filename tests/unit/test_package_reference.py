@@ -57,6 +57,8 @@ def test_a_reference_is_read_as_hosts_read_it(text: str, read: Reference) -> Non
         ("ghcr.io/acme/kv?x=1", "is not a repository"),
         (f"ghcr.io/{'a' * 256}:1", "is not a repository"),
         ("ghcr.io:port/acme/kv", "is not a host"),
+        ("ghcr.io:65536/acme/kv", "is not a host"),
+        ("[::1:2::3]:5000/acme/kv", "is not a host"),
         ("user:password@ghcr.io/acme/kv", "is not a digest"),
         ("-x.io/acme/kv:1", "is not a host"),
         ("ghcr.io/acme/kv@", "is not a digest"),

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,59 +12,30 @@ import typer
 
 from provider_packaging.cli.app import app
 from provider_packaging.cli.located import located
+from provider_packaging.cli.options import (
+    FolderOption,
+    IssuerOption,
+    JsonOption,
+    KeygenOption,
+    Signing,
+    SubjectOption,
+    tidy_when_ended,
+    wrote,
+)
 from provider_sdk.errors import InvalidArgument, ProviderError
-from provider_sdk.nkeys import KeyPair, Prefix, decode_public
+from provider_sdk.nkeys import Prefix, decode_public
 from provider_sdk.verbs import usage
 
 DAY = 86400
 
-JsonOption = Annotated[bool, typer.Option("--json", help="For a program to read.")]
 FileArgument = Annotated[str, typer.Argument(metavar="FILE", help="The archive.")]
 ProgramsArgument = Annotated[list[str] | None, typer.Argument(metavar="[TARGET=PROGRAM]...", help="Programs, each for ARCH-OS.")]
 ArchOption = Annotated[str | None, typer.Option("-a", "--arch", metavar="TARGET", help="Target of --binary; default: this machine's.")]
 BinaryOption = Annotated[Path | None, typer.Option("-b", "--binary", help="One program, as wash takes it.")]
-FolderOption = Annotated[Path | None, typer.Option("-d", "--directory", help="Folder of the keys; default: WASH_KEYS, or ~/.wash/keys.")]
-IssuerOption = Annotated[
-    str | None,
-    typer.Option("-i", "--issuer", envvar="WASH_ISSUER_KEY", show_envvar=True, help="Who signs: file of an account key, or a seed."),
-]
-SubjectOption = Annotated[
-    str | None,
-    typer.Option(
-        "-s", "--subject", envvar="WASH_SUBJECT_KEY", show_envvar=True, help="The provider: file of its key, a seed, or V… itself."
-    ),
-]
-KeygenOption = Annotated[bool, typer.Option("--disable-keygen", help="Fail where a key is missing, instead of making one.")]
 OutputOption = Annotated[Path | None, typer.Option("--destination", help="Where it is written; default: in its place.")]
 IdentityOption = Annotated[bool, typer.Option("--new-identity", help="Sign with other keys than the claims name, on purpose.")]
 ExpiresOption = Annotated[float | None, typer.Option("-x", "--expires", metavar="DAYS", min=0, help="Valid for so many days from now.")]
 NotBeforeOption = Annotated[float | None, typer.Option("--not-before", "--nbf", metavar="DAYS", min=0, help="Valid only in so many days.")]
-
-
-@dataclass(frozen=True)
-class Signing:
-    """How the keys of a verb are to be found."""
-
-    folder: Path | None
-    issuer: str | None
-    subject: str | None
-    generate: bool
-
-    def account(self) -> KeyPair:
-        """The issuer's pair."""
-        from provider_packaging.keys import Kind, default_stem, find_key
-
-        return find_key(Kind.ACCOUNT, default_stem(), value=self.issuer, folder=self.folder, generate_missing=self.generate)
-
-    def provider(self, stem: str) -> str:
-        """The provider's public key, which is all that claims hold of it."""
-        from provider_packaging.keys import Kind, find_key
-
-        if self.subject and self.subject.startswith("V"):
-            if decode_public(self.subject)[0] is not Prefix.PROVIDER:
-                raise InvalidArgument(f"{self.subject} is not the key of a provider")
-            return self.subject
-        return find_key(Kind.SERVICE, stem, value=self.subject, folder=self.folder, generate_missing=self.generate).public
 
 
 @app.command()
@@ -96,6 +64,7 @@ def create(
 ) -> None:
     """Make an archive of ready programs, signed; the same again makes the same bytes where SOURCE_DATE_EPOCH is set."""
     from provider_packaging.archive import create as write
+    from provider_packaging.archive import source
     from provider_packaging.claims import WORLD, Claims
 
     if not name or not vendor:
@@ -105,6 +74,8 @@ def create(
         usage("no program: TARGET=PROGRAM, or --binary")
     if world:
         files[WORLD] = world
+    for file in files.values():
+        source(file)  # what is missing is told of before keys are made
     tidy_when_ended()
     issued, its_schema = _now(), _schema(schema)
     stem = (binary or next(iter(files.values()))).stem
@@ -128,7 +99,7 @@ def create(
         hashes={},
     )
     write(path, claims, files, account, compressed=compress)
-    _told(path, as_json=as_json)
+    wrote({"file": path}, as_json=as_json)
 
 
 @app.command()
@@ -156,7 +127,7 @@ def insert(
     signing = Signing(directory, issuer, subject, new_identity and not disable_keygen)
     account, provider = signing.account(), signing.provider("") if subject else None
     add(path, files, account, provider, issued=_now(), output=destination, new_identity=new_identity)
-    _told(destination or path, as_json=as_json)
+    wrote({"file": destination or path}, as_json=as_json)
 
 
 @app.command()
@@ -181,7 +152,7 @@ def sign(
     account, provider = signing.account(), signing.provider("") if subject else None
     times = {"expires": _in_days(issued, expires), "not_before": _in_days(issued, not_before)}
     sign_again(path, account, provider, issued=issued, output=destination, new_identity=new_identity, **times)
-    _told(destination or path, as_json=as_json)
+    wrote({"file": destination or path}, as_json=as_json)
 
 
 @app.command()
@@ -245,21 +216,12 @@ def _programs(words: list[str] | None, arch: str | None, binary: Path | None) ->
     return found
 
 
-def tidy_when_ended() -> None:
-    """SIGTERM and SIGHUP end a verb as Ctrl-C does, which leaves no half of an archive, and no process that goes on."""
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.default_int_handler)
-
-
 def _now() -> int:
     """The time of signing, which a reproducible build sets."""
-    given = os.environ.get("SOURCE_DATE_EPOCH")
-    if given is None:
-        return int(time.time())
-    if not given.isdecimal():
-        usage(f"SOURCE_DATE_EPOCH is {given!r}: a whole number of seconds is expected")
-    return int(given)
+    from provider_packaging.epoch import told
+
+    given = told()
+    return int(time.time()) if given is None else given
 
 
 def _in_days(issued: int, days: float | None) -> int | None:
@@ -273,10 +235,6 @@ def _schema(path: Path | None) -> Any:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         usage(f"{path}: no JSON schema: {error}")
-
-
-def _told(path: Path, *, as_json: bool) -> None:
-    print(json.dumps({"file": str(path)}) if as_json else f"wrote {path}, {path.stat().st_size:,} bytes")
 
 
 def _check_issuers(keys: list[str]) -> None:

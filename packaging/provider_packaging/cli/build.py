@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provider_packaging.cli.app import app
-from provider_packaging.cli.archives import FolderOption, IssuerOption, JsonOption, KeygenOption, Signing, SubjectOption, tidy_when_ended
+from provider_packaging.cli.options import (
+    FolderOption,
+    IssuerOption,
+    JsonOption,
+    KeygenOption,
+    Signing,
+    SubjectOption,
+    tidy_when_ended,
+    wrote,
+)
 from provider_sdk.verbs import usage
 
 if TYPE_CHECKING:
@@ -56,11 +64,7 @@ def build(
         built = make(provider, output, signing.account(), signing.provider(provider.name), compressed=not plain, programs=ready)
         files |= {"file": built.archive, "program": built.program, "software": built.software}
         _tell_missing(provider.targets, built, ready)
-    if as_json:
-        print(json.dumps({name: str(path) for name, path in files.items()}))
-        return
-    for path in files.values():
-        print(f"wrote {path}" if path.is_dir() else f"wrote {path}, {path.stat().st_size:,} bytes")
+    wrote(files, as_json=as_json)
 
 
 def _tell_missing(listed: Iterable[str], built: Built, ready: Mapping[str, Path] | None) -> None:

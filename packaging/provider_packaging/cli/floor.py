@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provider_packaging.cli.app import app
+from provider_packaging.cli.options import JsonOption
 from provider_sdk.errors import InvalidArgument
 from provider_sdk.verbs import usage
 
@@ -34,7 +35,7 @@ def floor(
     file: ProgramArgument,
     max_glibc: MostOption = "",
     target: TargetOption = "",
-    as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the oldest glibc or macOS that a program runs on, and the file and symbol that decide it.
 
@@ -87,9 +88,11 @@ def _programs(file: Path) -> Iterator[Iterator[tuple[str, str, Floor]]]:
 
 
 def _is_archive(file: Path, first: str) -> bool:
+    from provider_packaging.unpacked import GZIP
+
     with file.open("rb") as opened:
         head = opened.read(len(first))
-    return head.startswith(b"\x1f\x8b") or head == first.encode()
+    return head.startswith(GZIP) or head == first.encode()
 
 
 def _in_words(name: str, found: Floor) -> Iterator[str]:

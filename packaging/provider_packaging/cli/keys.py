@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from provider_packaging.cli.app import app
+from provider_packaging.cli.options import FolderOption, JsonOption
 from provider_packaging.keys import KeyFile, Kind, default_stem, folders, lookup, stored_keys
 from provider_packaging.keys import generate as make
 from provider_sdk.errors import InvalidArgument, NotFound
@@ -23,8 +24,6 @@ group = typer.Typer(
 )
 app.add_typer(group, name="keys")
 
-FolderOption = Annotated[Path | None, typer.Option("-d", "--directory", help="Folder of the keys.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="For a program to read.")]
 SeedOption = Annotated[bool, typer.Option("--seed", help="Print the seed too, which is the secret.")]
 
 
@@ -39,11 +38,7 @@ def generate(
     as_json: JsonOption = False,
 ) -> None:
     """Make a key and save it; one that is there stays."""
-    try:
-        wanted, stem = Kind.of(kind), name or default_stem()
-        pair, path = make(wanted, stem, directory)
-    except InvalidArgument as error:
-        usage(error.message)
+    pair, path = make(Kind.of(kind), name or default_stem(), directory)
     _print(_facts(KeyFile(path, pair), seed=seed), as_json=as_json)
 
 

@@ -7,13 +7,14 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from provider_packaging.cli.app import app
+from provider_packaging.cli.options import JsonOption
 from provider_sdk.errors import InvalidArgument, NotFound, Unauthenticated
 from provider_sdk.verbs import usage
 
@@ -30,7 +31,6 @@ UserOption = Annotated[str, typer.Option(metavar="NAME", help="To log in as; els
 StdinOption = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input; else WASH_REG_PASSWORD.")]
 InsecureOption = Annotated[bool, typer.Option("--insecure", help="Plain HTTP. On loopback that is so anyway, without --ca-file.")]
 CaOption = Annotated[Path | None, typer.Option(metavar="FILE", help="A further authority for TLS, in PEM form.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="For a program to read.")]
 
 
 @app.command()
@@ -48,13 +48,12 @@ def push(
     """Put an archive into a registry, and print the reference that always gives these bytes."""
     from provider_packaging.oci import transfer
 
-    with _words():
-        reference = _reference(ref).for_push(allow_latest=allow_latest)
-        access = _access(username, password_stdin, insecure, ca_file)
-        marks = dict(_pair(one) for one in annotations or [])
-        file = file or _only_archive()
-        with _progress(f"pushing {file.name}") as progress:
-            digest = transfer.push(file, reference, access, annotations=marks, progress=progress)
+    reference = _reference(ref).for_push(allow_latest=allow_latest)
+    access = _access(username, password_stdin, insecure, ca_file)
+    marks = dict(_pair(one) for one in annotations or [])
+    file = file or _only_archive()
+    with _progress(f"pushing {file.name}") as progress:
+        digest = transfer.push(file, reference, access, annotations=marks, progress=progress)
     pinned = str(reference.pinned(digest))
     _print(pinned, {"url": str(reference), "tag": reference.tag, "digest": digest, "pinned": pinned, "file": str(file)}, as_json)
 
@@ -73,10 +72,9 @@ def pull(
     """Fetch an archive. What an interrupted run has fetched is kept beside the file, and gone on with."""
     from provider_packaging.oci import transfer
 
-    with _words():
-        reference, access = _reference(ref), _access(username, password_stdin, insecure, ca_file)
-        with _progress(f"pulling {reference.repository}") as progress:
-            done = transfer.pull(reference, output, access, digest=digest, progress=progress)
+    reference, access = _reference(ref), _access(username, password_stdin, insecure, ca_file)
+    with _progress(f"pulling {reference.repository}") as progress:
+        done = transfer.pull(reference, output, access, digest=digest, progress=progress)
     pinned = str(reference.pinned(done.digest))
     _print(str(done.path), {"file": str(done.path), "digest": done.digest, "pinned": pinned, "size": done.size}, as_json)
 
@@ -96,12 +94,11 @@ def copy(
     from provider_packaging.oci import transfer
     from provider_packaging.oci.credentials import find
 
-    with _words():
-        source, target = _reference(from_), _reference(to).for_push(allow_latest=allow_latest)
-        far = _access(username, password_stdin, insecure, ca_file)
-        near = _access("", False, insecure, ca_file, find=lambda registry, repository: find(registry, repository, target=False))
-        with _progress(f"copying {source.repository}") as progress:
-            digest = transfer.copy(source, target, near, far, progress=progress)
+    source, target = _reference(from_), _reference(to).for_push(allow_latest=allow_latest)
+    far = _access(username, password_stdin, insecure, ca_file)
+    near = _access("", False, insecure, ca_file, find=lambda registry, repository: find(registry, repository, target=False))
+    with _progress(f"copying {source.repository}") as progress:
+        digest = transfer.copy(source, target, near, far, progress=progress)
     pinned = str(target.pinned(digest))
     _print(pinned, {"url": str(target), "tag": target.tag, "digest": digest, "pinned": pinned}, as_json)
 
@@ -118,9 +115,8 @@ def tags(
     """List the tags of a repository, a line each."""
     from provider_packaging.oci import transfer
 
-    with _words():
-        reference = _reference(repository)
-        found = transfer.tags(reference, _access(username, password_stdin, insecure, ca_file))
+    reference = _reference(repository)
+    found = transfer.tags(reference, _access(username, password_stdin, insecure, ca_file))
     _print("\n".join(found), {"repository": reference.name, "tags": found}, as_json)
 
 
@@ -136,9 +132,8 @@ def digest(
     """Print the digest of what a reference names."""
     from provider_packaging.oci import transfer
 
-    with _words():
-        reference = _reference(ref)
-        found = transfer.digest(reference, _access(username, password_stdin, insecure, ca_file))
+    reference = _reference(ref)
+    found = transfer.digest(reference, _access(username, password_stdin, insecure, ca_file))
     _print(found, {"url": str(reference), "digest": found, "pinned": str(reference.pinned(found))}, as_json)
 
 
@@ -154,9 +149,8 @@ def manifest(
     """Print the manifest of what a reference names, as JSON."""
     from provider_packaging.oci import transfer
 
-    with _words():
-        found = transfer.manifest(_reference(ref), _access(username, password_stdin, insecure, ca_file))
-        content = found.content()
+    found = transfer.manifest(_reference(ref), _access(username, password_stdin, insecure, ca_file))
+    content = found.content()
     if raw:
         sys.stdout.buffer.write(found.raw)
     else:
@@ -173,16 +167,16 @@ def login(
 ) -> None:
     """Try a login, and keep it where Docker does: in its file, or with the helper that the file names."""
     from provider_packaging.oci import docker_files
+    from provider_packaging.oci.reference import Reference
     from provider_packaging.oci.registry import Registry
 
-    with _words():
-        reference = _reference(f"{registry}/login")
-        name = username or os.environ.get("WASH_REG_USER") or _asked("user name: ", input)
-        password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _asked("password: ", getpass.getpass)
-        with Registry.of(reference, _given(name, password, insecure, ca_file)) as opened:
-            if not opened.accepts_login():
-                raise Unauthenticated(f"{registry} asks for no login: there is nothing to keep")
-        kept = docker_files.read(docker_files.docker_file(os.environ)).keep(reference.registry, name, password, os.environ)
+    host = _host(registry)
+    name = username or os.environ.get("WASH_REG_USER") or _asked("user name: ", input)
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _asked("password: ", getpass.getpass)
+    with Registry.of(Reference(host, "login"), _given(name, password, insecure, ca_file)) as opened:
+        if not opened.accepts_login():
+            raise Unauthenticated(f"{registry} asks for no login: there is nothing to keep")
+    kept = docker_files.read(docker_files.docker_file(os.environ)).keep(host, name, password, os.environ)
     print(f"kept in {kept}")
 
 
@@ -191,26 +185,27 @@ def logout(registry: Annotated[str, typer.Argument(metavar="REGISTRY", help="Hos
     """Remove a login from where Docker keeps it."""
     from provider_packaging.oci import docker_files
 
-    with _words():
-        file = docker_files.docker_file(os.environ)
-        if not docker_files.read(file).forget(_reference(f"{registry}/login").registry, os.environ):
-            raise NotFound(f"{file} has no login for {registry}")
+    file = docker_files.docker_file(os.environ)
+    if not docker_files.read(file).forget(_host(registry), os.environ):
+        raise NotFound(f"{file} has no login for {registry}")
     print(f"removed from {file}")
-
-
-@contextmanager
-def _words() -> Iterator[None]:
-    """What is wrong with the words of the command ends it as wrong usage."""
-    try:
-        yield
-    except InvalidArgument as error:
-        usage(error.message)
 
 
 def _reference(text: str) -> Reference:
     from provider_packaging.oci.reference import Reference
 
     return Reference.parse(text)
+
+
+def _host(text: str) -> str:
+    """A registry's host. As part of a reference, what is none would be of Docker Hub, which then got the login."""
+    from provider_packaging.oci.reference import Reference
+
+    with suppress(InvalidArgument):
+        found = Reference.parse(f"{text}/login")
+        if found.repository == "login":
+            return found.registry
+    raise InvalidArgument(f"{text!r} is no registry: HOST or HOST:PORT is expected, such as ghcr.io or localhost:5000")
 
 
 def _access(username: str, password_stdin: bool, insecure: bool, ca_file: Path | None, find: Finder | None = None) -> Access:

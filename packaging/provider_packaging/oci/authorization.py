@@ -133,9 +133,12 @@ class Authorization:
         return self._read(self.ask("GET", _with(realm, asked), headers, b""), realm)
 
     def _check_realm(self, realm: str, known: Credentials | None) -> None:
-        parts = urlsplit(realm)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise Unavailable(f"{self.registry} names no place to have a token from: {realm[:200]!r}", retryable=False)
+        try:
+            parts = urlsplit(realm)
+            if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+                raise ValueError
+        except ValueError:
+            raise Unavailable(f"{self.registry} names no place to have a token from: {realm[:200]!r}", retryable=False) from None
         if known is not None and parts.scheme == "http" and not self.plain(parts.hostname):
             raise PermissionDenied(f"{self.registry} wants the login sent to {parts.hostname} unencrypted: --insecure allows it")
 

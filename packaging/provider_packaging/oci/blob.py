@@ -9,7 +9,7 @@ from pathlib import Path
 
 import urllib3
 
-from provider_packaging.oci.manifest import Descriptor, digest_of, hasher
+from provider_packaging.oci.manifest import Descriptor, Digester, digest_of
 from provider_packaging.oci.registry import Answer, Registry, lost
 from provider_sdk.errors import PreconditionFailed, Unavailable
 
@@ -31,7 +31,7 @@ class Blob:
     def __init__(self, descriptor: Descriptor, read: Callable[[int], Pieces], where: str) -> None:
         self.descriptor, self.where = descriptor, where
         self._read = read
-        self._hash, self._hashed = hasher(descriptor.digest), 0
+        self._found, self._hashed = Digester(descriptor.digest), 0
 
     def pieces(self, start: int) -> Pieces:
         """From a place on, to the end."""
@@ -60,18 +60,18 @@ class Blob:
 
     def _note(self, place: int, piece: bytes) -> None:
         if place <= self._hashed < place + len(piece):
-            self._hash.update(piece[self._hashed - place :])
+            self._found.update(piece[self._hashed - place :])
             self._hashed = place + len(piece)
 
     def _check(self) -> None:
-        found = f"{self._hash.name}:{self._hash.hexdigest()}"
+        found = self._found.digest
         if self._hashed == self.descriptor.size and found != self.descriptor.digest:
             raise PreconditionFailed(f"{self.where}: the bytes are not those of {self.descriptor.digest}, but of {found}")
 
 
 def file_blob(path: Path, media_type: str) -> Blob:
     """A file, read once for its digest."""
-    found, size = hasher("sha256:"), 0
+    found, size = Digester(), 0
     with path.open("rb") as opened:
         while piece := opened.read(PIECE):
             found.update(piece)
@@ -83,7 +83,7 @@ def file_blob(path: Path, media_type: str) -> Blob:
             while part := again.read(PIECE):
                 yield part
 
-    return Blob(Descriptor(media_type, f"sha256:{found.hexdigest()}", size), read, str(path))
+    return Blob(Descriptor(media_type, found.digest, size), read, str(path))
 
 
 def bytes_blob(content: bytes, media_type: str) -> Blob:

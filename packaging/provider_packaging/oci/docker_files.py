@@ -5,16 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from provider_packaging.aside import written_aside
 from provider_packaging.home import home
 from provider_sdk.errors import InvalidArgument, NotFound, Unavailable
 
@@ -69,7 +68,7 @@ def read(file: Path) -> LoginFile:
         raise Unavailable(f"{file}: {error.strerror}", retryable=False) from None
     try:
         content = json.loads(text) if len(text) <= LARGEST else None
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict) or not all(isinstance(content.get(name, {}), dict) for name in ("auths", "credHelpers")):
         raise InvalidArgument(f"{file}: not a file of registry logins: a JSON object with `auths`, `credHelpers` or `credsStore`")
@@ -135,15 +134,8 @@ class LoginFile:
     def _write(self, content: dict[str, Any]) -> None:
         file = self.file.resolve()
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        try:
-            with os.fdopen(handle, "w") as opened:
-                json.dump(content, opened, indent="\t")
-                opened.write("\n")
-            Path(aside).replace(file)
-        except BaseException:
-            Path(aside).unlink(missing_ok=True)
-            raise
+        with written_aside(file, 0o600) as opened:
+            opened.write(json.dumps(content, indent="\t").encode() + b"\n")
 
 
 def server(registry: str) -> str:
@@ -174,7 +166,6 @@ class Helper:
     name: str
     file: Path
     environment: Mapping[str, str] = field(repr=False)
-    seconds: float = HELPER_SECONDS
 
     def get(self, registry: str) -> Entry | None:
         """What it keeps for a registry, or None."""
@@ -203,13 +194,18 @@ class Helper:
         program = shutil.which(f"docker-credential-{self.name}", path=self.environment.get("PATH"))
         if program is None:
             raise NotFound(f"docker-credential-{self.name}, which {self.file} names, is not on PATH: install it, or take it out there")
-        seconds = float(self.environment.get("PROVIDER_CREDENTIAL_HELPER_SECONDS") or self.seconds)
         try:
             return subprocess.run(
-                [program, verb], input=words, capture_output=True, text=True, timeout=seconds, env=dict(self.environment), check=False
+                [program, verb],
+                input=words,
+                capture_output=True,
+                text=True,
+                timeout=HELPER_SECONDS,
+                env=dict(self.environment),
+                check=False,
             )
         except subprocess.TimeoutExpired:
-            raise self._failed(f"did not answer in {seconds:g} s", "") from None
+            raise self._failed(f"did not answer in {HELPER_SECONDS:g} s", "") from None
         except (OSError, UnicodeDecodeError) as error:
             raise self._failed(f"cannot be run ({type(error).__name__})", "") from None
 

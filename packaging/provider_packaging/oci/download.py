@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from provider_packaging.oci.blob import PIECE, Progress, nobody, stream
-from provider_packaging.oci.manifest import Descriptor, hasher
+from provider_packaging.oci.manifest import Descriptor, Digester
 from provider_packaging.oci.registry import Registry
 from provider_sdk.errors import PreconditionFailed, Unavailable
 
@@ -24,15 +24,15 @@ def download(registry: Registry, repository: str, blob: Descriptor, path: Path, 
     """Fetch a blob into a file, which is there once its digest was found right; before, nothing is at its place."""
     partial = partial_file(path, blob.digest)
     with _opened(partial) as file:
-        found = hasher(blob.digest)
+        found = Digester(blob.digest)
         have = _known(file, found, blob.size)
         resumed = have > 0
         _fetch(registry, repository, blob, file, found, have, progress)
-        if f"{found.name}:{found.hexdigest()}" != blob.digest and resumed:
-            found = hasher(blob.digest)
+        if found.digest != blob.digest and resumed:
+            found = Digester(blob.digest)
             file.truncate(0)
             _fetch(registry, repository, blob, file, found, 0, progress)
-        if f"{found.name}:{found.hexdigest()}" != blob.digest:
+        if found.digest != blob.digest:
             raise PreconditionFailed(f"{registry.host}/{repository}: the blob's bytes are not those of its digest {blob.digest}")
         file.flush()
         os.fsync(file.fileno())
@@ -42,7 +42,7 @@ def download(registry: Registry, repository: str, blob: Descriptor, path: Path, 
         raise Unavailable(f"{path}: {error.strerror}", retryable=False) from error
 
 
-def _fetch(registry: Registry, repository: str, blob: Descriptor, file: IO[bytes], found: Any, have: int, progress: Progress) -> None:
+def _fetch(registry: Registry, repository: str, blob: Descriptor, file: IO[bytes], found: Digester, have: int, progress: Progress) -> None:
     file.seek(have)
     progress(have, blob.size)
     with closing(stream(registry, repository, blob, have)) as pieces:
@@ -53,7 +53,7 @@ def _fetch(registry: Registry, repository: str, blob: Descriptor, file: IO[bytes
             progress(have, blob.size)
 
 
-def _known(file: IO[bytes], found: Any, size: int) -> int:
+def _known(file: IO[bytes], found: Digester, size: int) -> int:
     """How many bytes an earlier run has left, already part of the digest; none where they are too many."""
     have = os.fstat(file.fileno()).st_size
     if have > size:

@@ -123,9 +123,21 @@ def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def hasher(digest: str) -> Any:
-    """What computes a digest of the kind of this one."""
-    return hashlib.new(digest.partition(":")[0])
+class Digester:
+    """Computes a digest of the same kind as another one, piece by piece."""
+
+    def __init__(self, like: str = "sha256:") -> None:
+        self._kind = like.partition(":")[0]
+        self._hash = hashlib.new(self._kind)
+
+    def update(self, piece: bytes) -> None:
+        """Take the next bytes."""
+        self._hash.update(piece)
+
+    @property
+    def digest(self) -> str:
+        """That of the bytes so far, as registries write it."""
+        return f"{self._kind}:{self._hash.hexdigest()}"
 
 
 def _list(content: dict[str, Any], name: str) -> list[Any]:

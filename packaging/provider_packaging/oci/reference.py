@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from provider_sdk.errors import InvalidArgument
 
@@ -101,9 +102,16 @@ def _split_registry(name: str, text: str) -> tuple[str, str]:
         raise _wrong(text, "it names no repository in a registry: REGISTRY/REPOSITORY:TAG, such as ghcr.io/acme/kv:0.1.0")
     if first != "localhost" and not re.search(r"[.:]", first):
         return DOCKER_HUB, name
-    if not _HOST.fullmatch(first):
+    if not _is_host(first):
         raise _wrong(text, f"{first[:100]!r} is not a host, or a host and a port")
     return DOCKER_HUB if first == f"index.{DOCKER_HUB}" else first, rest
+
+
+def _is_host(text: str) -> bool:
+    try:
+        return bool(_HOST.fullmatch(text)) and urlsplit(f"//{text}").port != 0
+    except ValueError:
+        return False
 
 
 def _check_tag(tag: str, text: str) -> None:

@@ -269,7 +269,10 @@ class Registry:
         parts = urlsplit(url)
         host = parts.hostname or ""
         proxy = "" if is_loopback(host) or urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(parts.scheme, "")
-        encrypted = "https" in {parts.scheme, urlsplit(proxy).scheme}
+        try:
+            encrypted = "https" in {parts.scheme, urlsplit(proxy).scheme}
+        except ValueError:
+            raise InvalidArgument(f"the proxy for {parts.scheme} that the environment names is no URL: see {parts.scheme}_proxy") from None
         key = (proxy, encrypted)
         if key not in self._managers:
             self._managers[key] = self._made(proxy, encrypted=encrypted)

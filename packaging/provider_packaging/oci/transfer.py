@@ -16,14 +16,15 @@ from provider_packaging.oci.manifest import (
     CONFIG_BYTES,
     LAYER,
     Descriptor,
+    Digester,
     Manifest,
     digest_of,
-    hasher,
     provider_manifest,
 )
 from provider_packaging.oci.reference import Reference, checked_digest
 from provider_packaging.oci.registry import Access, Answer, Registry
 from provider_packaging.oci.upload import Upload
+from provider_packaging.unpacked import GZIP
 from provider_packaging.verify import verify
 from provider_sdk.errors import InvalidArgument, PreconditionFailed, Unavailable
 
@@ -31,7 +32,6 @@ PAGE = 1000
 MOST_PAGES = 1000
 DEEPEST = 4
 """Indexes within indexes that are copied."""
-GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def pull(reference: Reference, path: Path | None, access: Access, *, digest: str
 def _named(target: Path) -> Path:
     """An archive that is not compressed is not called so."""
     with target.open("rb") as file:
-        compressed = file.read(2) == GZIP
+        compressed = file.read(len(GZIP)) == GZIP
     return target if compressed else target.replace(target.with_suffix(""))
 
 
@@ -137,7 +137,7 @@ def digest(reference: Reference, access: Access) -> str:
     with Registry.of(reference, access) as registry:
         path, scope = f"/v2/{reference.repository}/manifests/{reference.version}", _reading(reference)
         answer = registry.request("HEAD", path, scope=scope, headers={"Accept": ACCEPTED}, what=str(reference))
-        named = _said(answer)
+        named = _named_digest(answer)
         return named or _get(registry, reference, reference.version).digest
 
 
@@ -179,7 +179,7 @@ def _next(registry: Registry, link: str, base: str) -> str | None:
     return None
 
 
-def _said(answer: Answer) -> str:
+def _named_digest(answer: Answer) -> str:
     """The digest that the registry names; empty where it names none."""
     try:
         return checked_digest(answer.headers.get("Docker-Content-Digest", ""))
@@ -195,11 +195,11 @@ def _get(registry: Registry, reference: Reference, version: str) -> Manifest:
     path = f"/v2/{reference.repository}/manifests/{version}"
     answer = registry.request("GET", path, scope=_reading(reference), headers={"Accept": ACCEPTED}, what=str(reference))
     found = Manifest(answer.body, answer.headers.get("Content-Type", "").partition(";")[0].strip())
-    named = version if ":" in version else _said(answer)
+    named = version if ":" in version else _named_digest(answer)
     if named:
-        computed = hasher(named)
+        computed = Digester(named)
         computed.update(answer.body)
-        if f"{computed.name}:{computed.hexdigest()}" != named:
+        if computed.digest != named:
             raise PreconditionFailed(f"{reference}: the manifest's bytes are not those of its digest {named}")
     return found
 
@@ -209,6 +209,6 @@ def _put(registry: Registry, reference: Reference, manifest: Manifest, version: 
     headers = {"Content-Type": manifest.media_type or str(manifest.content().get("mediaType", ""))}
     scope = f"repository:{reference.repository}:pull,push"
     answer = registry.request("PUT", path, scope=scope, headers=headers, body=manifest.raw, expected=(201, 202), what=str(reference))
-    named = _said(answer)
+    named = _named_digest(answer)
     if named.startswith("sha256:") and named != digest_of(manifest.raw):
         raise PreconditionFailed(f"{reference}: the registry has made {named} of the manifest {digest_of(manifest.raw)}")

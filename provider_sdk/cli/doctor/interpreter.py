@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import platform
 import re
-import shutil
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
@@ -32,9 +31,6 @@ def checks(folder: Path) -> Iterable[Finding]:
     if importlib.util.find_spec("ensurepip") is None:
         yield warning("Python", "it cannot make virtual environments (ensurepip is missing)", "on Debian: apt-get install python3-venv")
     yield _shared_library()
-    if sys.platform == "linux" and shutil.which("strip") is None:
-        advice = "on Debian: apt-get install binutils"
-        yield warning("freezing", "the program strip is not there, by which provider package build takes symbols out", advice)
     yield from _packages(folder)
 
 
