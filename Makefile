@@ -19,7 +19,7 @@ help: ## this list
 demo: venv ## a lattice on this machine: HTTP, a WebAssembly actor, random numbers, until Ctrl-C; CHECK=1 asks itself and ends
 	@$(if $(filter-out 0,$(CHECK)),$(DEMO_CHECK),$(DEMO))
 
-package: venv ## signed archives of the four providers in dist/, by way of a registry on this machine into the lattice in a box
+package: venv-dev ## signed archives of the four providers in dist/, by way of a registry on this machine into the lattice in a box
 	@.ci/package
 
 test: venv-dev ## the tests that this machine has the programs for, in minutes; ARGS="-k links" picks some
