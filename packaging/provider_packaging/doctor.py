@@ -94,9 +94,9 @@ def _registry(reference: Reference) -> Finding:
     except Unauthenticated as error:
         return wrong(subject, error.message, f"provider package login {reference.registry}")
     except ProviderError as error:
-        here = is_loopback(urlsplit(f"//{reference.registry}").hostname or "")
-        hint = "provider dev registry starts one here" if here else "see whether it is up"
-        return wrong(subject, error.message, f"{hint}; without it archives are neither pushed nor fetched")
+        if is_loopback(urlsplit(f"//{reference.registry}").hostname or ""):
+            return warning(subject, error.message, "provider dev registry starts one here, when you want to push or fetch archives")
+        return wrong(subject, error.message, "see whether it is up: without it archives are neither pushed nor fetched")
     if asked:
         return right(subject, f"{login.named if login else 'the login'} is accepted")
     return right(subject, "it answers, and asks for no login")
