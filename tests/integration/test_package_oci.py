@@ -28,7 +28,8 @@ from tests.tiers import scale
 SIZE = scale(test=10, ci=10, soak=300) * MIB + 12345
 EACH = [
     pytest.param("docker-registry", marks=pytest.mark.needs("docker-registry")),
-    pytest.param("registry-v3", marks=pytest.mark.needs("registry-v3")),
+    # Minutes of building, for what the second version of the same server does alike.
+    pytest.param("registry-v3", marks=[pytest.mark.needs("registry-v3"), pytest.mark.soak]),
     pytest.param("registry-go", marks=pytest.mark.needs("registry-go")),
 ]
 

@@ -89,6 +89,7 @@ def pushed(host: str, path: Path, access: Access = ANONYMOUS) -> str:
     return digest
 
 
+@pytest.mark.soak
 @pytest.mark.needs("registry-v3")
 def test_an_upload_that_was_cut_goes_on_where_the_registry_has_it(third: RegistryServer, made: Callable[[], Path]) -> None:
     for _ in range(ROUNDS):
@@ -100,6 +101,7 @@ def test_an_upload_that_was_cut_goes_on_where_the_registry_has_it(third: Registr
             assert len(proxy.methods("POST")) <= 2
 
 
+@pytest.mark.soak
 @pytest.mark.needs("registry-v3")
 def test_an_answer_that_was_lost_costs_no_chunk(third: RegistryServer, made: Callable[[], Path]) -> None:
     path = made()
@@ -365,6 +367,7 @@ def test_a_slow_registry_is_waited_for_and_one_that_hangs_is_not(proxy: FaultPro
         transfer.manifest(reference(proxy.host), replace(ANONYMOUS, waiting=0.1, attempts=2))
 
 
+@pytest.mark.soak
 @pytest.mark.needs("docker-registry", "registry-v3")
 def test_a_copy_goes_on_when_either_side_is_cut(
     debian: RegistryServer, proxy: FaultProxy, third: RegistryServer, made: Callable[[], Path]
