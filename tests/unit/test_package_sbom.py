@@ -227,8 +227,11 @@ def test_a_licence_is_an_spdx_expression_or_the_words_that_were_given(fields: di
 
 
 def test_every_distribution_here_has_licences_that_the_schema_takes(document: dict[str, Any]) -> None:
-    everything = [{"type": "library", "name": found.name, "licenses": licences(found.metadata)} for found in metadata.distributions()]
-    assert_valid({**document, "components": everything, "dependencies": []})
+    # One may be found twice, as where a checkout holds what a build of it has left.
+    everything = {
+        found.name: {"type": "library", "name": found.name, "licenses": licences(found.metadata)} for found in metadata.distributions()
+    }
+    assert_valid({**document, "components": [*everything.values()], "dependencies": []})
 
 
 def test_the_list_is_read_back_from_a_program_without_running_it(tmp_path: Path, document: dict[str, Any]) -> None:
