@@ -30,7 +30,6 @@ class Built:
     archive: Path
     software: Path
     program: Path
-    target: str
 
 
 def source_time(folder: Path) -> int:
@@ -72,22 +71,14 @@ def ready_programs(provider: ProviderToml, folder: Path) -> dict[str, Path]:
     return found
 
 
-def build(
-    provider: ProviderToml,
-    output: Path,
-    issuer: KeyPair,
-    subject: str,
-    *,
-    compressed: bool = True,
-    programs: Mapping[str, Path] | None = None,
+def pack(
+    provider: ProviderToml, programs: Mapping[str, Path], output: Path, issuer: KeyPair, subject: str, *, compressed: bool = True
 ) -> Built:
-    """Freeze, sign and pack; with `programs` by target, nothing is frozen, and those are packed.
+    """Sign and pack frozen programs, given by target; the one for this machine is among them.
 
     `issuer` is the pair of an account, `subject` the provider's own public key (`V…`).
     """
     issued = source_time(provider.folder)
-    if programs is None:
-        programs = {native_target(): build_program(provider, output)}
     program = programs[native_target()]
     _check_contracts(provider, program)
     output.mkdir(parents=True, exist_ok=True)
@@ -105,7 +96,7 @@ def build(
     )
     archive = output / f"{provider.name}.par{'.gz' if compressed else ''}"
     create(archive, claims, programs, issuer, compressed=compressed)
-    return Built(archive, write_software(program, output / f"{provider.name}.cdx.json"), program, native_target())
+    return Built(archive, write_software(program, output / f"{provider.name}.cdx.json"), program)
 
 
 def write_software(program: Path, path: Path) -> Path:

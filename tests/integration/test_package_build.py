@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from provider_packaging.build import build
+from provider_packaging.build import pack
 from provider_packaging.targets import native_target
 from provider_sdk.errors import InvalidArgument, Unavailable
 from provider_sdk.provider_toml import ProviderToml, read_provider_toml
@@ -47,13 +47,13 @@ def test_a_program_that_does_not_start_is_told_of_by_its_own_words(tmp_path: Pat
     program.chmod(0o755)
     provider = ProviderToml(tmp_path, "greeter", ("acme:greeter",), "0.1.0", 1, "Acme", "greeter")
     with pytest.raises(Unavailable, match=r"does not run .*: ModuleNotFoundError: No module named 'tea'$"):
-        build(provider, tmp_path / "dist", ISSUER, SUBJECT.public, programs={native_target(): program})
+        pack(provider, {native_target(): program}, tmp_path / "dist", ISSUER, SUBJECT.public)
 
 
 def test_a_contract_that_the_program_does_not_serve_makes_no_archive(tmp_path: Path) -> None:
     provider = replace(read_provider_toml(REPOSITORY / "providers" / "numbergen"), contracts=("acme:tea",))
     with pytest.raises(InvalidArgument, match=r"provider\.toml: acme:tea: the program does not serve that"):
-        build(provider, tmp_path, ISSUER, SUBJECT.public, programs={native_target(): frozen("numbergen")})
+        pack(provider, {native_target(): frozen("numbergen")}, tmp_path, ISSUER, SUBJECT.public)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -65,3 +65,13 @@ def test_a_target_that_is_listed_and_not_packed_is_told_of(tmp_path: Path) -> No
     done = subprocess.run([*map(str, command), "-o", str(tmp_path / "dist")], capture_output=True, text=True, check=True)
     told = [line for line in done.stderr.splitlines() if line.startswith("provider: ")]
     assert len(told) == 1 and "has no program for arm-linux, which provider.toml lists" in told[0]
+
+
+def test_no_key_is_made_for_what_cannot_be_built(tmp_path: Path) -> None:
+    text = (REPOSITORY / "providers" / "numbergen" / "provider.toml").read_text()
+    (tmp_path / "provider.toml").write_text(text.replace("providers.numbergen", "acme_nowhere"))
+    command = [sys.executable, "-m", "provider_sdk.cli.main", "package", "build", str(tmp_path), "-d", str(tmp_path / "keys")]
+    done = subprocess.run([*command, "-o", str(tmp_path / "dist")], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "module 'acme_nowhere': neither" in done.stderr
+    assert not (tmp_path / "keys").exists()

@@ -59,113 +59,120 @@ class FaultProxy:
         return [one.method for one in self.seen if not wanted or one.method in wanted]
 
 
-def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
 
-        def any(self) -> None:
-            seen = Seen(self.command, self.path, dict(self.headers))
-            proxy.seen.append(seen)
-            fault = proxy.script(seen) or Fault()
-            time.sleep(fault.seconds)
-            with suppress(OSError, http.client.HTTPException):
-                if fault.status:
-                    self._answer(fault)
-                else:
-                    self._pass_on(fault)
+    def __init__(self, proxy: FaultProxy) -> None:
+        self.proxy = proxy
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def any(self) -> None:
+        seen = Seen(self.command, self.path, dict(self.headers))
+        self.server.proxy.seen.append(seen)
+        fault = self.server.proxy.script(seen) or Fault()
+        time.sleep(fault.seconds)
+        with suppress(OSError, http.client.HTTPException):
+            if fault.status:
+                self._answer(fault)
+            else:
+                self._pass_on(fault)
+            return
+        self._cut()
+
+    def _answer(self, fault: Fault) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(fault.status)
+        headers = {"Content-Length": str(len(fault.body)), **fault.headers}
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(fault.body)
+
+    def _pass_on(self, fault: Fault) -> None:
+        upstream = http.client.HTTPConnection(self.server.proxy.upstream, timeout=30)
+        try:
+            upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                upstream.putheader(name, value)
+            upstream.endheaders()
+            if not self._send(upstream, fault):
+                self._cut()
                 return
+            response = upstream.getresponse()
+            with response:
+                if fault.lose_answer:
+                    self._cut()
+                else:
+                    self._bring(response, fault)
+        finally:
+            upstream.close()
+
+    def _send(self, upstream: http.client.HTTPConnection, fault: Fault) -> bool:
+        left = int(self.headers.get("Content-Length", 0))
+        most = left if fault.cut_request is None else min(left, fault.cut_request)
+        sent = 0
+        while sent < most:
+            piece = self.rfile.read(min(PIECE, most - sent))
+            if not piece:
+                return False
+            upstream.send(piece)
+            sent += len(piece)
+            self.server.proxy.up += len(piece)
+        return fault.cut_request is None
+
+    def _bring(self, response: http.client.HTTPResponse, fault: Fault) -> None:
+        self.send_response(response.status)
+        names = {name.lower() for name in fault.change}
+        for name, value in response.getheaders():
+            if name.lower() not in _HOP | names and not (fault.length is not None and name.lower() == "content-length"):
+                self.send_header(name, value)
+        for name, changed in fault.change.items():
+            if changed is not None:
+                self.send_header(name, changed)
+        if fault.length is not None:
+            self.send_header("Content-Length", str(fault.length))
+        elif response.length is None and self.command != "HEAD":
+            self.send_header("Connection", "close")
+            self.close_connection = True
+        self.end_headers()
+        brought = 0
+        while piece := response.read(PIECE):
+            if fault.cut_response is not None:
+                piece = piece[: max(0, fault.cut_response - brought)]
+            if fault.flip and not brought:
+                piece = bytes([piece[0] ^ 1]) + piece[1:]
+            self.wfile.write(piece)
+            brought += len(piece)
+            self.server.proxy.down += len(piece)
+            if fault.cut_response is not None and brought >= fault.cut_response:
+                self._cut()
+                return
+        if fault.length is not None:
             self._cut()
 
-        def _answer(self, fault: Fault) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.send_response(fault.status)
-            headers = {"Content-Length": str(len(fault.body)), **fault.headers}
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(fault.body)
+    def _cut(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
 
-        def _pass_on(self, fault: Fault) -> None:
-            upstream = http.client.HTTPConnection(proxy.upstream, timeout=30)
-            try:
-                upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-                for name, value in self.headers.items():
-                    upstream.putheader(name, value)
-                upstream.endheaders()
-                if not self._send(upstream, fault):
-                    self._cut()
-                    return
-                response = upstream.getresponse()
-                with response:
-                    if fault.lose_answer:
-                        self._cut()
-                    else:
-                        self._bring(response, fault)
-            finally:
-                upstream.close()
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Be quiet."""
 
-        def _send(self, upstream: http.client.HTTPConnection, fault: Fault) -> bool:
-            left = int(self.headers.get("Content-Length", 0))
-            most = left if fault.cut_request is None else min(left, fault.cut_request)
-            sent = 0
-            while sent < most:
-                piece = self.rfile.read(min(PIECE, most - sent))
-                if not piece:
-                    return False
-                upstream.send(piece)
-                sent += len(piece)
-                proxy.up += len(piece)
-            return fault.cut_request is None
 
-        def _bring(self, response: http.client.HTTPResponse, fault: Fault) -> None:
-            self.send_response(response.status)
-            names = {name.lower() for name in fault.change}
-            for name, value in response.getheaders():
-                if name.lower() not in _HOP | names and not (fault.length is not None and name.lower() == "content-length"):
-                    self.send_header(name, value)
-            for name, changed in fault.change.items():
-                if changed is not None:
-                    self.send_header(name, changed)
-            if fault.length is not None:
-                self.send_header("Content-Length", str(fault.length))
-            elif response.length is None and self.command != "HEAD":
-                self.send_header("Connection", "close")
-                self.close_connection = True
-            self.end_headers()
-            brought = 0
-            while piece := response.read(PIECE):
-                if fault.cut_response is not None:
-                    piece = piece[: max(0, fault.cut_response - brought)]
-                if fault.flip and not brought:
-                    piece = bytes([piece[0] ^ 1]) + piece[1:]
-                self.wfile.write(piece)
-                brought += len(piece)
-                proxy.down += len(piece)
-                if fault.cut_response is not None and brought >= fault.cut_response:
-                    self._cut()
-                    return
-            if fault.length is not None:
-                self._cut()
-
-        def _cut(self) -> None:
-            self.close_connection = True
-            with suppress(OSError):
-                self.connection.shutdown(socket.SHUT_RDWR)
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Be quiet."""
-
-    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
-        setattr(Handler, f"do_{method}", Handler.any)
-    return Handler
+for _method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
+    setattr(_Handler, f"do_{_method}", _Handler.any)
 
 
 @contextmanager
 def fault_proxy(upstream: str) -> Iterator[FaultProxy]:
     """A proxy on loopback, before a registry there."""
     proxy = FaultProxy(upstream)
-    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(proxy)) as server:
-        server.daemon_threads = True
+    with _Server(proxy) as server:
         proxy.host = f"127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

@@ -165,7 +165,7 @@ def inspect(archive: FileArgument, directory: FolderOption = None, as_json: Json
     known: dict[str, str] = {}
     with suppress(ProviderError):  # it is only said which of them are ours
         known = {key.pair.public: str(key.path) for key in stored_keys(directory) if key.pair}
-    with located(archive) as path, open_archive(path) as opened:
+    with open_archive(located(archive)) as opened:
         found = describe(opened, known=known, contents=contents(opened))
     print(json.dumps(found, indent=2) if as_json else "\n".join(in_words(found)))
 
@@ -187,8 +187,7 @@ def verify(
     from provider_packaging.verify import verify as check
 
     _check_issuers(issuer or [])
-    with located(archive) as path:
-        verdict = check(path, issuers=issuer or (), targets=target or (), capability=capability)
+    verdict = check(located(archive), issuers=issuer or (), targets=target or (), capability=capability)
     if as_json:
         checks = [{"name": one.name, "ok": one.ok, "line": one.line} for one in verdict.checks]
         print(json.dumps({"ok": not verdict.outcome, "code": verdict.outcome.value, "checks": checks}, indent=2))

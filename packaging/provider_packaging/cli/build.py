@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -21,9 +21,6 @@ from provider_packaging.cli.options import (
     wrote,
 )
 from provider_sdk.verbs import usage
-
-if TYPE_CHECKING:
-    from provider_packaging.build import Built
 
 
 @app.command()
@@ -43,9 +40,9 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """Freeze a provider, sign it, write its archive and the list of the software inside."""
-    from provider_packaging.build import build as make
-    from provider_packaging.build import build_program, ready_programs, write_software
+    from provider_packaging.build import build_program, pack, ready_programs, write_software
     from provider_packaging.freeze import Form
+    from provider_packaging.targets import native_target
     from provider_sdk.provider_toml import read_provider_toml
 
     if programs and (onedir or program_only):
@@ -59,17 +56,17 @@ def build(
         files["program"] = build_program(provider, output)
         files["software"] = write_software(files["program"], output / f"{provider.name}.cdx.json")
     else:
+        # Before any key: none is made for what cannot be built.
+        made = ready_programs(provider, programs) if programs else {native_target(): build_program(provider, output)}
         signing = Signing(directory, issuer, subject, not disable_keygen)
-        ready = None if programs is None else ready_programs(provider, programs)
-        built = make(provider, output, signing.account(), signing.provider(provider.name), compressed=not plain, programs=ready)
+        built = pack(provider, made, output, signing.account(), signing.provider(provider.name), compressed=not plain)
         files |= {"file": built.archive, "program": built.program, "software": built.software}
-        _tell_missing(provider.targets, built, ready)
+        _tell_missing(built.archive, [target for target in provider.targets if target not in made])
     wrote(files, as_json=as_json)
 
 
-def _tell_missing(listed: Iterable[str], built: Built, ready: Mapping[str, Path] | None) -> None:
+def _tell_missing(archive: Path, missing: Sequence[str]) -> None:
     """Targets of provider.toml that the archive has no program for; hosts on such machines cannot start it."""
-    missing = [target for target in listed if target not in (ready or {built.target})]
     if missing:
         advice = "build --program-only on such a machine, and pack them all by --programs FOLDER"
-        print(f"provider: {built.archive} has no program for {', '.join(missing)}, which provider.toml lists: {advice}", file=sys.stderr)
+        print(f"provider: {archive} has no program for {', '.join(missing)}, which provider.toml lists: {advice}", file=sys.stderr)
