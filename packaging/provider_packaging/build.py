@@ -49,7 +49,9 @@ def source_time(folder: Path) -> int:
 def build_program(provider: ProviderToml, output: Path, *, form: Form = Form.ONEFILE) -> Path:
     """The frozen program for this machine: `output/NAME.TARGET.bin`, or as a folder `output/NAME.TARGET`."""
     name = f"{provider.name}.{native_target()}"
-    return freeze(provider, output / (f"{name}.bin" if form is Form.ONEFILE else name), form=form)
+    path = output / (f"{name}.bin" if form is Form.ONEFILE else name)
+    freeze(provider, path, form=form)
+    return path
 
 
 def ready_programs(provider: ProviderToml, folder: Path) -> dict[str, Path]:
