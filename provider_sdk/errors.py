@@ -5,6 +5,7 @@ The message may be shown to the calling component; the detail goes to the log on
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import ClassVar
 
@@ -133,3 +134,20 @@ class Internal(_Coded):
 
 
 _SUBCLASSES: dict[Code, type[_Coded]] = {kind.default_code: kind for kind in _Coded.__subclasses__()}
+LONGEST_ERROR = 16_384
+_CODE = re.compile(rf"^(.*) \[({'|'.join(Code)})\]$", re.DOTALL)
+
+
+def error_text(error: ProviderError) -> str:
+    """What is sent for an error: the message, cut to what any message can carry, and ` [code]`, from which a caller of ours restores it."""
+    message = error.message if len(error.message) <= LONGEST_ERROR else f"{error.message[:LONGEST_ERROR]}…"
+    if not message.isascii():
+        # A file's name may hold bytes that are not UTF-8, and an answer that cannot be encoded is none.
+        message = message.encode("utf-8", "backslashreplace").decode()
+    return f"{message} [{error.code.value}]"
+
+
+def error_of(text: str) -> ProviderError:
+    """The error that the other side's text stands for: its code where the text ends in ` [code]`, else internal."""
+    found = _CODE.match(text)
+    return ProviderError.of(found[2], found[1]) if found else Internal(text)

@@ -7,18 +7,22 @@
     class Polite(Greeter): ...            # implements it
     await Greeter.at(target).greet("x")   # calls it
 
-Names on the wire (wasmbus-0x.md §8): operation `Greeter.Greet`, one parameter bare, several as a map with camelCase
-names. Knows no host generation: a Target carries the client that reaches it.
+Names on 0.x (wasmbus-0x.md §8): operation `Greeter.Greet`, one parameter bare, several as a map with camelCase names. On 1.x
+(wrpc-1x.md §3.1): function `greet` of the interface that `wit` names, everything in kebab-case. Knows no host generation: a Target
+carries the client that reaches it.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any, ClassVar, Protocol, Self, TypeVar, get_type_hints
+
+from provider_sdk.errors import ProviderError, error_of, error_text
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,15 +37,30 @@ class Parameter:
     default: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The error type of an operation on 1.x, and how an error becomes a value of it and is restored from one."""
+
+    annotation: Any
+    encode: Callable[[ProviderError], Any]
+    decode: Callable[[Any], ProviderError]
+
+
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """One operation of an interface; identity is the object itself."""
+    """One operation of an interface; identity is the object itself.
+
+    `name` is that of 0.x; `function` that of WIT, `[method]file.read` for one of a resource; `failure` is None where an error has no
+    form on 1.x, so that the caller sees the answer end.
+    """
 
     interface: type[Interface]
     method: str
     name: str
     parameters: tuple[Parameter, ...]
     result: Any
+    function: str = ""
+    failure: Failure | None = None
 
     @cached_property
     def signature(self) -> inspect.Signature:
@@ -78,13 +97,43 @@ class Lattice(Protocol):
 
 class _Declared(Protocol):
     __operation_name__: str
+    __function_name__: str
+    __failure__: Failure
 
 
-def operation(name: str) -> Callable[[F], F]:
-    """Give a method another wire name than the one derived from its own: `@operation("Random32")`."""
+def operation(name: str = "", *, wit: str = "") -> Callable[[F], F]:
+    """Give a method other wire names than those derived from its own: `@operation("Random32", wit="random32")`.
+
+    `wit` is the name of 1.x; a resource's functions are `[constructor]file`, `[method]file.read` and `[static]file.open`, where a method
+    takes the resource, borrowed, as its first parameter.
+    """
 
     def mark(method: F) -> F:
-        method.__operation_name__ = name  # type: ignore[attr-defined]  # a function takes any attribute
+        if name:
+            method.__operation_name__ = name  # type: ignore[attr-defined]  # a function takes any attribute
+        if wit:
+            method.__function_name__ = wit  # type: ignore[attr-defined]  # as above
+        return method
+
+    return mark
+
+
+def fails(
+    annotation: Any, *, encode: Callable[[ProviderError], Any] | None = None, decode: Callable[[Any], ProviderError] | None = None
+) -> Callable[[F], F]:
+    """Declare an operation's error type: on 1.x its result is a `result<T, annotation>`; 0.x has errors for every operation anyway.
+
+    With `str`, the error's message goes over with its code behind it, ` [code]`, from which a caller of ours restores it. For another type
+    `encode` makes a value of an error, and `decode` an error of a value.
+    """
+    if annotation is str:
+        encode, decode = encode or error_text, decode or error_of
+    if encode is None or decode is None:
+        raise TypeError(f"fails({annotation!r}): say with encode= and decode= what an error is as such a value")
+    failure = Failure(annotation, encode, decode)
+
+    def mark(method: F) -> F:
+        method.__failure__ = failure  # type: ignore[attr-defined]  # a function takes any attribute
         return method
 
     return mark
@@ -151,7 +200,9 @@ def _operations(declaration: type[Interface]) -> tuple[Operation, ...]:
             raise TypeError(f"{declaration.__name__}.{name}: the result has no annotation")
         parameters = tuple(_parameter(declaration, name, hints, item) for item in list(inspect.signature(member).parameters.values())[1:])
         wire = getattr(member, "__operation_name__", "") or pascal_case(name)
-        found.append(Operation(declaration, name, f"{declaration.__identity__.service}.{wire}", parameters, hints["return"]))
+        function = getattr(member, "__function_name__", "") or kebab_case(name)
+        full = f"{declaration.__identity__.service}.{wire}"
+        found.append(Operation(declaration, name, full, parameters, hints["return"], function, getattr(member, "__failure__", None)))
     return tuple(found)
 
 
@@ -198,3 +249,8 @@ def camel_case(name: str) -> str:
     """`query_string` → `queryString`."""
     joined = pascal_case(name)
     return joined[:1].lower() + joined[1:]
+
+
+def kebab_case(name: str) -> str:
+    """`generate_guid` → `generate-guid`, `OpenFile` → `open-file`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).replace("_", "-").lower().strip("-")

@@ -16,13 +16,25 @@ from provider_sdk.interface import Target
 C = TypeVar("C", bound=Config)
 
 
+class Role(StrEnum):
+    """Which side of a link the provider is. On 0.x always the target, although it may call too; on 1.x the source calls the target."""
+
+    TARGET = "target"
+    SOURCE = "source"
+
+
 @dataclass(frozen=True, slots=True)
 class LinkKey:
-    """What tells one link of a provider from another: the far side's id, the contract (0.x) or interface, the link name."""
+    """What tells one link of a provider from another: the far side's id, the link name, which side the provider is, and the contract.
+
+    That is the contract id on 0.x, such as `wasmcloud:keyvalue`, and namespace and package of the interfaces on 1.x, such as
+    `wasi:keyvalue`. With the provider's own id these are the five parts by which 1.x hosts tell links apart (wrpc-1x.md §2.1).
+    """
 
     peer: str
     contract: str
     name: str
+    role: Role = Role.TARGET
 
     def __str__(self) -> str:
         return f"{self.peer}/{self.contract}/{self.name}"
@@ -41,12 +53,14 @@ class LinkState(StrEnum):
 class Link(Generic[C]):
     """One link, alive from entering the provider's `link` context until leaving it.
 
-    `peer` is the far side as a Target: `HttpServer.at(link.peer)`.
+    `peer` is the far side as a Target: `HttpServer.at(link.peer)`. `interfaces` are those that a 1.x link names, such as `store`; empty
+    on 0.x.
     """
 
     key: LinkKey
     config: C
     peer: Target
+    interfaces: tuple[str, ...] = ()
     trouble: str = field(default="", init=False)
 
     @property

@@ -37,13 +37,18 @@ def main(provider_class: type[Provider[Any]]) -> NoReturn:
 def _host(line: bytes) -> Any:
     if len(line) > LONGEST_LINE:
         raise InvalidArgument(f"host data: longer than {LONGEST_LINE} bytes")
-    from provider_sdk.hosts.wasmbus.host import WasmbusHost
-    from provider_sdk.hosts.wasmbus.hostdata import decode_line, parse_host_data
+    from provider_sdk.hosts.line import decode_line
 
     members = decode_line(line)
-    if "invocation_seed" not in members and "provider_key" in members:
-        raise InvalidArgument("host data: invocation_seed: missing: only 0.x hosts are served, and this looks like a 1.x host's data")
-    return WasmbusHost(parse_host_data(members))
+    if "invocation_seed" in members:
+        from provider_sdk.hosts.wasmbus.host import WasmbusHost
+        from provider_sdk.hosts.wasmbus.hostdata import parse_host_data
+
+        return WasmbusHost(parse_host_data(members))
+    from provider_sdk.hosts.wrpc.host import WrpcHost
+    from provider_sdk.hosts.wrpc.hostdata import parse_host_data as parse_wrpc
+
+    return WrpcHost(parse_wrpc(members))
 
 
 def _by_hand(provider_class: type[Provider[Any]], options: list[str]) -> int:

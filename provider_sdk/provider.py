@@ -27,8 +27,8 @@ class Provider(ABC, Generic[C]):
     call_timeout: ClassVar[float] = 0.0
     """Seconds that a call may take although callers may wait for less: for work that is better finished. The setting comes first."""
 
-    layer: Layer
-    """The provider's own configuration as the host gave it, before it was typed."""
+    layers: tuple[Layer, ...]
+    """The provider's own configuration and secrets as the host gave them, before they were typed. A 1.x host may change the first."""
     data_dir: Path
     """Where embedded backends keep their data; made by whoever writes there first."""
     lattice: Lattice
@@ -70,7 +70,7 @@ class Provider(ABC, Generic[C]):
     @property
     def config(self) -> C:
         """The provider's own configuration, without any link's values. InvalidArgument where that alone is not valid."""
-        loaded: C = self.config_class.load(self.layer).config  # type: ignore[assignment]  # the class argument is C
+        loaded: C = self.config_class.load(*self.layers).config  # type: ignore[assignment]  # the class argument is C
         return loaded
 
     @property

@@ -1,6 +1,9 @@
 """Annotations that the wire formats need beyond Python's own types.
 
-`int` alone means S64 and `float` means F64. What each becomes on the wire stands in wasmbus-0x.md §5.2 and §5.3.
+`int` alone means S64 and `float` means F64. What each becomes on the wire stands in wasmbus-0x.md §5.2, §5.3 and wrpc-1x.md §4.
+
+Only 1.x knows these: an `enum.Flag` is WIT flags, the members in order; `AsyncIterator[bytes]` is `stream<u8>`, of another item type T
+`stream<T>`; `Awaitable[T]` is `future<T>`; `Handle` is a resource.
 """
 
 from __future__ import annotations
@@ -56,6 +59,14 @@ F32 = Annotated[float, Float(32)]
 F64 = Annotated[float, Float(64)]
 
 
+@dataclass(frozen=True, slots=True)
+class Character:
+    """Marks a str that is one Unicode scalar value."""
+
+
+Char = Annotated[str, Character()]
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Timestamp:
     """A moment as seconds since 1970-01-01 UTC and nanoseconds (0 to 999,999,999) within the second."""
@@ -84,3 +95,37 @@ class Case(Generic[T]):
     """
 
     value: T
+
+
+@dataclass(frozen=True, slots=True)
+class Ok(Case[T]):
+    """The good side of a result that is a value: `Ok[U32] | Err[str]` is `result<u32, string>`; `Ok[None]` carries nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Err(Case[T]):
+    """The bad side of a result that is a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Some(Generic[T]):
+    """Something, where that is an option itself: `Some[U8 | None] | None` is `option<option<u8>>`."""
+
+    value: T
+
+
+class Handle(bytes):
+    """A resource as its owner names it: opaque bytes. A subclass is a resource of that name (`class OpenFile(Handle)`: `open-file`).
+
+    A parameter or result of the subclass's type is owned by whoever receives it; `Borrow[OpenFile]` is lent for one call. Nobody tells
+    the owner that a handle was dropped (wrpc-1x.md §4.1): whoever hands them out bounds them.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Borrowed:
+    """Marks a Handle that is lent."""
+
+
+H = TypeVar("H", bound=Handle)
+Borrow = Annotated[H, Borrowed()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,16 +28,25 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class LinkSpec:
-    """A link as the host wants it. Equal specs are the same link: putting it again changes nothing."""
+    """A link as the host wants it. Equal specs are the same link: putting it again changes nothing.
+
+    `values` and `secrets` are those of the provider's side. `note` says what is not as it should be, for health.
+    """
 
     key: LinkKey
     values: Mapping[str, str]
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, str | bytes] = field(default_factory=dict, repr=False)
+    interfaces: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(slots=True)
 class Call:
-    """A verified call in, decoded. `received` is in the event loop's time."""
+    """A verified call in, decoded. `received` is in the event loop's time; `link_name` is empty where the caller names none (0.x).
+
+    `deliver`, where there is one, carries the result to the caller while the link still counts the call, but not under its deadline: a
+    result may be a stream.
+    """
 
     operation: Operation
     arguments: tuple[Any, ...]
@@ -46,6 +55,8 @@ class Call:
     call_id: str
     received: float
     trace: TraceContext | None = None
+    link_name: str = ""
+    deliver: Callable[[Any], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +70,15 @@ class Health:
 @dataclass(frozen=True, slots=True)
 class HostSettings:
     """What the host itself prescribes. `shutdown_budget`: seconds from its shutdown request until it kills.
-    `log_level` and `trace_endpoint` are empty where the host says nothing."""
+    `log_level` and `trace_endpoint` are empty where the host says nothing. `keeps_secrets`: this host has secrets of its own, so that one
+    in plain configuration is worth a warning."""
 
     call_timeout: float
     shutdown_budget: float
     log_level: str = ""
     structured_logging: bool = False
     trace_endpoint: str = ""
+    keeps_secrets: bool = False
 
 
 class Calls(Protocol):
@@ -94,6 +107,9 @@ class Control(Calls, Protocol):
     def delete_link(self, key: LinkKey) -> None:
         """A link was deleted."""
 
+    def update_config(self, values: Mapping[str, str]) -> None:
+        """The provider's own configuration is now this, the whole of it."""
+
     async def health(self) -> Health:
         """The state of the provider and its links, within a second."""
 
@@ -111,6 +127,7 @@ class HostProtocol(Protocol):
     settings: HostSettings
     links: tuple[LinkSpec, ...]
     provider_values: Mapping[str, object]
+    provider_secrets: Mapping[str, str | bytes]
 
     async def connect(self, ca_file: Path | None) -> Transport:
         """Reach the lattice's bus, bounded in time; `ca_file` replaces the system's authorities. ProviderError with one line."""

@@ -15,8 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from provider_sdk.errors import DeadlineExceeded, ProviderError, Unavailable, Unsupported
-from provider_sdk.hosts.wasmbus.client import remote_error
+from provider_sdk.errors import DeadlineExceeded, ProviderError, Unavailable, Unsupported, error_of
 from provider_sdk.hosts.wasmbus.envelope import Entity
 from provider_sdk.lattice.actors import ActorTable, RunningActor
 from provider_sdk.lattice.calls import Outbound
@@ -244,7 +243,7 @@ class Host:
         """Ask any actor or provider; a provider answers linked actors only, so name one as `origin`. ProviderError."""
         outcome = await self._outbound.call(origin or Entity(self.host_id, "", ""), target, operation, payload, timeout=timeout)
         if outcome.refusal is not None:
-            raise remote_error(outcome.refusal)
+            raise error_of(outcome.refusal)
         if outcome.problem is not None:
             raise ProviderError.of(outcome.code, f"{operation} to {target.public_key}: {outcome.problem}")
         return outcome.result

@@ -73,17 +73,25 @@ class Dispatcher:
         code = Code.UNAVAILABLE.value  # what a call that is cut off by a stop is answered
         link: LinkKey | None = None
         try:
-            serving = self._links.serving(call.caller, call.contract) or await self._links.find(call.caller, call.contract, self._link_wait)
+            serving = self._links.serving(call.caller, call.contract, call.link_name)
+            if serving is None:
+                serving = await self._links.find(call.caller, call.contract, self._link_wait, call.link_name)
             if serving.in_flight >= self._most_per_link:
                 raise ResourceExhausted(f"{serving.in_flight} calls of this link are being served, the most that max_calls_per_link allows")
             link = serving.spec.key
             context = Context(name, call.caller, link, call.call_id, call.received + self._timeout, call.trace)
-            if self._tracing.active:
-                with self._tracing.span(name, call.trace, _attributes(call)) as context.trace:
+            serving.in_flight += 1
+            try:
+                if self._tracing.active:
+                    with self._tracing.span(name, call.trace, _attributes(call)) as context.trace:
+                        result = await self._under_deadline(call, serving, context)
+                else:
                     result = await self._under_deadline(call, serving, context)
-            else:
-                result = await self._under_deadline(call, serving, context)
-            code = "ok"
+                code = "ok"
+                if call.deliver is not None:
+                    await call.deliver(result)
+            finally:
+                serving.end_call()
             return result
         except ProviderError as error:
             code = error.code.value
@@ -105,7 +113,6 @@ class Dispatcher:
         self._deadlines[task] = context.deadline
         if self._sweeping is None:
             self._sweeping = self._loop.call_later(SWEEP, self._sweep)
-        serving.in_flight += 1
         try:
             return await method(*call.arguments)
         except asyncio.CancelledError:
@@ -117,7 +124,6 @@ class Dispatcher:
         except TimeoutError as error:
             raise DeadlineExceeded(f"{call.operation.name}: {error or 'something it waited for timed out'}") from error
         finally:
-            serving.end_call()
             self._overdue.discard(task)
             del self._deadlines[task]
 

@@ -31,6 +31,8 @@ async def health(provider: Provider[Any], links: LinkTable) -> Health:
             faults.append(f"link {entry.key}: failed: {entry.reason}")
         elif entry.serving is not None and entry.serving.link.trouble:
             faults.append(f"link {entry.key}: {entry.serving.link.trouble}")
+        elif entry.serving is not None and entry.serving.spec.note:
+            notes.append(f"link {entry.key}: {entry.serving.spec.note}")
         elif entry.reason:
             notes.append(f"link {entry.key}: change refused, serving as before: {entry.reason}")
     lines = faults + notes

@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ class Runtime:
         self._signalled_at = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._provider = provider_class()
-        self._provider.layer = Layer("provider configuration", host.provider_values)
+        self._provider.layers = _layers(host.provider_values, host.provider_secrets)
         self._provider.data_dir = settings.data_dir or default_data_dir(host.identity.lattice, host.identity.provider_key)
         self._provider.metrics = self._metrics
         self._provider.tracer = self._tracing
@@ -189,6 +189,13 @@ class Runtime:
         self._links.delete(key)
         self._reconciler.note(key)
 
+    def update_config(self, values: Mapping[str, str]) -> None:
+        """See Control."""
+        layers = _layers(values, self._host.provider_secrets)
+        if layers[0] != self._provider.layers[0]:
+            self._provider.layers = layers
+            self._links.reconfigure()
+
     async def health(self) -> Health:
         """See Control."""
         return await health(self._provider, self._links)
@@ -261,6 +268,10 @@ class Runtime:
         for entry in self._links:
             counts[(entry.state.value,)] = counts.get((entry.state.value,), 0.0) + 1
         return counts
+
+
+def _layers(values: Mapping[str, object], secrets: Mapping[str, object]) -> tuple[Layer, ...]:
+    return Layer("provider configuration", values), Layer("provider secrets", secrets, secret=True)
 
 
 def default_data_dir(lattice: str, provider_key: str) -> Path:

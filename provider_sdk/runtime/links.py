@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from provider_sdk.config import Layer
+from provider_sdk.config import Layer, Loaded
 from provider_sdk.errors import DeadlineExceeded, PermissionDenied, ProviderError, ResourceExhausted, Unavailable, Unsupported
 from provider_sdk.hosts.base import LinkSpec
 from provider_sdk.interface import Operation, Target
-from provider_sdk.link import Link, LinkKey, LinkState
+from provider_sdk.link import Link, LinkKey, LinkState, Role
 from provider_sdk.provider import Provider
 from provider_sdk.runtime.retry import Backoff
 from provider_sdk.runtime.settings import RuntimeSettings
@@ -33,9 +33,10 @@ BY_ITSELF = "the provider left the link by itself"
 class Serving:
     """One entered context of a link: what answers its calls, and how many are in flight."""
 
-    def __init__(self, spec: LinkSpec, link: Link[Any]) -> None:
+    def __init__(self, spec: LinkSpec, link: Link[Any], layers: tuple[Layer, ...] = ()) -> None:
         self.spec = spec
         self.link = link
+        self.layers = layers
         self.in_flight = 0
         self.task: asyncio.Task[None] | None = None
         self._leave = asyncio.Event()
@@ -158,36 +159,41 @@ class LinkTable:
             entry.wanted = None
             entry.changed.set()
 
+    def reconfigure(self) -> None:
+        """The provider's own configuration has changed: links whose settings are others now are entered anew."""
+        for entry in self._entries.values():
+            entry.changed.set()
+
     def wanted(self) -> dict[LinkKey, LinkSpec]:
         """The links that are wanted now."""
         return {entry.key: entry.wanted for entry in self._entries.values() if entry.wanted is not None}
 
-    def serving(self, peer: str, contract: str) -> Serving | None:
-        """The link over which `peer` calls, if it serves now."""
-        entry = self._lookup(peer, contract)
+    def serving(self, peer: str, contract: str, name: str = "") -> Serving | None:
+        """The link over which `peer` calls, if it serves now; one of another name than `name` is none, unless that is empty."""
+        entry = self._lookup(peer, contract, name)
         return entry.serving if entry is not None and entry.wanted is not None else None
 
-    async def find(self, peer: str, contract: str, wait: float) -> Serving:
+    async def find(self, peer: str, contract: str, wait: float, name: str = "") -> Serving:
         """The link over which `peer` calls, waiting up to `wait` seconds for one that is late or being set up.
 
         PermissionDenied `unlinked actor: '…'` where there is none (§4.5 #11), Unavailable where it is failed.
         """
-        found = self.serving(peer, contract)
+        found = self.serving(peer, contract, name)
         if found is not None:
             return found
         if self._waiting >= max(1, self._settings.max_calls // 4):
             raise ResourceExhausted("too many calls wait for their links")
         self._waiting += 1
         try:
-            return await self._await_link(peer, contract, wait)
+            return await self._await_link(peer, contract, wait, name)
         finally:
             self._waiting -= 1
 
-    async def _await_link(self, peer: str, contract: str, wait: float) -> Serving:
+    async def _await_link(self, peer: str, contract: str, wait: float, name: str) -> Serving:
         loop = asyncio.get_running_loop()
         until = loop.time() + wait
         while True:
-            entry = self._lookup(peer, contract)
+            entry = self._lookup(peer, contract, name)
             if entry is not None and entry.wanted is not None:
                 if entry.serving is not None:
                     return entry.serving
@@ -202,15 +208,17 @@ class LinkTable:
             raise Unavailable("the link is still being set up")
         raise PermissionDenied(f"unlinked actor: '{peer}'")
 
-    def _lookup(self, peer: str, contract: str) -> Entry | None:
-        entries = self._by_peer.get(peer)
-        if not entries:
-            return None
-        # Nobody on a 0.x lattice checks the contract of an invocation (§4.5), so it only chooses among several links.
-        for entry in entries:
-            if entry.key.contract == contract:
+    def _lookup(self, peer: str, contract: str, name: str) -> Entry | None:
+        found = None
+        for entry in self._by_peer.get(peer, ()):
+            key = entry.key
+            if key.role is Role.SOURCE or (name and key.name != name):
+                continue
+            # Nobody on a 0.x lattice checks the contract of an invocation (§4.5), so it only chooses among several links.
+            if key.contract == contract:
                 return entry
-        return entries[0]
+            found = found or entry
+        return found
 
     def _announce(self) -> None:
         if self._news is not None and not self._news.done():
@@ -233,7 +241,7 @@ class LinkTable:
                     self._forget(entry)
                     return
                 entry.state = LinkState.PENDING
-            elif serving is not None and serving.spec == wanted:
+            elif serving is not None and serving.spec == wanted and self._as_configured(serving):
                 entry.state, entry.reason = LinkState.UP, ""
                 await self._until_changed(entry, serving, backoff)
             elif await self._enter(entry, wanted):
@@ -276,7 +284,7 @@ class LinkTable:
         """Enter the context for `wanted`; an old one serves until the new one does. False when that failed or the wish changed."""
         entry.attempts += 1
         try:
-            serving = Serving(wanted, self._link(wanted))
+            serving = Serving(wanted, self._link(wanted), self._provider.layers)
         except ProviderError as error:
             self._failed(entry, error)
             return False
@@ -306,21 +314,36 @@ class LinkTable:
         self._failed(entry, _outcome(serving.task) or (Unavailable(BY_ITSELF) if ended else limit))
         return False
 
+    def _as_configured(self, serving: Serving) -> bool:
+        """Whether the settings of what serves are still those of its link; where the new ones are wrong, the next attempt says why."""
+        if serving.layers == self._provider.layers:
+            return True
+        try:
+            changed = self._load(serving.spec).config != serving.link.config
+        except ProviderError:
+            return False
+        if not changed:
+            serving.layers = self._provider.layers
+        return not changed
+
     def _released(self, task: asyncio.Task[None]) -> None:
         self._held.discard(task)
         _outcome(task)  # asyncio would report an error that nobody has looked at, such as one of a set-up that was given up
 
-    def _link(self, spec: LinkSpec) -> Link[Any]:
+    def _load(self, spec: LinkSpec) -> Loaded[Any]:
         provider = self._provider
-        layers = (provider.layer, Layer("link values", spec.values), Layer("link secrets", spec.secrets, secret=True))
-        loaded = provider.config_class.load(*layers, ignore=RuntimeSettings.names())
+        layers = (*provider.layers, Layer("link values", spec.values), Layer("link secrets", spec.secrets, secret=True))
+        return provider.config_class.load(*layers, ignore=RuntimeSettings.names())
+
+    def _link(self, spec: LinkSpec) -> Link[Any]:
+        provider, loaded = self._provider, self._load(spec)
         misplaced = spec.values.keys() & set(RuntimeSettings.names()) - set(provider.config_class.names())
         warnings = [f"link values: {name} is ignored: it belongs in the provider's own configuration" for name in sorted(misplaced)]
         for warning in loaded.warnings + warnings:
             if warning not in self._warned and len(self._warned) < MOST_WARNED:
                 self._warned.add(warning)
                 log.warning("%s", warning, extra={"link": str(spec.key)})
-        return Link(spec.key, loaded.config, self._target(spec.key))
+        return Link(spec.key, loaded.config, self._target(spec.key), spec.interfaces)
 
     def _failed(self, entry: Entry, error: BaseException) -> None:
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:

@@ -12,8 +12,9 @@ import pytest
 from msgspec import UNSET
 
 from provider_sdk.errors import InvalidArgument
+from provider_sdk.hosts.line import decode_line
 from provider_sdk.hosts.wasmbus.envelope import Entity, InvocationResponse, decode_invocation, decode_response, encode_response
-from provider_sdk.hosts.wasmbus.hostdata import HostData, decode_line, parse_host_data
+from provider_sdk.hosts.wasmbus.hostdata import HostData, parse_host_data
 from provider_sdk.hosts.wasmbus.links_wire import decode_link
 from tests.unit import golden
 from tests.unit.golden import ACTOR, CLUSTER, PROVIDER

@@ -22,12 +22,12 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from provider_sdk.errors import ProviderError
+from provider_sdk.errors import ProviderError, error_text
+from provider_sdk.hosts.line import decode_line
 from provider_sdk.hosts.wasmbus.actor_claims import module_hash, verify_actor
 from provider_sdk.hosts.wasmbus.claims import decode_claims, verify
-from provider_sdk.hosts.wasmbus.client import error_text
 from provider_sdk.hosts.wasmbus.envelope import decode_invocation, decode_response, encode_invocation, encode_response
-from provider_sdk.hosts.wasmbus.hostdata import decode_line, parse_host_data
+from provider_sdk.hosts.wasmbus.hostdata import parse_host_data
 from provider_sdk.hosts.wasmbus.links_wire import decode_link, encode_link
 from provider_sdk.hosts.wasmbus.values import Form, codec
 from provider_sdk.nkeys import KeyPair, decode_public, decode_seed

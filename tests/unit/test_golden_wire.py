@@ -12,6 +12,7 @@ import msgpack
 import pytest
 from msgspec import UNSET
 
+from provider_sdk.hosts.line import decode_line
 from provider_sdk.hosts.wasmbus.actor_claims import ActorClaims, embed, module_hash, verify_actor
 from provider_sdk.hosts.wasmbus.claims import Claims, decode_claims, entity_url, invocation_hash, sign_token, split_token, verify
 from provider_sdk.hosts.wasmbus.claims import verify_signature as signed_by
@@ -24,7 +25,7 @@ from provider_sdk.hosts.wasmbus.envelope import (
     encode_invocation,
     encode_response,
 )
-from provider_sdk.hosts.wasmbus.hostdata import HostData, decode_line, parse_host_data
+from provider_sdk.hosts.wasmbus.hostdata import HostData, parse_host_data
 from provider_sdk.hosts.wasmbus.links_wire import LinkDefinition, decode_link, encode_health, encode_link
 from provider_sdk.hosts.wasmbus.values import Form, codec
 from provider_sdk.nkeys import KeyPair, decode_public, decode_seed, encode_public, encode_seed

@@ -81,7 +81,7 @@ def spec(word: str, key: LinkKey = KEY, **more: str) -> LinkSpec:
 @contextlib.asynccontextmanager
 async def a_table(**values: object) -> AsyncIterator[tuple[LinkTable, Speaker]]:
     provider = Speaker()
-    provider.layer = Layer("provider configuration", {})
+    provider.layers = ()
     faults: list[BaseException] = []
 
     def fault(task: asyncio.Task[None]) -> None:
@@ -196,7 +196,7 @@ async def test_a_link_whose_context_ends_by_itself_is_failed_and_entered_again()
             raise OSError("the ground gave way")
 
     provider = Crumbling()
-    provider.layer = Layer("provider configuration", {})
+    provider.layers = ()
     table = LinkTable(provider, RuntimeSettings.load().config, lambda key: Nobody(), lambda task: None)
     table.open()
     table.put(spec("x"))
@@ -292,7 +292,7 @@ async def test_a_link_that_ends_while_its_change_is_refused_is_failed(caplog: py
             raise OSError("the ground gave way")
 
     provider = Crumbling()
-    provider.layer = Layer("provider configuration", {})
+    provider.layers = ()
     table = LinkTable(provider, RuntimeSettings.load().config, lambda key: Nobody(), lambda task: None)
     table.open()
     table.put(spec("a"))
@@ -317,7 +317,7 @@ async def test_a_replaced_link_that_leaves_with_an_error_says_so(caplog: pytest.
             raise OSError(f"{link.config.word} did not close")
 
     provider = Slamming()
-    provider.layer = Layer("provider configuration", {})
+    provider.layers = ()
     table = LinkTable(provider, RuntimeSettings.load().config, lambda key: Nobody(), lambda task: None)
     table.open()
     table.put(spec("a"))

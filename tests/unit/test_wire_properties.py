@@ -18,6 +18,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from provider_sdk.errors import ProviderError
+from provider_sdk.hosts.line import decode_line
 from provider_sdk.hosts.wasmbus.claims import decode_claims, entity_url, invocation_hash, sign_invocation_claims, verify
 from provider_sdk.hosts.wasmbus.envelope import (
     Entity,
@@ -28,7 +29,7 @@ from provider_sdk.hosts.wasmbus.envelope import (
     encode_invocation,
     encode_response,
 )
-from provider_sdk.hosts.wasmbus.hostdata import decode_line, parse_host_data
+from provider_sdk.hosts.wasmbus.hostdata import parse_host_data
 from provider_sdk.hosts.wasmbus.links_wire import LinkDefinition, decode_link, encode_link
 from provider_sdk.hosts.wasmbus.values import Form, codec
 from provider_sdk.nkeys import KeyPair, Prefix, decode_public, decode_seed, encode_public, encode_seed

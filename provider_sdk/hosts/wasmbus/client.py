@@ -5,7 +5,6 @@ Used by providers, by any Python program that holds lattice credentials, and by 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from msgspec import UNSET
 
 from provider_sdk.context import Context
-from provider_sdk.errors import Code, DeadlineExceeded, Internal, InvalidArgument, ProviderError
+from provider_sdk.errors import DeadlineExceeded, Internal, InvalidArgument, ProviderError, error_of
 from provider_sdk.hosts.wasmbus.claims import new_id, sign_invocation_claims
 from provider_sdk.hosts.wasmbus.envelope import Entity, Invocation, InvocationResponse, decode_response, encode_invocation
 from provider_sdk.hosts.wasmbus.values import operation_codec
@@ -25,8 +24,6 @@ CHUNK_OVER = 921_600
 # What callers wait longer for a call whose argument goes by the object store (§4.8).
 CHUNKED_EXTRA = 13.0
 LARGEST_REPLY = 1 << 30
-LONGEST_ERROR = 16_384
-_CODE = re.compile(rf"^(.*) \[({'|'.join(Code)})\]$", re.DOTALL)
 
 
 class Client:
@@ -56,7 +53,7 @@ class Client:
         limit = self.timeout if timeout is None else timeout
         response = await self.send(origin, target, operation, payload, timeout=limit, trace=trace)
         if response.error is not None:
-            raise remote_error(response.error)
+            raise error_of(response.error)
         if response.content_length > len(response.msg):
             return await self.transport.objects(self.lattice).take(f"{response.invocation_id}-r", LARGEST_REPLY)
         return response.msg
@@ -140,20 +137,3 @@ class Lattice:
     def provider(self, key: str, contract: str, link_name: str = "default") -> Target:
         """The provider with public key `key` (`V…`). It answers callers that are linked to it: put a link for `identity`."""
         return LatticeTarget(self.client, self.origin, Entity(key, link_name, contract))
-
-
-def remote_error(text: str) -> ProviderError:
-    """The error that the other side's text stands for: its code where the text ends in ` [code]`, else internal."""
-    found = _CODE.match(text)
-    if found:
-        return ProviderError.of(found[2], found[1])
-    return Internal(text)
-
-
-def error_text(error: ProviderError) -> str:
-    """What is sent for an error: the message, cut to what any message can carry, and ` [code]`, from which a caller of ours restores it."""
-    message = error.message if len(error.message) <= LONGEST_ERROR else f"{error.message[:LONGEST_ERROR]}…"
-    if not message.isascii():
-        # A file's name may hold bytes that are not UTF-8, and an answer that cannot be encoded is none.
-        message = message.encode("utf-8", "backslashreplace").decode()
-    return f"{message} [{error.code.value}]"

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, MsgspecError, Struct, UnsetType, field
 
 from provider_sdk.errors import InvalidArgument
+from provider_sdk.hosts.line import is_utf8
 
 
 class Entity(Struct, frozen=True, gc=False):
@@ -83,17 +84,6 @@ def as_map(value: Any, names: Sequence[str], what: str) -> dict[str, Any]:
     if isinstance(value, list) and len(value) <= len(names):
         return dict(zip(names, value, strict=False))
     raise InvalidArgument(f"deser error: {what}: expected a map, got {kind(value)}")
-
-
-def is_utf8(value: str) -> bool:
-    """Whether a decoded string is one: bytes that are not UTF-8, and half characters of JSON, stay in it as surrogates."""
-    if value.isascii():
-        return True
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def text(members: dict[str, Any], name: str, what: str = "", default: str | None = None) -> str:

@@ -46,6 +46,7 @@ class WasmbusHost:
         )
         self.links = tuple(_spec(link) for link in data.link_definitions)
         self.provider_values: Mapping[str, object] = _provider_values(data.config_json)
+        self.provider_secrets: Mapping[str, str | bytes] = {}
         # The test kit's providers sign with a user key of their own (§1.3).
         key = KeyPair.generate(Prefix.USER) if data.host_id == TEST_HOST else KeyPair.from_seed(data.invocation_seed)
         self._key = key

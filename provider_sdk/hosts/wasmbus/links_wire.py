@@ -10,7 +10,8 @@ from typing import Any
 import msgpack
 
 from provider_sdk.errors import InvalidArgument
-from provider_sdk.hosts.wasmbus.envelope import as_map, is_utf8, kind, unpack
+from provider_sdk.hosts.line import is_utf8
+from provider_sdk.hosts.wasmbus.envelope import as_map, kind, unpack
 
 _NAMES = ("actor_id", "provider_id", "link_name", "contract_id", "values")
 

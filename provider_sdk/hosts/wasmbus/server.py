@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from provider_sdk.context import TraceContext
-from provider_sdk.errors import Internal, ProviderError, ResourceExhausted, Unsupported
+from provider_sdk.errors import Internal, ProviderError, ResourceExhausted, Unsupported, error_text
 from provider_sdk.hosts.base import Call, Calls
 from provider_sdk.hosts.wasmbus.claims import verify
-from provider_sdk.hosts.wasmbus.client import CHUNK_OVER, error_text
+from provider_sdk.hosts.wasmbus.client import CHUNK_OVER
 from provider_sdk.hosts.wasmbus.envelope import InvocationResponse, decode_invocation, encode_response
 from provider_sdk.hosts.wasmbus.values import OperationCodec, operation_codec
 from provider_sdk.interface import Interface, Operation
@@ -35,6 +35,8 @@ def served(interfaces: tuple[type[Interface], ...]) -> dict[str, Served]:
     """The operations of all interfaces by their wire name; TypeError where two share one."""
     table: dict[str, Served] = {}
     for interface in interfaces:
+        if not interface.__identity__.contract:
+            continue
         for operation in interface.operations():
             if operation.name in table:
                 raise TypeError(f"{operation.name} is declared by two interfaces of this provider")
