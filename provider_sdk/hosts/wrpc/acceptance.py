@@ -90,7 +90,7 @@ class Acceptance:
         self.wake()
 
     async def more(self) -> bool:
-        """True at the end of the parameters; where callers send none, False when there are more. Raises DeadlineExceeded, what `fail` said."""
+        """True at the end of the parameters; where callers send none, False for more of them. DeadlineExceeded; what `fail` was told."""
         if not self.has_end:
             try:
                 async with asyncio.timeout(GIVE_UP):
