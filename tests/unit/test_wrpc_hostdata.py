@@ -180,7 +180,8 @@ def test_where_traces_go(members: dict[str, Any], endpoint: str) -> None:
 
 
 def test_the_providers_configuration_overrides_the_hosts_telemetry_settings_in_any_case() -> None:
-    given = otel({"otel_exporter_otlp_traces_endpoint": "http://mine", "OTEL_BSP_MAX_QUEUE_SIZE": "7"}, enable_traces=True, traces_endpoint="x")
+    config = {"otel_exporter_otlp_traces_endpoint": "http://mine", "OTEL_BSP_MAX_QUEUE_SIZE": "7"}
+    given = otel(config, enable_traces=True, traces_endpoint="x")
     assert (given.trace_endpoint, given.max_batch_queue_size) == ("http://mine", 7)
     assert otel({"OTEL_BSP_MAX_QUEUE_SIZE": "many"}).max_batch_queue_size is None
     host = WrpcHost(parse_host_data({**LEAST, "config": {"Otel_Traces_Sampler": "always_on", "word": "w"}}))
