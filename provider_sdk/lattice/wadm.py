@@ -103,9 +103,7 @@ class _Reader(ManifestText):
         if kind == "capability":
             for trait_at, trait in self.items(item.get("traits"), (*where, "traits"), "traits"):
                 if trait.get("type") not in ("spreadscaler", "daemonscaler"):
-                    self.warn(
-                        trait_at, f"{name}: trait {trait.get('type')!r} of a provider is ignored: links stand on the actor (linkdef)"
-                    )
+                    self.warn(trait_at, f"{name}: trait {trait.get('type')!r} of a provider is ignored: links stand on the actor (linkdef)")
             contract, link_name = self.text(properties, inside, "contract"), self.text(properties, inside, "link_name", "default")
             config = self._config(properties, (*inside, "config"), name)
             providers.append(ProviderComponent(name, image, contract, link_name, config, self.line(where)))

@@ -47,9 +47,9 @@ class Component:
         """
         return interface.at(_Linked(self, link_name), timeout=timeout)
 
-    def provider(self, id: str, link_name: str = "default") -> Target:
+    def provider(self, identifier: str, link_name: str = "default") -> Target:
         """The provider or component `id`, linked or not, asked as over the link of that name."""
-        return WrpcTarget(self._client, id, link_name)
+        return WrpcTarget(self._client, identifier, link_name)
 
     def linked(self, interface: type[Interface], link_name: str = "default") -> Target:
         """The far side of the link for `interface`; NotFound."""
@@ -104,39 +104,41 @@ class Components:
         """Those that are served."""
         return list(self._running.values())
 
-    def caller(self, id: str) -> Component:
+    def caller(self, identifier: str) -> Component:
         """Whoever calls in the name of the component `id`, served here or not."""
         core = self._core
-        client = Client(core.transport, self._inbox, lattice=core.lattice, origin=id, timeout=core.rpc_timeout, era=core.era)
+        client = Client(core.transport, self._inbox, lattice=core.lattice, origin=identifier, timeout=core.rpc_timeout, era=core.era)
         return Component(client, self._links)
 
-    async def serve(self, id: str, implementations: tuple[Interface, ...], image_ref: str = "", instances: int = 1) -> RunningComponent:
+    async def serve(
+        self, identifier: str, implementations: tuple[Interface, ...], image_ref: str = "", instances: int = 1
+    ) -> RunningComponent:
         """Answer for the component `id`, in place of the one that does; TypeError where two implementations share a function."""
         core = self._core
         operations = served(tuple(type(item).__declaration__ for item in implementations), core.era)
-        await self.stop(id)
-        component = RunningComponent(id, image_ref, instances, Answers(implementations, time=EXECUTION_TIME))
-        prefix = f"{core.lattice}.{id}.{PROTOCOL}."
+        await self.stop(identifier)
+        component = RunningComponent(identifier, image_ref, instances, Answers(implementations, time=EXECUTION_TIME))
+        prefix = f"{core.lattice}.{identifier}.{PROTOCOL}."
         server = Server(core.transport, self._inbox, component.answers, operations, subjects=prefix, era=core.era)
-        queue = f"{core.lattice}.{id}" if core.era is Era.SECOND else ""
+        queue = f"{core.lattice}.{identifier}" if core.era is Era.SECOND else ""
         for name in operations:
             component.subscriptions.append(await core.transport.subscribe(prefix + name, server.receive, queue=queue))
         await core.transport.flush()
-        self._running[id] = component
+        self._running[identifier] = component
         await self._announce(component, instances)
         return component
 
-    async def stop(self, id: str) -> None:
+    async def stop(self, identifier: str) -> None:
         """Serve it no more; an unknown one is nothing."""
-        component = self._running.pop(id, None)
+        component = self._running.pop(identifier, None)
         if component is not None:
             await self._end(component)
             await self._announce(component, 0)
 
     async def close(self) -> None:
         """Serve none any more."""
-        for id in list(self._running):
-            await self._end(self._running.pop(id))
+        for identifier in list(self._running):
+            await self._end(self._running.pop(identifier))
 
     async def _end(self, component: RunningComponent) -> None:
         for subscription in component.subscriptions:

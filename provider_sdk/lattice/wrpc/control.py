@@ -102,8 +102,8 @@ class WrpcControlInterface:
         return answer(message="successfully set link")
 
     async def _delete_link(self, body: Mapping[str, Any]) -> Answer:
-        name = str(body.get("name") or "default")
-        await self._host.delete_link(*(read_text(body, item) for item in ("source_id", "wit_namespace", "wit_package")), name)
+        source, namespace, package = (read_text(body, item) for item in ("source_id", "wit_namespace", "wit_package"))
+        await self._host.delete_link(source, namespace, package, str(body.get("name") or "default"))
         return answer(message="successfully deleted link")
 
     async def _put_config(self, name: str, body: Mapping[str, Any]) -> Answer:
@@ -122,10 +122,10 @@ class WrpcControlInterface:
 
     async def _auction_provider(self, body: Mapping[str, Any]) -> Answer | None:
         """Silent where the constraints do not fit or a provider of that id runs here."""
-        reference, id = read_text(body, "provider_ref"), read_text(body, "provider_id")
-        if self._host.find_provider(id) is not None or not self._fits(body):
+        reference, identifier = read_text(body, "provider_ref"), read_text(body, "provider_id")
+        if self._host.find_provider(identifier) is not None or not self._fits(body):
             return None
-        return self._bid(body, {"provider_ref": reference, "provider_id": id})
+        return self._bid(body, {"provider_ref": reference, "provider_id": identifier})
 
     async def _auction_component(self, body: Mapping[str, Any]) -> Answer | None:
         if not self._fits(body):
@@ -148,34 +148,36 @@ class WrpcControlInterface:
         return answer()
 
     async def _start_provider(self, body: Mapping[str, Any]) -> Answer:
-        reference, id = read_text(body, "provider_ref"), read_text(body, "provider_id")
+        reference, identifier = read_text(body, "provider_ref"), read_text(body, "provider_id")
         config, annotations = body.get("config") or [], body.get("annotations") or {}
         if not isinstance(config, list) or not isinstance(annotations, dict):
             raise InvalidArgument("config: expected a list, annotations: expected a map")
-        if self._host.find_provider(id) is not None:
+        if self._host.find_provider(identifier) is not None:
             return answer(message="provider is already running")
-        self._core.start(self._begun(self._host.start_provider_ref(reference, id, tuple(map(str, config)), annotations), id))
+        self._core.start(
+            self._begun(self._host.start_provider_ref(reference, identifier, tuple(map(str, config)), annotations), identifier)
+        )
         return answer(message="successfully started provider")
 
-    async def _begun(self, work: Awaitable[object], id: str) -> None:
+    async def _begun(self, work: Awaitable[object], identifier: str) -> None:
         try:
             await work
         except ProviderError as error:
-            log.error("%s: %s", id, error)
+            log.error("%s: %s", identifier, error)
 
     async def _stop_provider(self, body: Mapping[str, Any]) -> Answer:
-        id = read_text(body, "provider_id" if "provider_id" in body else "provider_ref")
+        identifier = read_text(body, "provider_id" if "provider_id" in body else "provider_ref")
         try:
-            await self._host.stop_provider(id)
+            await self._host.stop_provider(identifier)
         except NotFound:
             return answer(message="provider with that ID is not running")
         return answer(message="successfully stopped provider")
 
     async def _scale(self, body: Mapping[str, Any]) -> Answer:
-        reference, id, count = read_text(body, "component_ref"), read_text(body, "component_id"), body.get("count", 0)
+        reference, identifier, count = read_text(body, "component_ref"), read_text(body, "component_id"), body.get("count", 0)
         if type(count) is not int or count < 0:
             raise InvalidArgument(f"count: expected a number from 0, got {count!r}")
-        self._core.start(self._begun(self._host.scale_component(reference, id, count), id))
+        self._core.start(self._begun(self._host.scale_component(reference, identifier, count), identifier))
         return answer(message="successfully scaled component")
 
     async def _stop_host(self, body: Mapping[str, Any]) -> Answer:

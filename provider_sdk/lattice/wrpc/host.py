@@ -148,24 +148,26 @@ class WrpcLatticeHost:
         """All links of the lattice."""
         return list(self._links)
 
-    def find_provider(self, id: str) -> WrpcProvider | None:
+    def find_provider(self, identifier: str) -> WrpcProvider | None:
         """The provider of that id, running or crashed."""
-        return self._providers.find(id)
+        return self._providers.find(identifier)
 
     async def start_provider(self, program: WrpcProgram) -> WrpcProvider:
         """Spawn a provider; returns once it runs, not once it listens (see `ready`). AlreadyExists, NotFound, PermissionDenied."""
         return await self._providers.start(program)
 
-    async def start_provider_ref(self, reference: str, id: str, config: tuple[str, ...], annotations: Mapping[str, str]) -> WrpcProvider:
+    async def start_provider_ref(
+        self, reference: str, identifier: str, config: tuple[str, ...], annotations: Mapping[str, str]
+    ) -> WrpcProvider:
         """As the control interface does it: the program that `reference` stands for, under an id."""
         try:
             program = await resolved(self.options.resolve_provider, reference)
         except ProviderError as error:
-            failure = {"provider_ref": reference, "provider_id": id, "error": str(error), "host_id": self.host_id}
+            failure = {"provider_ref": reference, "provider_id": identifier, "error": str(error), "host_id": self.host_id}
             await self.core.announce("provider_start_failed", failure)
             raise
         return await self.start_provider(
-            dataclasses.replace(program, image_ref=reference, id=id, config=config, annotations=dict(annotations))
+            dataclasses.replace(program, image_ref=reference, id=identifier, config=config, annotations=dict(annotations))
         )
 
     async def adopt_provider(self, program: WrpcProgram) -> dict[str, Any]:
@@ -193,37 +195,46 @@ class WrpcLatticeHost:
             provider.health = read_health(answer.data)
             return
 
-    async def stop_provider(self, id: str) -> None:
+    async def stop_provider(self, identifier: str) -> None:
         """Shutdown request, then SIGKILL after the answer or the delay (§1.4); NotFound."""
-        await self._providers.stop(id)
+        await self._providers.stop(identifier)
 
-    def kill_provider(self, id: str) -> int:
+    def kill_provider(self, identifier: str) -> int:
         """SIGKILL without a word, as an accident; returns the pid. NotFound."""
-        return self._providers.kill(id)
+        return self._providers.kill(identifier)
 
-    def component(self, id: str) -> Component:
+    def component(self, identifier: str) -> Component:
         """Whoever calls in the name of the component `id`, served here or not."""
-        return self._components.caller(id)
+        return self._components.caller(identifier)
 
-    async def serve_component(self, id: str, *implementations: Interface, image_ref: str = "", instances: int = 1) -> RunningComponent:
+    async def serve_component(
+        self, identifier: str, *implementations: Interface, image_ref: str = "", instances: int = 1
+    ) -> RunningComponent:
         """Answer the calls to the component `id` with `implementations`, in place of what answers them now."""
-        return await self._components.serve(id, implementations, image_ref, instances)
+        return await self._components.serve(identifier, implementations, image_ref, instances)
 
-    async def stop_component(self, id: str) -> None:
+    async def stop_component(self, identifier: str) -> None:
         """Serve it no more; an unknown one is nothing."""
-        await self._components.stop(id)
+        await self._components.stop(identifier)
 
-    async def scale_component(self, reference: str, id: str, count: int) -> None:
+    async def scale_component(self, reference: str, identifier: str, count: int) -> None:
         """As the control interface does it: serve what `reference` stands for, under an id; a count of 0 ends it. ProviderError."""
         if count == 0:
-            return await self.stop_component(id)
+            await self.stop_component(identifier)
+            return
         try:
             make = await resolved(self.options.resolve_component, reference)
         except ProviderError as error:
-            failure = {"host_id": self.host_id, "component_id": id, "image_ref": reference, "max_instances": count, "error": str(error)}
+            failure = {
+                "host_id": self.host_id,
+                "component_id": identifier,
+                "image_ref": reference,
+                "max_instances": count,
+                "error": str(error),
+            }
             await self.core.announce("component_scale_failed", failure)
             raise
-        await self.serve_component(id, *make(self.component(id)), image_ref=reference, instances=count)
+        await self.serve_component(identifier, *make(self.component(identifier)), image_ref=reference, instances=count)
 
     async def put_link(self, link: InterfaceLink) -> None:
         """Keep the link and tell its sides (§2.1); put again unchanged, only those are told that listen on the provider's id.
@@ -244,16 +255,16 @@ class WrpcLatticeHost:
                 if provider.program.id in (link.source_id, link.target):
                     await self._tell(provider.xkey.public, "linkdefs.put", self._definitions.sealed(link, provider.xkey.public))
         if first or not link.has_secrets:
-            for id in (link.source_id, link.target):
-                await self._tell(id, "linkdefs.put", self._definitions.plain(link))
+            for identifier in (link.source_id, link.target):
+                await self._tell(identifier, "linkdefs.put", self._definitions.plain(link))
 
     async def delete_link(self, source_id: str, wit_namespace: str, wit_package: str, name: str = "default") -> list[InterfaceLink]:
         """Forget what the caller has under these, and tell both sides; the links that there were."""
         found = self._links.take(source_id, wit_namespace, wit_package, name)
         for link in found:
             await self.core.announce("linkdef_deleted", link.identity())
-            for id in (link.source_id, link.target):
-                await self._tell(id, "linkdefs.del", self._definitions.deleted(link))
+            for identifier in (link.source_id, link.target):
+                await self._tell(identifier, "linkdefs.del", self._definitions.deleted(link))
         return found
 
     async def put_config(self, name: str, values: Mapping[str, str]) -> None:
@@ -269,8 +280,8 @@ class WrpcLatticeHost:
         await self.core.announce("config_deleted", {"config_name": name})
         await self._providers.update_configs(name)
 
-    async def _tell(self, id: str, verb: str, document: Mapping[str, Any]) -> None:
-        await self.core.transport.publish(self.core.control_subject(id, verb), json.dumps(document).encode())
+    async def _tell(self, identifier: str, verb: str, document: Mapping[str, Any]) -> None:
+        await self.core.transport.publish(self.core.control_subject(identifier, verb), json.dumps(document).encode())
 
     def request_stop(self) -> None:
         """What the control interface's stop command asks; `stop_requested` returns."""

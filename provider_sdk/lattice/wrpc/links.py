@@ -55,9 +55,10 @@ class InterfaceLink:
     @staticmethod
     def read(body: Mapping[str, Any]) -> InterfaceLink:
         """The link in a request of the control interface; InvalidArgument."""
-        texts = {name: read_text(body, name) for name in ("source_id", "target", "wit_namespace", "wit_package")}
-        lists = {name: _names(body, name) for name in ("interfaces", "source_config", "target_config")}
-        return InterfaceLink(**texts, **lists, name=read_text({"name": "default", **body}, "name"))
+        source_id, target, namespace, package = (read_text(body, name) for name in ("source_id", "target", "wit_namespace", "wit_package"))
+        interfaces, source, called = (_names(body, name) for name in ("interfaces", "source_config", "target_config"))
+        name = read_text({"name": "default", **body}, "name")
+        return InterfaceLink(source_id, target, namespace, package, interfaces, name, source, called)
 
 
 def _names(body: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -58,12 +58,14 @@ class _Reader(ManifestText):
         properties, inside = item.get("properties"), (*where, "properties")
         given = properties if isinstance(properties, dict) else {}
         if "application" in given:
-            self.problem((*inside, "application"), f"{name}: application: workloads of other applications are not shared here: give an image")
+            self.problem(
+                (*inside, "application"), f"{name}: application: workloads of other applications are not shared here: give an image"
+            )
         for key in sorted(set(map(str, given)) - PROPERTIES - {"application"}):
             hint = f": that is of 0.x, on 1.x {OF_0X[key]}" if key in OF_0X else ""
             self.problem((*inside, key), f"{name}: {key} is not known{hint}")
         image = self.text(properties, inside, "image") if "application" not in given else ""
-        id = self.text(given, inside, "id", workload_id(self._application, name))
+        identifier = self.text(given, inside, "id", workload_id(self._application, name))
         settings, instances, links = self._settings(given, inside, name), 1, []
         for trait_at, trait in self.items(item.get("traits"), (*where, "traits"), "traits"):
             if trait.get("type") == "link":
@@ -73,7 +75,7 @@ class _Reader(ManifestText):
             else:
                 hint = ": 1.x manifests link with a link trait (target, namespace, package, interfaces)" * (trait.get("type") == "linkdef")
                 self.problem(trait_at, f"{name}: trait {trait.get('type')!r} is not supported{hint}")
-        return Workload(name, id, image, provider, settings, instances, tuple(links), self.line(where))
+        return Workload(name, identifier, image, provider, settings, instances, tuple(links), self.line(where))
 
     def _settings(self, holder: Any, where: Where, name: str) -> Settings:
         given = holder if isinstance(holder, dict) else {}
@@ -108,19 +110,19 @@ class _Reader(ManifestText):
             self.problem((*where, "interfaces"), f"{name}: interfaces: expected a list of names, such as [store]")
             interfaces = []
         if isinstance(given.get("target"), str):
-            target, side, at = given["target"], {"config": given.get("target_config")}, where
             source: Any = {"config": given.get("source_config")}
+            side: Any = {"name": given["target"], "config": given.get("target_config")}
         else:
-            side, at = given.get("target"), (*where, "target")
-            target, source = self.text(side, at, "name"), given.get("source")
+            source, side = given.get("source"), given.get("target")
+        target_at = (*where, "target")
         return WrpcLink(
-            target,
+            self.text(side, target_at, "name"),
             self.text(properties, where, "namespace"),
             self.text(properties, where, "package"),
             tuple(interfaces),
             self.text(given, where, "name", "default"),
             self._settings(source, (*where, "source"), name),
-            self._settings(side, at, name),
+            self._settings(side, target_at, name),
             self.line(where),
         )
 
@@ -158,7 +160,9 @@ class _Reader(ManifestText):
             for interface in link.interfaces:
                 call = (link.name, link.namespace, link.package, interface)
                 if call in taken:
-                    self.problem_at(link.line, f"{workload.name}: two links named {link.name} for {link.namespace}:{link.package}/{interface}")
+                    self.problem_at(
+                        link.line, f"{workload.name}: two links named {link.name} for {link.namespace}:{link.package}/{interface}"
+                    )
                 taken.add(call)
 
     def _check_settings(self, manifest: WrpcManifest) -> None:
@@ -166,7 +170,9 @@ class _Reader(ManifestText):
         for settings in manifest.settings():
             for config in settings.config:
                 if config.properties is not None and given.setdefault(config.name, config).properties != config.properties:
-                    self.problem_at(config.line, f"config {config.name}: given before with other properties (line {given[config.name].line})")
+                    self.problem_at(
+                        config.line, f"config {config.name}: given before with other properties (line {given[config.name].line})"
+                    )
             for secret in settings.secrets:
                 if secret.policy and secret.policy not in manifest.policies:
                     self.problem_at(secret.line, f"secret {secret.name}: there is no policy {secret.policy!r} of type {POLICY}")

@@ -89,9 +89,9 @@ class WrpcProviders:
         """Those in the inventory, crashed ones too."""
         return list(self._running.values())
 
-    def find(self, id: str) -> WrpcProvider | None:
+    def find(self, identifier: str) -> WrpcProvider | None:
         """The provider of that id."""
-        return self._running.get(id)
+        return self._running.get(identifier)
 
     async def start(self, program: WrpcProgram) -> WrpcProvider:
         """Spawn `program`; ProviderError, which is also told as event `provider_start_failed`."""
@@ -116,24 +116,24 @@ class WrpcProviders:
         provider.tasks = [self._core.start(self._ask_health(provider))]
         return provider, document
 
-    async def stop(self, id: str) -> None:
+    async def stop(self, identifier: str) -> None:
         """Ask it to shut down, then SIGKILL at once after the answer or the delay (§1.4); NotFound."""
-        provider = self._running.pop(id, None)
+        provider = self._running.pop(identifier, None)
         if provider is None:
-            raise NotFound(f"provider {id} is not running on this host")
+            raise NotFound(f"provider {identifier} is not running on this host")
         provider.stopping = True
         if provider.running:
             body = json.dumps({"host_id": self._core.host_id}).encode()
             with contextlib.suppress(ProviderError):
-                subject = self._core.control_subject(id, "default.shutdown")
+                subject = self._core.control_subject(identifier, "default.shutdown")
                 await self._core.transport.request(subject, body, timeout=self._manner.shutdown_delay)
         await self._end(provider)
 
-    def kill(self, id: str) -> int:
+    def kill(self, identifier: str) -> int:
         """SIGKILL as an accident would; returns the pid. NotFound."""
-        provider = self._running.get(id)
+        provider = self._running.get(identifier)
         if provider is None or provider.process is None:
-            raise NotFound(f"provider {id} is not running on this host")
+            raise NotFound(f"provider {identifier} is not running on this host")
         provider.process.kill()
         return provider.process.pid
 
@@ -174,22 +174,21 @@ class WrpcProviders:
 
     def _host_data(self, provider: WrpcProvider) -> dict[str, Any]:
         provider.instance_id = str(uuid.uuid4())
-        id, own = provider.program.id, self._configs.resolve(provider.program.config)
+        identifier, own = provider.program.id, self._configs.resolve(provider.program.config)
         provider.told = own.values
         links = []
-        for link in self._links.of(id):
+        for link in self._links.of(identifier):
             try:
                 links.append(self._definitions.sealed(link, provider.xkey.public))
             except ProviderError as error:
                 log.error("link of %s to %s is left out: %s", link.source_id, link.target, error)
-        return host_data(self._facts, id, provider.instance_id, links, own, provider.xkey)
+        return host_data(self._facts, identifier, provider.instance_id, links, own, provider.xkey)
 
     async def _spawn(self, provider: WrpcProvider) -> None:
         program, on_output = provider.program, self._manner.on_output
-        document: Mapping[str, Any] | bytes = self._host_data(provider)
-        if self._manner.shape is not None:
-            document = self._manner.shape(dict(document))
-        line = document if isinstance(document, bytes) else stdin_line(Manner.RUST, document)
+        document, shape = self._host_data(provider), self._manner.shape
+        written = document if shape is None else shape(document)
+        line = written if isinstance(written, bytes) else stdin_line(Manner.RUST, written)
         output = None if on_output is None else lambda stream, text: on_output(program, stream, text)
         provider.process = await ProviderProcess.spawn(program, line, output, environment=environment())
         self._core.start(self._tell_at_spawn(provider))
