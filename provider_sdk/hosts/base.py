@@ -30,7 +30,8 @@ class Identity:
 class LinkSpec:
     """A link as the host wants it. Equal specs are the same link: putting it again changes nothing.
 
-    `values` and `secrets` are those of the provider's side. `note` says what is not as it should be, for health.
+    `values` and `secrets` are those of the provider's side. `note` says what is not as it should be, for health; `fault` why the link
+    cannot be entered as it was put.
     """
 
     key: LinkKey
@@ -38,6 +39,7 @@ class LinkSpec:
     secrets: Mapping[str, str | bytes] = field(default_factory=dict, repr=False)
     interfaces: tuple[str, ...] = ()
     note: str = ""
+    fault: str = ""
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provider_sdk.config import Layer, Loaded
-from provider_sdk.errors import DeadlineExceeded, PermissionDenied, ProviderError, ResourceExhausted, Unavailable, Unsupported
+from provider_sdk.errors import DeadlineExceeded, InvalidArgument, PermissionDenied, ProviderError, ResourceExhausted, Unavailable, Unsupported
 from provider_sdk.hosts.base import LinkSpec
 from provider_sdk.interface import Operation, Target
 from provider_sdk.link import Link, LinkKey, LinkState, Role
@@ -331,6 +331,8 @@ class LinkTable:
         _outcome(task)  # asyncio would report an error that nobody has looked at, such as one of a set-up that was given up
 
     def _load(self, spec: LinkSpec) -> Loaded[Any]:
+        if spec.fault:
+            raise InvalidArgument(spec.fault)
         provider = self._provider
         layers = (*provider.layers, Layer("link values", spec.values), Layer("link secrets", spec.secrets, secret=True))
         return provider.config_class.load(*layers, ignore=RuntimeSettings.names())
