@@ -83,6 +83,16 @@ class HostSettings:
     keeps_secrets: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """Bounds of what comes in as streams, for the whole process: bytes held in memory, then in files without a name, then the stream that
+    would need more is aborted; and seconds that may pass without anything coming."""
+
+    memory: int = 32 << 20
+    spool: int = 4 << 30
+    idle: float = 30.0
+
+
 class Calls(Protocol):
     """What carries out calls. Nothing here waits but `run_call`."""
 
@@ -131,7 +141,7 @@ class HostProtocol(Protocol):
     provider_values: Mapping[str, object]
     provider_secrets: Mapping[str, str | bytes]
 
-    async def connect(self, ca_file: Path | None) -> Transport:
+    async def connect(self, ca_file: Path | None, limits: StreamLimits = StreamLimits()) -> Transport:  # it cannot be changed
         """Reach the lattice's bus, bounded in time; `ca_file` replaces the system's authorities. ProviderError with one line."""
 
     async def subscribe(self, control: Control, serves: tuple[type[Interface], ...], metrics: Metrics) -> None:

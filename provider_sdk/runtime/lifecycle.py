@@ -20,7 +20,7 @@ from typing import Any
 
 from provider_sdk.config import Layer
 from provider_sdk.errors import ProviderError
-from provider_sdk.hosts.base import Call, Health, HostProtocol, LinkSpec
+from provider_sdk.hosts.base import Call, Health, HostProtocol, LinkSpec, StreamLimits
 from provider_sdk.link import LinkKey
 from provider_sdk.metrics import Metrics
 from provider_sdk.provider import Provider
@@ -89,7 +89,8 @@ class Runtime:
         if self._own_process:
             self._watch_signals()
             self._spawn(self._watch_parent(), "parent watch")
-        connecting = asyncio.ensure_future(self._host.connect(self._settings.nats_ca_file))
+        limits = StreamLimits(self._settings.stream_memory, self._settings.stream_spool, self._settings.stream_timeout)
+        connecting = asyncio.ensure_future(self._host.connect(self._settings.nats_ca_file, limits))
         either: list[asyncio.Future[Any]] = [connecting, self._end]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not connecting.done():

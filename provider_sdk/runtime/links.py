@@ -15,7 +15,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provider_sdk.config import Layer, Loaded
-from provider_sdk.errors import DeadlineExceeded, InvalidArgument, PermissionDenied, ProviderError, ResourceExhausted, Unavailable, Unsupported
+from provider_sdk.errors import (
+    DeadlineExceeded,
+    InvalidArgument,
+    PermissionDenied,
+    ProviderError,
+    ResourceExhausted,
+    Unavailable,
+    Unsupported,
+)
 from provider_sdk.hosts.base import LinkSpec
 from provider_sdk.interface import Operation, Target
 from provider_sdk.link import Link, LinkKey, LinkState, Role

@@ -16,7 +16,7 @@ _NAMES = ("source_id", "target", "name", "wit_namespace", "wit_package")
 
 
 def contract_of(namespace: str, package: str) -> str:
-    """Namespace and package as a link's contract: links say `wasi:keyvalue` where the wire says `wrpc:keyvalue` (§6). May be empty (§1.2)."""
+    """Namespace and package as a link's contract: links say `wasi:keyvalue` where the wire says `wrpc:keyvalue` (§6). May be empty."""
     return f"{'wasi' if namespace == 'wrpc' else namespace}:{package}" if namespace or package else ""
 
 

@@ -24,7 +24,7 @@ log = logging.getLogger("provider.links")
 
 TIMEOUT = 2.0
 AT_ONCE = 16
-SECRET = "SECRET"  # noqa: S105  # how the names of references to secrets begin
+SECRET = "SECRET"  # how the names of references to secrets begin
 
 
 @dataclass(frozen=True, slots=True)
