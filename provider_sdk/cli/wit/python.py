@@ -85,8 +85,7 @@ class _Module:
             yield _DATACLASS
             yield from _class(f"class {case}{carried}:", part.docs, [])
             yield from ("", "")
-        line = f"{name} = {' | '.join(cases)}"
-        yield from [line] if len(line) <= WIDTH else [f"{name} = (", f"    {cases[0]}", *(f"    | {case}" for case in cases[1:]), ")"]
+        yield from _union(name, cases)
         yield from _docstring(item.docs, "")
 
     def _interface(self, scope: Scope) -> Iterator[str]:
@@ -138,6 +137,14 @@ def _signature(name: str, parameters: list[str], end: str) -> list[str]:
     if len(inner) + 4 <= WIDTH:
         return [f"async def {name}(", inner, f"){end}"]
     return [f"async def {name}(", *(f"    {item}," for item in parameters), f"){end}"]
+
+
+def _union(name: str, cases: list[str]) -> list[str]:
+    joined = " | ".join(cases)
+    if len(f"{name} = {joined}") <= WIDTH:
+        return [f"{name} = {joined}"]
+    inner = [joined] if len(joined) + 4 <= WIDTH else [cases[0], *(f"| {case}" for case in cases[1:])]
+    return [f"{name} = (", *(f"    {line}" for line in inner), ")"]
 
 
 def _class(head: str, docs: str, lines: list[str]) -> Iterator[str]:
