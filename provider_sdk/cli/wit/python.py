@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provider_sdk.cli.wit.model import Alias, Builtin, Compound, Function, Part, Ref, Resource, Type
-from provider_sdk.cli.wit.names import class_name, constant_name, member_name
+from provider_sdk.cli.wit.names import class_name, constant_name, member_name, method_name
 from provider_sdk.cli.wit.packages import Found, Packages
 from provider_sdk.cli.wit.python_errors import ErrorPairs
 from provider_sdk.cli.wit.python_types import WIDTH, Imports, PythonTypes, Scope
@@ -100,7 +100,7 @@ class _Module:
         yield from _class(f'class {name}(Interface, wit="{package.identity(interface.name)}"):', interface.docs, lines)
 
     def _function(self, scope: Scope, function: Function, taken: set[str]) -> Iterator[str]:
-        name = member_name("-".join(part for part in (function.resource, function.bare) if part))
+        name = method_name("-".join(part for part in (function.resource, function.bare) if part))
         while name in taken:
             name += "_"
         taken.add(name)

@@ -25,7 +25,7 @@ _CODES = (
     (r"precondition-failed|conflict", Code.PRECONDITION_FAILED),
 )
 _REST = ("other", "unexpected", "unknown", "internal", "internal-error", "upstream")
-_ZEROS = {"bool": "False", "char": '"?"', "f32": "0.0", "f64": "0.0", "list": "[]", "option": "None", "string": "error_text(error)"}
+_ZEROS = {"bool": "False", "char": '"?"', "f32": "0.0", "f64": "0.0", "option": "None", "string": "error_text(error)"}
 
 
 class ErrorPairs:
@@ -122,6 +122,8 @@ class ErrorPairs:
             raise InvalidArgument(f"{scope[0].identity(scope[1].name)}: an error type with a {behind.name} has no form here")
         if behind.name == "list" and self._types.behind(scope, behind.arguments[0])[1] == Builtin("u8"):
             return f"{self._need('error_text')}(error).encode()"
+        if behind.name == "list":
+            return f"[{self._value(*self._types.behind(scope, behind.arguments[0]))}]"
         if behind.name == "tuple":
             values = [self._value(*self._types.behind(scope, item)) for item in behind.arguments]
             return f"({', '.join(values)}{',' * (len(values) == 1)})"
