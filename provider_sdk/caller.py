@@ -7,23 +7,51 @@ async with connect("127.0.0.1:4222", lattice="default", cluster_seed=seed, ident
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, overload
 
 from provider_sdk.interface import Lattice
 from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.transport.base import Credentials, Transport
 from provider_sdk.transport.nats import connect as connect_nats
 
+if TYPE_CHECKING:
+    from provider_sdk.hosts.wasmbus.client import Lattice as WasmbusLattice
+    from provider_sdk.hosts.wrpc.client import WrpcLattice
+
 __all__ = ["Lattice", "connect"]
 
 
+@overload
+def connect(
+    url: str,
+    *,
+    cluster_seed: str,
+    lattice: str = ...,
+    identity: str = ...,
+    user_jwt: str = ...,
+    user_seed: str = ...,
+    ca_file: Path | None = ...,
+    timeout: float = ...,
+) -> AbstractAsyncContextManager[WasmbusLattice]: ...
+@overload
+def connect(
+    url: str,
+    *,
+    lattice: str = ...,
+    identity: str = ...,
+    user_jwt: str = ...,
+    user_seed: str = ...,
+    ca_file: Path | None = ...,
+    timeout: float = ...,
+) -> AbstractAsyncContextManager[WrpcLattice]: ...
 @asynccontextmanager
 async def connect(
     url: str,
     *,
-    lattice: str = "default",
     cluster_seed: str = "",
+    lattice: str = "default",
     identity: str = "",
     user_jwt: str = "",
     user_seed: str = "",
@@ -45,16 +73,15 @@ async def connect(
         await transport.close()
 
 
-def _wasmbus(transport: Transport, lattice: str, key: KeyPair, identity: str, timeout: float) -> Lattice:
-    from provider_sdk.hosts.wasmbus.client import Client
-    from provider_sdk.hosts.wasmbus.client import Lattice as Wasmbus
+def _wasmbus(transport: Transport, lattice: str, key: KeyPair, identity: str, timeout: float) -> WasmbusLattice:
+    from provider_sdk.hosts.wasmbus.client import Client, Lattice
     from provider_sdk.hosts.wasmbus.envelope import Entity
 
     client = Client(transport, lattice=lattice, key=key, host_id=KeyPair.generate(Prefix.SERVER).public, timeout=timeout)
-    return Wasmbus(client, Entity(identity, "", ""))
+    return Lattice(client, Entity(identity, "", ""))
 
 
-async def _wrpc(transport: Transport, lattice: str, identity: str, timeout: float) -> Lattice:
+async def _wrpc(transport: Transport, lattice: str, identity: str, timeout: float) -> WrpcLattice:
     from provider_sdk.hosts.wrpc.client import Client, WrpcLattice
     from provider_sdk.hosts.wrpc.inbox import Inbox
 

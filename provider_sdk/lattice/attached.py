@@ -94,7 +94,6 @@ async def attach(folder: Path = FOLDER, *, timeout: float = 5.0) -> AsyncIterato
     async with connect(
         state.url, lattice=state.lattice, cluster_seed=state.cluster_seed, identity=state.caller, timeout=timeout
     ) as lattice:
-        assert isinstance(lattice, Lattice)
         attached = Attached(lattice, state)
         try:
             yield attached
