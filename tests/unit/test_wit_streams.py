@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from provider_sdk.errors import Internal, InvalidArgument, Unavailable, error_of, error_text
+from provider_sdk.errors import Internal, InvalidArgument, ResourceExhausted, Unavailable, error_of, error_text
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.hosts.wrpc.values import Incomplete, OperationCodec
 from provider_sdk.interface import Failure
@@ -276,7 +276,8 @@ async def test_v1_0_marks_what_comes_in_place() -> None:
     stream, _ = read(codec_of(AsyncIterator[bytes], era=Era.FIRST), b"\x01\x02hi", {})
     assert await all_of(stream) == [b"hi"]
     stream, paths = read(codec_of(AsyncIterator[str], era=Era.FIRST), b"\x01\x00", {})
-    assert (await all_of(stream), paths.opened) == ([], [])
+    assert await all_of(stream) == []
+    assert not paths.opened
     _, paths = read(codec_of(AsyncIterator[str], era=Era.FIRST), b"\x00", {})
     assert paths.opened == [""]
 
@@ -319,6 +320,12 @@ async def test_what_comes_and_does_not_fit_is_told_with_its_place() -> None:
         await page.trailers
     with pytest.raises(Internal, match=r"^the answer is malformed: result\.body: an integer is longer than one of 32 bits can be$"):
         await anext(page.body)
+
+
+async def test_a_value_that_would_fill_the_memory_is_not_waited_for() -> None:
+    stream, _ = read(codec_of(AsyncIterator[str]), b"\x00", {"0": [b"\x01\xff\xff\xff\x1f" + bytes(100)]})
+    with pytest.raises(ResourceExhausted, match=r"^a: a value of more than 67108864 bytes$"):
+        await anext(stream)
 
 
 async def test_a_reader_that_is_cancelled_may_come_again() -> None:

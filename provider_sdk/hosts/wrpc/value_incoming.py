@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Generator
 from typing import TYPE_CHECKING, Any, Self
 
-from provider_sdk.errors import ProviderError, Unavailable
+from provider_sdk.errors import ProviderError, ResourceExhausted, Unavailable
 from provider_sdk.hosts.wrpc.channels import Channel, Channels
 from provider_sdk.hosts.wrpc.value_bytes import Fault, Incomplete, Place, Reader
 from provider_sdk.hosts.wrpc.value_kinds import Kind, Unsigned
@@ -15,6 +15,8 @@ from provider_sdk.types import Integer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Of a stream's item or a future's value: these stand in memory, while a stream of bytes passes through.
+LARGEST_VALUE = 64 << 20
 COUNT = Unsigned(Integer(32, signed=False))
 
 
@@ -39,7 +41,7 @@ class Feed:
             try:
                 value = kind.read(reader)
             except Incomplete as cut:
-                await self._gather(cut.missing)
+                await self._gather(self._bounded(cut.missing))
                 continue
             except Fault as fault:
                 raise place.error(fault) from None
@@ -71,6 +73,11 @@ class Feed:
     def _passed_on(self) -> Feed:
         self._ours = False
         return Feed(self._channel, self._place, self._data[self._at :])
+
+    def _bounded(self, missing: int) -> int:
+        if len(self._data) - self._at + missing > LARGEST_VALUE:
+            raise ResourceExhausted(f"{self._place.label}: a value of more than {LARGEST_VALUE} bytes")
+        return missing
 
     async def _gather(self, missing: int) -> None:
         # What was read is kept in the object, for whoever waits here may be cancelled and come again.
