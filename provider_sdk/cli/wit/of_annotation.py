@@ -83,7 +83,7 @@ class Reading:
             return Builtin("stream", (Builtin("u8") if item is bytes else self._carried(item, path),))
         if origin is Awaitable:
             return Builtin("future", (self._carried(arguments[0], path),))
-        if isinstance(annotation, type):
+        if isinstance(annotation, type) and origin is None:
             return self._class(annotation, path)
         raise fault(path, f"{_shown(annotation)} cannot be in WIT")
 
