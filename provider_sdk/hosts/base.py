@@ -35,7 +35,7 @@ class LinkSpec:
     """
 
     key: LinkKey
-    values: Mapping[str, str]
+    values: Mapping[str, str] = field(repr=False)
     secrets: Mapping[str, str | bytes] = field(default_factory=dict, repr=False)
     interfaces: tuple[str, ...] = ()
     note: str = ""

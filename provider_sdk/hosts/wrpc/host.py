@@ -43,7 +43,7 @@ class WrpcHost:
         self.settings = HostSettings(
             call_timeout=data.default_rpc_timeout_ms / 1000 if data.default_rpc_timeout_ms else DEFAULT_CALL_TIMEOUT,
             shutdown_budget=SHUTDOWN_BUDGET,
-            log_level="error" if data.log_level == "critical" else data.log_level,
+            log_level=data.log_level,
             structured_logging=data.structured_logging,
             trace_endpoint=data.otel_config.trace_endpoint,
             keeps_secrets=data.era is Era.SECOND,
