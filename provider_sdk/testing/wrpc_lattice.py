@@ -163,7 +163,7 @@ class WrpcTestLattice:
         return identifier
 
     def caller(self, component: str) -> Component:
-        """Whoever calls in the name of a component: `lattice.caller("hello").at(Store)` goes over its links."""
+        """Whoever calls in the name of a component: `Store.at(lattice.caller("hello"))` goes over its links."""
         return self.host.component(component)
 
     async def configure(self, provider: WrpcProvided, values: Mapping[str, str]) -> None:

@@ -3,14 +3,14 @@
 A component is made by a function of the module that its image names:
 
     def component(me: Component) -> tuple[Interface, ...]:
-        return (Hello(me.at(Store)),)
+        return (Hello(Store.at(me)),)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from provider_sdk.errors import NotFound
 from provider_sdk.hosts.wrpc.client import Client, WrpcTarget
@@ -24,52 +24,46 @@ from provider_sdk.lattice.wrpc.core import WrpcCore
 from provider_sdk.lattice.wrpc.links import InterfaceLinks
 from provider_sdk.transport.base import Subscription
 
-I = TypeVar("I", bound=Interface)  # noqa: E741  # an interface
 EXECUTION_TIME = 600.0
 
 
-class Component:
-    """A component as the one who calls: what it asks goes where its links lead."""
+class Component(Target):
+    """A component as the one who calls. It is a target itself: what it asks goes where its links lead.
 
-    def __init__(self, client: Client, links: InterfaceLinks) -> None:
+    Store.at(me)                 over the link named default
+    Store.at(me.over("cache"))   over the link of another name
+    """
+
+    def __init__(self, client: Client, links: InterfaceLinks, link_name: str = "default") -> None:
         self._client = client
         self._links = links
+        self._link_name = link_name
 
     @property
     def id(self) -> str:
         """Its id on the lattice."""
         return self._client.origin
 
-    def at(self, interface: type[I], link_name: str = "default", *, timeout: float | None = None) -> I:
-        """A caller of `interface` over the component's link of that name, looked up at each call: NotFound where there is none.
+    def over(self, link_name: str) -> Component:
+        """The same, over its links of that name."""
+        return Component(self._client, self._links, link_name)
 
-        `timeout` in seconds bounds each call.
-        """
-        return interface.at(_Linked(self, link_name), timeout=timeout)
-
-    def provider(self, identifier: str, link_name: str = "default") -> Target:
+    def provider(self, id: str, link_name: str = "default") -> Target:
         """The provider or component `id`, linked or not, asked as over the link of that name."""
-        return WrpcTarget(self._client, identifier, link_name)
-
-    def linked(self, interface: type[Interface], link_name: str = "default") -> Target:
-        """The far side of the link for `interface`; NotFound."""
-        instance = interface.__identity__.wit
-        package, _, rest = instance.partition("/")
-        namespace, _, package = package.partition(":")
-        name = rest.partition("@")[0]
-        link = self._links.find(self.id, namespace, package, name, link_name)
-        if link is None:
-            raise NotFound(f"component {self.id} has no link named {link_name} for {instance}")
-        return self.provider(link.target, link_name)
-
-
-@dataclass(frozen=True, slots=True)
-class _Linked(Target):
-    component: Component
-    link_name: str
+        return WrpcTarget(self._client, id, link_name)
 
     async def call(self, operation: Operation, arguments: tuple[Any, ...], timeout: float | None) -> Any:
-        return await self.component.linked(operation.interface, self.link_name).call(operation, arguments, timeout)
+        """See Target. The link is looked up at each call; NotFound where there is none."""
+        instance = operation.interface.__identity__.wit
+        package, _, rest = instance.partition("/")
+        namespace, _, package = package.partition(":")
+        link = self._links.find(self.id, namespace, package, rest.partition("@")[0], self._link_name)
+        if link is None:
+            raise NotFound(f"component {self.id} has no link named {self._link_name} for {instance}")
+        return await self.provider(link.target, self._link_name).call(operation, arguments, timeout)
+
+    def __repr__(self) -> str:
+        return self.id
 
 
 MakeComponent = Callable[[Component], tuple[Interface, ...]]
