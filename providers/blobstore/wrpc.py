@@ -24,8 +24,10 @@ from providers.blobstore.linked import LinkedStore
 
 T = TypeVar("T")
 
-BLOCK = 512 << 10
+READ = 1 << 20
 """Bytes of a download that are read at once: three of them are in memory, one being read, one waiting and one being sent."""
+PIECE = 256 << 10
+"""Bytes of a download that go as one; what is larger than a message is cut on the way."""
 PAGE = 1000
 
 
@@ -122,7 +124,7 @@ class _Objects:
             await self._backend.info(*named)
             stream.outcome.set_result(Ok(None))
         else:
-            opening = self._backend.open(*named, start, end - 1, lambda length: min(length, BLOCK))
+            opening = self._backend.open(*named, start, end - 1, lambda length: min(length, READ))
             reading, held = await self._opened(Way.DOWN, opening, lambda reading: reading.close())
             self._start(
                 Way.DOWN, f"the download of {shown(id.object)} from {shown(id.container)}", _send(reading, stream), held, stream.outcome
@@ -201,8 +203,8 @@ async def _nothing(page: Page) -> None:
 
 
 async def _send(reading: Reading, stream: Stream[bytes]) -> None:
-    async for block in blocks(reading, BLOCK):
-        await stream.put([block])
+    async for block in blocks(reading, READ):
+        await stream.put([block[at : at + PIECE] for at in range(0, len(block), PIECE)])
 
 
 async def _receive(data: AsyncIterator[bytes], writing: Writing, patience: float) -> None:
