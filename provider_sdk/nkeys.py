@@ -160,8 +160,11 @@ class CurveKey:
 
 
 def curve_public(text: str) -> bytes:
-    """The 32 bytes of a public X key; InvalidArgument."""
-    prefix, raw = decode_public(text)
+    """The 32 bytes of a public X key; InvalidArgument, which does not show the text: it may be the seed by mistake."""
+    try:
+        prefix, raw = decode_public(text)
+    except InvalidArgument:
+        prefix = None
     if prefix is not Prefix.CURVE:
-        raise InvalidArgument(f"{text[:64]!r} is not a public X key")
+        raise InvalidArgument("not a public X key (56 characters that begin with X)")
     return raw

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 from provider_sdk.config import Config, setting
@@ -46,3 +47,7 @@ class RuntimeSettings(Config):
     log_level: str | None = setting(
         None, choices=("trace", "debug", "info", "warn", "error"), doc="Least level that is logged; the host's word comes first."
     )
+
+    def differing(self, other: RuntimeSettings) -> list[str]:
+        """The names of the settings that have another value there."""
+        return [member.name for member in fields(self) if getattr(self, member.name) != getattr(other, member.name)]

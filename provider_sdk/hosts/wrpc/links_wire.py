@@ -9,15 +9,11 @@ from typing import Any
 
 from provider_sdk.errors import InvalidArgument
 from provider_sdk.hosts.line import is_utf8, json_kind
+from provider_sdk.hosts.wrpc import names
 from provider_sdk.hosts.wrpc.secret_values import read_bytes
 from provider_sdk.link import LinkKey, Role
 
 _NAMES = ("source_id", "target", "name", "wit_namespace", "wit_package")
-
-
-def contract_of(namespace: str, package: str) -> str:
-    """Namespace and package as a link's contract: links say `wasi:keyvalue` where the wire says `wrpc:keyvalue` (§6). May be empty (§1.2)."""
-    return f"{'wasi' if namespace == 'wrpc' else namespace}:{package}" if namespace or package else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,7 @@ class Ends:
 
     def key(self, provider_key: str) -> LinkKey:
         """The link as this provider knows it, by the side that it is on; InvalidArgument where it is on neither."""
-        contract = contract_of(self.wit_namespace, self.wit_package)
+        contract = names.contract(self.wit_namespace, self.wit_package) if self.wit_namespace or self.wit_package else ""
         if self.source_id == provider_key:
             return LinkKey(self.target, contract, self.name, Role.SOURCE)
         if self.target == provider_key:
@@ -71,12 +67,6 @@ class LinkDefinition:
         source, target = (read_texts(members.get(name), f"{where}.{name}") for name in ("source_config", "target_config"))
         sealed = [read_bytes(members.get(name), f"{where}.{name}") for name in ("source_secrets", "target_secrets")]
         return LinkDefinition(ends, source, target, *sealed)
-
-    def members(self) -> dict[str, Any]:
-        """As a JSON object, as hosts write it."""
-        named = {name: getattr(self.ends, name) for name in _NAMES} | {"interfaces": list(self.ends.interfaces)}
-        configs = {"source_config": dict(self.source_config), "target_config": dict(self.target_config)}
-        return named | configs | {name: list(getattr(self, name)) or None for name in ("source_secrets", "target_secrets")}
 
     def config(self, role: Role) -> Mapping[str, str]:
         """The values of one side."""

@@ -62,16 +62,3 @@ class SecretBox:
         except (ValueError, RecursionError):
             raise InvalidArgument("what was sealed is not JSON") from None
         return read_secrets(members, "what was sealed")
-
-    def seal(self, secrets: Mapping[str, str | bytes], to_public: str) -> bytes:
-        """Secrets sealed by this key for another, as a host does it for its providers."""
-        assert self.key is not None
-        return self.key.seal(json.dumps(secret_members(secrets)).encode(), to_public) if secrets else b""
-
-
-def secret_members(secrets: Mapping[str, str | bytes]) -> dict[str, Any]:
-    """Secrets as JSON: what `read_secrets` reads."""
-    return {
-        name: {"kind": "String", "value": value} if isinstance(value, str) else {"kind": "Bytes", "value": list(value)}
-        for name, value in secrets.items()
-    }

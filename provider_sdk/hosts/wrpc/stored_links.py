@@ -24,7 +24,8 @@ log = logging.getLogger("provider.links")
 
 TIMEOUT = 2.0
 AT_ONCE = 16
-SECRET = "SECRET"  # noqa: S105  # how the names of references to secrets begin
+SECRET_NAME = "SECRET"
+"""How the name of a configuration begins that is a reference to a secret (§2.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,11 @@ class StoredLink:
 
     def configs(self, role: Role) -> tuple[str, ...]:
         """The names of one side's plain configurations."""
-        return tuple(name for name in self._names(role) if not name.startswith(SECRET))
+        return tuple(name for name in self._names(role) if not name.startswith(SECRET_NAME))
 
     def secrets(self, role: Role) -> tuple[str, ...]:
         """The names of one side's references to secrets."""
-        return tuple(name for name in self._names(role) if name.startswith(SECRET))
+        return tuple(name for name in self._names(role) if name.startswith(SECRET_NAME))
 
     def _names(self, role: Role) -> tuple[str, ...]:
         return self.source_config if role is Role.SOURCE else self.target_config
