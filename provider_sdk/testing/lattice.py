@@ -79,7 +79,7 @@ class TestLattice:
         settings = RuntimeSettings.load(Layer("provider configuration", wasmbus.provider_values), ignore=None).config
         runtime = Runtime(provider_class, wasmbus, settings, own_process=False)
         task = asyncio.create_task(runtime.run())
-        self._stack.push_async_callback(_stop, runtime, task)
+        self._stack.push_async_callback(end_runtime, runtime, task)
         await asyncio.wait([task, asyncio.ensure_future(self._until_healthy(key, link_name))], return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             task.result()
@@ -90,7 +90,7 @@ class TestLattice:
     ) -> Provided:
         """Start a provider as the host would: a module (`providers.numbergen`), a Python file, or the Path of a program. Returns when
         it answers health."""
-        command = _command(program)
+        command = command_of(program)
         key = KeyPair.generate(Prefix.PROVIDER).public
         given = None if configuration is None else json.dumps(dict(configuration))
         name = Path(str(program)).stem
@@ -149,13 +149,15 @@ class TestLattice:
                 await asyncio.sleep(0.02)
 
 
-def _command(program: str | Path) -> tuple[str, ...]:
+def command_of(program: str | Path) -> tuple[str, ...]:
+    """How a module, a Python file or a program is started."""
     if str(program).endswith(".py"):
         return (sys.executable, str(program))
     return (str(program.absolute()),) if isinstance(program, Path) else (sys.executable, "-m", program)
 
 
-async def _stop(runtime: Runtime, task: asyncio.Task[int]) -> None:
+async def end_runtime(runtime: Runtime, task: asyncio.Task[int]) -> None:
+    """Stop a provider that runs in this process."""
     runtime.shut_down()
     await asyncio.wait([task])
 
