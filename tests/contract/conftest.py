@@ -26,9 +26,9 @@ from tests.contract.blob_backends import (
     versitygw,
     versitygw_buckets,
 )
+from tests.contract.blob_component_doors import ComponentInstances
 from tests.contract.blob_doors import BlobInstances
 from tests.contract.blob_places import BlobPlace
-from tests.contract.blob_component_doors import ComponentInstances
 from tests.contract.doors import Instances
 from tests.frozen import frozen
 
