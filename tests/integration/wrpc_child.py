@@ -30,6 +30,7 @@ class ToldConfig(Config):
     count: int = setting(1, doc="A number.")
     own_word: str = setting("", doc="What only the provider's own configuration has.")
     health_pause: float = setting(0.0, unit="seconds", doc="How long the health check takes.")
+    leave_pause: float = setting(0.0, unit="seconds", doc="How long leaving a link takes.")
     goodbye: Path | None = setting(None, doc="A file that is written when the link has been left.")
 
 
@@ -74,6 +75,7 @@ class ToldProvider(Provider[ToldConfig], serves=(Told,)):
         yield Telling(self, config.word)
         if self.table[place]["entered"] == mine:
             del self.table[place]
+        await asyncio.sleep(config.leave_pause)
         if config.goodbye:
             config.goodbye.write_text("left")
 
