@@ -11,7 +11,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help demo package test check bench soak wheel-test lock actors clean venv venv-dev
+.PHONY: help demo package test interop check bench soak wheel-test lock actors clean venv venv-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -23,7 +23,11 @@ package: venv-dev ## signed archives of the four providers in dist/, by way of a
 	@.ci/package
 
 test: venv-dev ## the tests that this machine has the programs for, in minutes; ARGS="-k links" picks some
-	@$(PYTEST) --ignore tests/checks $(ARGS)
+	@$(PYTEST) --ignore tests/checks --ignore tests/interop $(ARGS)
+
+interop: venv-dev ## the providers under a real 1.x host, built where the cache has none (20 to 40 minutes, once); ARGS="-k links" picks some
+	@.ci/interop build
+	@$(PYTEST) tests/interop $(ARGS)
 
 check: venv-dev ## style, types, import rules, house rules, lock files
 	@$(BIN)/ruff check $(CHECKED)

@@ -19,8 +19,8 @@ from provider_sdk.errors import (
     Unavailable,
     Unsupported,
 )
-from provider_sdk.interface import Interface, Lattice, Target, operation
-from provider_sdk.link import Link, LinkKey
+from provider_sdk.interface import Interface, Lattice, Target, fails, operation
+from provider_sdk.link import Link, LinkKey, Role
 from provider_sdk.main import main
 from provider_sdk.provider import Provider
 from provider_sdk.shared import Shared
@@ -45,12 +45,14 @@ __all__ = [
     "Provider",
     "ProviderError",
     "ResourceExhausted",
+    "Role",
     "Secret",
     "Shared",
     "Target",
     "Unauthenticated",
     "Unavailable",
     "Unsupported",
+    "fails",
     "main",
     "operation",
     "setting",

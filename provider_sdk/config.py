@@ -45,10 +45,11 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Loaded(Generic[C_co]):
-    """What a load gave: the configuration, and one line for each name that no setting has."""
+    """What a load gave: the configuration, one line for each name that no setting has, and one for each secret that was no secret."""
 
     config: C_co
     warnings: list[str]
+    exposed: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class Config:
         config = reading.config(cls, unfolded)
         if config is None or reading.faults:
             raise InvalidArgument("; ".join(reading.faults))
-        return Loaded(config, reading.warnings)
+        return Loaded(config, reading.warnings, reading.exposed)
 
     @classmethod
     def expand(cls, layer: Layer) -> list[Layer]:
@@ -223,11 +224,12 @@ _MEMBERS: dict[type[Any], tuple[_Member, ...]] = {}
 
 @dataclass(slots=True)
 class _Reading:
-    """One load: the names to pass over (None: all unknown ones), and the faults and warnings met so far."""
+    """One load: the names to pass over (None: all unknown ones), and the faults, warnings and secrets in plain layers met so far."""
 
     ignore: set[str] | None
     faults: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    exposed: list[str] = field(default_factory=list)
 
     def config(self, cls: type[T], layers: list[Layer], base: Config | None = None, path: str = "") -> T | None:
         """A `cls` (a Config) of the layers over `base`; None after a fault."""
@@ -293,10 +295,13 @@ class _Reading:
 
     def _read(self, member: _Member, layer: Layer, key: str) -> Any:
         value = layer.values[key]
+        if member.kind.secret and member.nested is None and value and not layer.secret:
+            self.exposed.append(f"{layer.source}: {one_line(key)} is a secret, and stands in plain configuration: give it as a secret")
         try:
             return member.kind.read(value)
         except Wrong:
             text = "<secret>" if member.kind.secret or layer.secret else shown(value)
+            text = f"{text} (bytes that are not UTF-8)" if isinstance(value, bytes) else text
             self.faults.append(f"{layer.source}: {one_line(key)}: {text} is not {member.kind.wanted}")
             return None
 

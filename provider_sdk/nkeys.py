@@ -1,4 +1,7 @@
-"""Ed25519 keys in nkeys text form (wasmbus-0x.md §10.2): `base32(prefix ‖ 32 bytes ‖ CRC16)`, without padding."""
+"""Keys in nkeys text form (wasmbus-0x.md §10.2): `base32(prefix ‖ 32 bytes ‖ CRC16)`, without padding.
+
+Ed25519 ones sign, X25519 ones seal (wrpc-1x.md §2.3).
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,13 @@ from enum import IntEnum
 from functools import lru_cache
 
 from nacl import bindings
+from nacl.exceptions import CryptoError
 
 from provider_sdk.errors import InvalidArgument
 
 _SEED = 0x90
+_SEALED = b"xkv1"
+_NONCE = 24
 
 
 class Prefix(IntEnum):
@@ -25,6 +31,7 @@ class Prefix(IntEnum):
     OPERATOR = 0x70
     USER = 0xA0
     PROVIDER = 0xA8
+    CURVE = 0xB8
 
 
 def encode_public(prefix: Prefix, key: bytes) -> str:
@@ -85,7 +92,10 @@ class KeyPair:
     @staticmethod
     def from_seed(text: str) -> KeyPair:
         """The pair of a seed in text form; InvalidArgument."""
-        return KeyPair(*decode_seed(text))
+        prefix, seed = decode_seed(text)
+        if prefix is Prefix.CURVE:
+            raise InvalidArgument("the seed of an X key, which signs nothing")
+        return KeyPair(prefix, seed)
 
     @staticmethod
     def generate(prefix: Prefix) -> KeyPair:
@@ -103,3 +113,58 @@ class KeyPair:
 
     def __repr__(self) -> str:
         return f"KeyPair({self.public})"
+
+
+class CurveKey:
+    """An X25519 key pair, which seals for others and opens what they sealed; its representation never shows the seed."""
+
+    def __init__(self, seed: bytes) -> None:
+        self._secret = seed
+        self.public = encode_public(Prefix.CURVE, bindings.crypto_scalarmult_base(seed))
+
+    @staticmethod
+    def from_seed(text: str) -> CurveKey:
+        """The pair of a seed `SX…`; InvalidArgument."""
+        prefix, seed = decode_seed(text)
+        if prefix is not Prefix.CURVE:
+            raise InvalidArgument("not the seed of an X key (it begins with SX)")
+        return CurveKey(seed)
+
+    @staticmethod
+    def generate() -> CurveKey:
+        """A new random pair."""
+        return CurveKey(secrets.token_bytes(32))
+
+    @property
+    def seed(self) -> str:
+        """The seed in text form, `SX…`: a secret."""
+        return encode_seed(Prefix.CURVE, self._secret)
+
+    def seal(self, plain: bytes, to_public: str) -> bytes:
+        """`plain` for the holder of `to_public` (`X…`), 44 bytes longer: mark, nonce, tag and text. InvalidArgument."""
+        nonce = secrets.token_bytes(_NONCE)
+        return _SEALED + nonce + bindings.crypto_box(plain, nonce, curve_public(to_public), self._secret)
+
+    def open(self, sealed: bytes, from_public: str) -> bytes:
+        """What the holder of `from_public` sealed for this key; InvalidArgument where it is nothing of the kind."""
+        nonce, box = sealed[len(_SEALED) : len(_SEALED) + _NONCE], sealed[len(_SEALED) + _NONCE :]
+        if not sealed.startswith(_SEALED) or len(nonce) < _NONCE:
+            raise InvalidArgument(f"not sealed in the form {_SEALED.decode()}")
+        try:
+            return bindings.crypto_box_open(box, nonce, curve_public(from_public), self._secret)
+        except (CryptoError, ValueError):
+            raise InvalidArgument(f"sealed for another key than {self.public}, by another than {from_public}, or damaged") from None
+
+    def __repr__(self) -> str:
+        return f"CurveKey({self.public})"
+
+
+def curve_public(text: str) -> bytes:
+    """The 32 bytes of a public X key; InvalidArgument, which does not show the text: it may be the seed by mistake."""
+    try:
+        prefix, raw = decode_public(text)
+    except InvalidArgument:
+        prefix = None
+    if prefix is not Prefix.CURVE:
+        raise InvalidArgument("not a public X key (56 characters that begin with X)")
+    return raw

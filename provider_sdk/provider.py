@@ -69,7 +69,10 @@ class Provider(ABC, Generic[C]):
 
     @property
     def config(self) -> C:
-        """The provider's own configuration, without any link's values. InvalidArgument where that alone is not valid."""
+        """The provider's own configuration, without any link's values. InvalidArgument where that alone is not valid.
+
+        Read it where it is needed and not once: a 1.x host changes it while the provider runs.
+        """
         loaded: C = self.config_class.load(*self.layers).config  # type: ignore[assignment]  # the class argument is C
         return loaded
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.interop import host1x
 from tests.servers import built
 from tests.tiers import scale
 from tests.tools import provider_archive
@@ -75,6 +76,8 @@ def _found(need: str) -> bool:
         return os.geteuid() != 0
     if need in built.BUILT:
         return built.found(need) is not None
+    if need == host1x.NAME:
+        return host1x.found() is not None
     if need == provider_archive.NAME:
         return provider_archive.found() is not None
     # Debian keeps the programs of PostgreSQL's server outside of PATH.

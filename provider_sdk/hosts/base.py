@@ -30,14 +30,16 @@ class Identity:
 class LinkSpec:
     """A link as the host wants it. Equal specs are the same link: putting it again changes nothing.
 
-    `values` and `secrets` are those of the provider's side. `note` says what is not as it should be, for health.
+    `values` and `secrets` are those of the provider's side. `note` says what is not as it should be, for health; `fault` why the link
+    cannot be entered as it was put.
     """
 
     key: LinkKey
-    values: Mapping[str, str]
+    values: Mapping[str, str] = field(repr=False)
     secrets: Mapping[str, str | bytes] = field(default_factory=dict, repr=False)
     interfaces: tuple[str, ...] = ()
     note: str = ""
+    fault: str = ""
 
 
 @dataclass(slots=True)
@@ -79,6 +81,16 @@ class HostSettings:
     structured_logging: bool = False
     trace_endpoint: str = ""
     keeps_secrets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """Bounds of what comes in as streams, for the whole process: bytes held in memory, then in files without a name, then the stream that
+    would need more is aborted; and seconds that may pass without anything coming."""
+
+    memory: int = 32 << 20
+    spool: int = 4 << 30
+    idle: float = 30.0
 
 
 class Calls(Protocol):
@@ -129,7 +141,7 @@ class HostProtocol(Protocol):
     provider_values: Mapping[str, object]
     provider_secrets: Mapping[str, str | bytes]
 
-    async def connect(self, ca_file: Path | None) -> Transport:
+    async def connect(self, ca_file: Path | None, limits: StreamLimits = StreamLimits()) -> Transport:  # it cannot be changed
         """Reach the lattice's bus, bounded in time; `ca_file` replaces the system's authorities. ProviderError with one line."""
 
     async def subscribe(self, control: Control, serves: tuple[type[Interface], ...], metrics: Metrics) -> None:

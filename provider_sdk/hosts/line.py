@@ -73,16 +73,22 @@ class Fields:
                 return bool(value)
         return False
 
-    def count(self, name: str) -> int | None:
-        """A whole number of 32 bits, None where it is null or missing."""
+    def switch(self, name: str) -> bool | None:
+        """A boolean, None where it is null or missing."""
+        return None if self._members.get(name) is None else self.flag(name)
+
+    def count(self, name: str, bits: int = 32) -> int | None:
+        """A whole number of `bits` bits, None where it is null or missing."""
         value = self._members.get(name)
-        if value is not None and (type(value) is not int or not 0 <= value < 1 << 32):
-            raise self.wrong(name, "a whole number below 2^32")
+        if value is not None and (type(value) is not int or not 0 <= value < 1 << bits):
+            raise self.wrong(name, f"a whole number below 2^{bits}")
         return value
 
-    def strings(self, name: str) -> tuple[str, ...]:
-        """A list of strings."""
+    def strings(self, name: str, *, required: bool = True) -> tuple[str, ...]:
+        """A list of strings; where it is not required, null or missing is an empty one."""
         value = self._members.get(name)
+        if value is None and not required:
+            return ()
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise self.wrong(name, "a list of strings")
         return tuple(value)

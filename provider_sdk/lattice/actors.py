@@ -12,9 +12,10 @@ from provider_sdk.hosts.wasmbus.actor_claims import ActorClaims, verify_actor
 from provider_sdk.hosts.wasmbus.envelope import Invocation
 from provider_sdk.lattice.admission import admit
 from provider_sdk.lattice.calls import Outbound
-from provider_sdk.lattice.core import HostCore, log
+from provider_sdk.lattice.core import HostCore
 from provider_sdk.lattice.manner import Manner, new_id
 from provider_sdk.lattice.routing import Caller, Routes
+from provider_sdk.lattice.tasks import log
 from provider_sdk.lattice.wasm import Actor, Limits
 from provider_sdk.lattice.wire import RUST_CHUNKS_OVER, Unreadable, pack_failure, pack_result, read_invocation
 from provider_sdk.transport.base import Message, Subscription

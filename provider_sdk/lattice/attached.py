@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from provider_sdk.caller import Lattice, connect
+from provider_sdk.caller import connect
 from provider_sdk.errors import NotFound, PreconditionFailed, ProviderError
+from provider_sdk.hosts.wasmbus.client import Lattice
 from provider_sdk.interface import Target
 from provider_sdk.lattice.state import FOLDER, Named, State, read_state
 

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from provider_sdk.errors import InvalidArgument, ProviderError
-from provider_sdk.lattice.core import log
+from provider_sdk.lattice.command import read_body, read_text
 from provider_sdk.lattice.manner import Manner
 from provider_sdk.lattice.report import describe, inventory
+from provider_sdk.lattice.tasks import log
 from provider_sdk.transport.base import Message
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class ControlInterface:
 
     async def _answer(self, handler: Handler, message: Message) -> None:
         try:
-            answer = await handler(_body(message.data))
+            answer = await handler(read_body(message.data))
         except ProviderError as error:
             answer = {"accepted": False, "error": str(error)}
         if answer is not None and message.reply:
@@ -100,12 +101,12 @@ class ControlInterface:
         return ACCEPTED
 
     async def _delete_link(self, body: Mapping[str, Any]) -> Answer:
-        await self._host.delete_link(_text(body, "actor_id"), _text(body, "contract_id"), _text(body, "link_name"))
+        await self._host.delete_link(read_text(body, "actor_id"), read_text(body, "contract_id"), read_text(body, "link_name"))
         return ACCEPTED
 
     async def _auction_provider(self, body: Mapping[str, Any]) -> Answer:
         """Silent where the constraints do not fit or the reference runs here under that link name."""
-        reference, link_name = _text(body, "provider_ref"), _text(body, "link_name")
+        reference, link_name = read_text(body, "provider_ref"), read_text(body, "link_name")
         runs = any(p.program.image_ref == reference and p.program.link_name == link_name for p in self._host.providers)
         if runs or not self._fits(body):
             return None
@@ -119,22 +120,22 @@ class ControlInterface:
     async def _auction_actor(self, body: Mapping[str, Any]) -> Answer:
         if not self._fits(body):
             return None
-        return {"host_id": self._host.host_id, "actor_ref": _text(body, "actor_ref"), "constraints": body.get("constraints") or {}}
+        return {"host_id": self._host.host_id, "actor_ref": read_text(body, "actor_ref"), "constraints": body.get("constraints") or {}}
 
     def _fits(self, body: Mapping[str, Any]) -> bool:
         constraints = body.get("constraints") or {}
         return isinstance(constraints, dict) and constraints.items() <= self._core.labels.items()
 
     async def _put_label(self, body: Mapping[str, Any]) -> Answer:
-        self._core.labels[_text(body, "key")] = _text(body, "value")
+        self._core.labels[read_text(body, "key")] = read_text(body, "value")
         return ACCEPTED
 
     async def _delete_label(self, body: Mapping[str, Any]) -> Answer:
-        self._core.labels.pop(_text(body, "key"), None)
+        self._core.labels.pop(read_text(body, "key"), None)
         return ACCEPTED
 
     async def _start_provider(self, body: Mapping[str, Any]) -> Answer:
-        reference, link_name = _text(body, "provider_ref"), str(body.get("link_name") or "default")
+        reference, link_name = read_text(body, "provider_ref"), str(body.get("link_name") or "default")
         configuration = body.get("configuration")
         self._core.start(self._launch(reference, link_name, None if configuration is None else str(configuration)))
         return ACCEPTED
@@ -147,14 +148,14 @@ class ControlInterface:
 
     async def _stop_provider(self, body: Mapping[str, Any]) -> Answer:
         """Accepted although nothing of that key runs, as on real hosts."""
-        key, link_name = _text(body, "provider_ref"), str(body.get("link_name") or "default")
+        key, link_name = read_text(body, "provider_ref"), str(body.get("link_name") or "default")
         if any((p.program.key, p.program.link_name) == (key, link_name) for p in self._host.providers):
             await self._host.stop_provider(key, link_name)
         return ACCEPTED
 
     async def _scale(self, body: Mapping[str, Any]) -> Answer:
         """A missing count is 0 and 0 is stop: that is how the Rust host reads a request with `max_instances`."""
-        reference, count = _text(body, "actor_ref"), body.get("count", 0)
+        reference, count = read_text(body, "actor_ref"), body.get("count", 0)
         if type(count) is not int or count < 0:
             raise InvalidArgument(f"count: expected a number from 0, got {count!r}")
         if count:
@@ -174,11 +175,11 @@ class ControlInterface:
             await self._core.announce(name, {"actor_ref": reference, "error": str(error)})
 
     async def _stop_actor(self, body: Mapping[str, Any]) -> Answer:
-        reference = _text(body, "actor_ref")
+        reference = read_text(body, "actor_ref")
         return await self._scale({"actor_ref": reference, "count": 0})
 
     async def _update_actor(self, body: Mapping[str, Any]) -> Answer:
-        actor_id, reference = _text(body, "actor_id"), _text(body, "new_actor_ref")
+        actor_id, reference = read_text(body, "actor_id"), read_text(body, "new_actor_ref")
         actor = next((actor for actor in self._host.actors if actor.id == actor_id), None)
         if actor is None:
             raise InvalidArgument(f"actor {actor_id} is not running on this host")
@@ -188,22 +189,3 @@ class ControlInterface:
     async def _stop_host(self, body: Mapping[str, Any]) -> Answer:
         self._host.request_stop()
         return ACCEPTED
-
-
-def _body(data: bytes) -> Mapping[str, Any]:
-    if not data:
-        return {}
-    try:
-        body = json.loads(data)
-    except ValueError as error:
-        raise InvalidArgument(f"the request is not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise InvalidArgument("the request is not a JSON object")
-    return body
-
-
-def _text(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str):
-        raise InvalidArgument(f"{name}: expected a string")
-    return value

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,14 +10,13 @@ from provider_sdk.errors import ProviderError
 from provider_sdk.lattice.events import KEPT_BYTES, CallRecord, EventPublisher, OnCall, Party
 from provider_sdk.lattice.links import LinkTable
 from provider_sdk.lattice.manner import Manner
+from provider_sdk.lattice.tasks import Tasks, log
 from provider_sdk.nkeys import KeyPair
 from provider_sdk.transport.base import Transport
 
-log = logging.getLogger("lattice.host")
-
 
 @dataclass(eq=False)
-class HostCore:
+class HostCore(Tasks):
     """One host's state. `claims` holds, by public key, what `get.claims` tells of actors and providers."""
 
     transport: Transport
@@ -33,7 +30,6 @@ class HostCore:
     links: LinkTable = field(default_factory=LinkTable)
     claims: dict[str, dict[str, str]] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.events = EventPublisher(self.transport, self.lattice, self.host_id, self.manner)
@@ -76,22 +72,3 @@ class HostCore:
             self.on_call(CallRecord(id, parent, caller, target, operation, kept, len(argument), returned, len(result), seconds, error))
         except Exception:
             log.exception("on_call failed")
-
-    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run `work` beside everything else until done or until the host closes."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-        return task
-
-    async def cancel_tasks(self) -> None:
-        """End all that still runs."""
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a task of the host failed", exc_info=task.exception())

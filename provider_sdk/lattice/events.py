@@ -1,4 +1,4 @@
-"""Lattice events (wasmbus-0x.md §3.4) and the record of each call, for who watches a host."""
+"""Lattice events (wasmbus-0x.md §3.4, packaging.md §5) and the record of each call, for who watches a host."""
 
 from __future__ import annotations
 
@@ -15,6 +15,20 @@ from provider_sdk.transport.base import Transport
 KEPT_BYTES = 4096
 
 
+def cloud_event(name: str, source: str, data: Mapping[str, Any], id: str = "") -> bytes:
+    """The event `name` of a lattice as JSON; `source` is the host that tells it, `id` a new one where empty."""
+    event = {
+        "specversion": "1.0",
+        "type": f"com.wasmcloud.lattice.{name}",
+        "source": source,
+        "id": id or str(uuid.uuid4()),
+        "time": datetime.now(UTC).isoformat(),
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+    return json.dumps(event).encode()
+
+
 class EventPublisher:
     """Publishes CloudEvents in the name of one host."""
 
@@ -26,16 +40,8 @@ class EventPublisher:
 
     async def publish(self, name: str, data: Mapping[str, Any], id: str = "") -> None:
         """Announce `name` on the lattice's subject; the Rust host sends the same bytes to `….<name>` as well."""
-        event = {
-            "specversion": "1.0",
-            "type": f"com.wasmcloud.lattice.{name}",
-            "source": "n/a" if self._manner is Manner.OTP and name.startswith("linkdef_") else self._source,
-            "id": id or str(uuid.uuid4()),
-            "time": datetime.now(UTC).isoformat(),
-            "datacontenttype": "application/json",
-            "data": data,
-        }
-        body = json.dumps(event).encode()
+        source = "n/a" if self._manner is Manner.OTP and name.startswith("linkdef_") else self._source
+        body = cloud_event(name, source, data, id)
         await self._transport.publish(self._subject, body)
         if self._manner.habits.publishes_events_twice:
             await self._transport.publish(f"{self._subject}.{name}", body)

@@ -1,4 +1,4 @@
-"""One provider's process, spawned as a 0.x host does it (wasmbus-0x.md §1.1)."""
+"""One provider's process, spawned as a host does it (wasmbus-0x.md §1.1, wrpc-1x.md §1.1)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import contextlib
 import logging
 import os
 from asyncio.subprocess import Process
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
 
 from provider_sdk.errors import NotFound, PermissionDenied
-from provider_sdk.lattice.handshake import ProviderProgram, environment
-from provider_sdk.lattice.manner import Manner
 
 log = logging.getLogger("lattice.host")
 
@@ -22,6 +22,17 @@ LONGEST_LINE = 1 << 16
 _LAST_WORDS = 0.5
 
 
+class Executable(Protocol):
+    """What is started: the argument vector, a name for messages, the working directory (None: the host's own)."""
+
+    @property
+    def command(self) -> tuple[str, ...]: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def cwd(self) -> Path | None: ...
+
+
 class ProviderProcess:
     """A running or ended provider. Only the pid that was spawned is ever signalled, as on real hosts."""
 
@@ -30,7 +41,16 @@ class ProviderProcess:
         self._opened = opened
 
     @classmethod
-    async def spawn(cls, manner: Manner, program: ProviderProgram, line: bytes, output: Output | None) -> ProviderProcess:
+    async def spawn(
+        cls,
+        program: Executable,
+        line: bytes,
+        output: Output | None,
+        *,
+        environment: Mapping[str, str],
+        own_session: bool = False,
+        closes_stdin: bool = True,
+    ) -> ProviderProcess:
         """Start `program` and write `line` to it. Without `output` its streams are the caller's own, as where they are inherited.
 
         Raises NotFound or PermissionDenied where the program cannot be executed.
@@ -54,9 +74,9 @@ class ProviderProcess:
                     stdin=reading,
                     stdout=streams[0],
                     stderr=streams[1],
-                    env=environment(manner),
+                    env=environment,
                     cwd=program.cwd,
-                    start_new_session=manner is Manner.OTP,
+                    start_new_session=own_session,
                 )
             except BaseException as error:
                 for ours in opened:
@@ -66,7 +86,7 @@ class ProviderProcess:
                 kind = PermissionDenied if isinstance(error, PermissionError) else NotFound
                 raise kind(f"provider {program.name}: cannot start {error.filename or program.command[0]}: {error.strerror}") from error
         stdin.write(line)
-        if manner.habits.closes_stdin:
+        if closes_stdin:
             stdin.close()
         return cls(process, opened)
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provider_sdk.errors import AlreadyExists, NotFound, ProviderError
-from provider_sdk.lattice.core import HostCore, log
-from provider_sdk.lattice.handshake import HostFacts, ProviderProgram, host_data, stdin_line
+from provider_sdk.lattice.core import HostCore
+from provider_sdk.lattice.handshake import HostFacts, ProviderProgram, environment, host_data, stdin_line
 from provider_sdk.lattice.health import Health, HealthTimes, event_name, read_health
 from provider_sdk.lattice.manner import Manner, new_id
 from provider_sdk.lattice.process import ProviderProcess
+from provider_sdk.lattice.tasks import log
 
 OnOutput = Callable[[ProviderProgram, str, str], None]
 """Called with the provider, "stdout" or "stderr", and one line."""
@@ -134,7 +135,15 @@ class ProviderTable:
         line = stdin_line(self._core.manner, host_data(self._facts, program, instance_id, links))
         on_output = self._on_output
         output = None if on_output is None else lambda stream, text: on_output(program, stream, text)
-        return await ProviderProcess.spawn(self._core.manner, program, line, output)
+        manner = self._core.manner
+        return await ProviderProcess.spawn(
+            program,
+            line,
+            output,
+            environment=environment(manner),
+            own_session=manner is Manner.OTP,
+            closes_stdin=manner.habits.closes_stdin,
+        )
 
     async def _announce_started(self, provider: RunningProvider) -> None:
         program, rust = provider.program, self._core.manner is Manner.RUST

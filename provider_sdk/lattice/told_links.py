@@ -7,8 +7,9 @@ import uuid
 from typing import Any
 
 from provider_sdk.errors import ProviderError
-from provider_sdk.lattice.core import HostCore, log
+from provider_sdk.lattice.core import HostCore
 from provider_sdk.lattice.links import LinkDefinition
+from provider_sdk.lattice.tasks import log
 from provider_sdk.transport.base import Message
 
 ASKING = 0.5

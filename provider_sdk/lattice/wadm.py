@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from provider_sdk.errors import InvalidArgument, NotFound
-
-_NAME = re.compile(r"[-\w]+")
-Where = tuple[str | int, ...]
+from provider_sdk.lattice.manifest_text import ManifestText, Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,110 +65,29 @@ class Manifest:
 
 def read_manifest(path: Path) -> Manifest:
     """The manifest in `path`; InvalidArgument with a line `FILE:LINE: …` for each problem."""
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        raise NotFound(f"{path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidArgument(f"{path}: cannot be read: {error}") from None
-    return _Reader(path, text).manifest()
+    return _Reader(path).manifest()
 
 
-class _Reader:
-    def __init__(self, path: Path, text: str) -> None:
-        self._path = path
-        self._lines: dict[Where, int] = {}
-        self._problems: list[tuple[int, str]] = []
-        self._warnings: list[tuple[int, str]] = []
-        self._document = self._load(text)
-
-    def _load(self, text: str) -> Any:
-        import yaml
-
-        try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
-            if node is None:
-                raise InvalidArgument(f"{self._path}:1: the manifest is empty")
-            self._note(node, ())
-            return yaml.safe_load(text)
-        except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise InvalidArgument(f"{self._path}:{line}: not YAML: {error.problem}") from None
-        except (yaml.YAMLError, RecursionError) as error:
-            raise InvalidArgument(f"{self._path}:1: not YAML: {error}") from None
-
-    def _note(self, node: Any, where: Where) -> None:
-        import yaml
-
-        self._lines[where] = node.start_mark.line + 1
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                self._note(value, (*where, key.value))
-                self._lines[(*where, key.value)] = key.start_mark.line + 1
-        elif isinstance(node, yaml.SequenceNode):
-            for index, value in enumerate(node.value):
-                self._note(value, (*where, index))
-
-    def _line(self, where: Where) -> int:
-        while where and where not in self._lines:
-            where = where[:-1]
-        return self._lines.get(where, 1)
-
-    def _problem(self, where: Where, text: str) -> None:
-        self._problems.append((self._line(where), text))
-
-    def _warn(self, where: Where, text: str) -> None:
-        self._warnings.append((self._line(where), text))
-
-    def _told(self, lines: list[tuple[int, str]]) -> tuple[str, ...]:
-        return tuple(f"{self._path}:{line}: {text}" for line, text in sorted(lines))
-
+class _Reader(ManifestText):
     def manifest(self) -> Manifest:
-        document = self._document
-        if not isinstance(document, dict):
-            raise InvalidArgument(f"{self._path}:1: expected a manifest (apiVersion, kind: Application, metadata, spec)")
-        if document.get("kind") != "Application":
-            self._problem(("kind",), "kind: expected Application")
-        name = self._text(document.get("metadata"), ("metadata",), "name")
-        if name and not _NAME.fullmatch(name):
-            self._problem(("metadata", "name"), "metadata.name: only letters, digits, _ and - may be in it")
-        actors, providers = self._components(document.get("spec"))
+        name = self.name()
+        actors, providers = self._components(self.document.get("spec"))
         self._check_links(actors, providers)
-        if self._problems:
-            raise InvalidArgument("\n".join(self._told(self._problems)))
-        base = self._path.resolve().parent
-        return Manifest(name, tuple(actors), tuple(providers), base, str(self._path), self._told(self._warnings))
-
-    def _text(self, holder: Any, where: Where, name: str, default: str | None = None) -> str:
-        value = holder.get(name, default) if isinstance(holder, dict) else default
-        if not isinstance(value, str) or not (value or default is not None):
-            self._problem((*where, name), f"{name}: {'missing' if value is None else 'expected text'}")
-            return ""
-        return value
-
-    def _list(self, value: Any, where: Where, what: str) -> Iterator[tuple[Where, dict[str, Any]]]:
-        if value is None:
-            return
-        if not isinstance(value, list):
-            self._problem(where, f"{what}: expected a list")
-            return
-        for index, item in enumerate(value):
-            if isinstance(item, dict):
-                yield (*where, index), item
-            else:
-                self._problem((*where, index), f"{what}: expected a map")
+        self.raise_problems()
+        base = self.path.resolve().parent
+        return Manifest(name, tuple(actors), tuple(providers), base, str(self.path), self.warnings)
 
     def _components(self, spec: Any) -> tuple[list[ActorComponent], list[ProviderComponent]]:
         actors: list[ActorComponent] = []
         providers: list[ProviderComponent] = []
         if not isinstance(spec, dict) or not spec.get("components"):
-            self._problem(("spec",), "spec.components: missing: name an actor and what it is linked to")
+            self.problem(("spec",), "spec.components: missing: name an actor and what it is linked to")
             return actors, providers
         seen: set[str] = set()
-        for where, item in self._list(spec["components"], ("spec", "components"), "components"):
-            name = self._text(item, where, "name")
+        for where, item in self.items(spec["components"], ("spec", "components"), "components"):
+            name = self.text(item, where, "name")
             if name in seen:
-                self._problem((*where, "name"), f"{name}: the name is given twice")
+                self.problem((*where, "name"), f"{name}: the name is given twice")
             seen.add(name)
             self._component(item, where, name, actors, providers)
         return actors, providers
@@ -182,29 +97,27 @@ class _Reader:
     ) -> None:
         kind, properties, inside = item.get("type"), item.get("properties"), (*where, "properties")
         if kind not in ("actor", "component", "capability"):
-            self._problem((*where, "type"), f"{name}: type: expected actor or capability, got {kind!r}")
+            self.problem((*where, "type"), f"{name}: type: expected actor or capability, got {kind!r}")
             return
-        image = self._text(properties, inside, "image")
+        image = self.text(properties, inside, "image")
         if kind == "capability":
-            for trait_at, trait in self._list(item.get("traits"), (*where, "traits"), "traits"):
+            for trait_at, trait in self.items(item.get("traits"), (*where, "traits"), "traits"):
                 if trait.get("type") not in ("spreadscaler", "daemonscaler"):
-                    self._warn(
-                        trait_at, f"{name}: trait {trait.get('type')!r} of a provider is ignored: links stand on the actor (linkdef)"
-                    )
-            contract, link_name = self._text(properties, inside, "contract"), self._text(properties, inside, "link_name", "default")
+                    self.warn(trait_at, f"{name}: trait {trait.get('type')!r} of a provider is ignored: links stand on the actor (linkdef)")
+            contract, link_name = self.text(properties, inside, "contract"), self.text(properties, inside, "link_name", "default")
             config = self._config(properties, (*inside, "config"), name)
-            providers.append(ProviderComponent(name, image, contract, link_name, config, self._line(where)))
+            providers.append(ProviderComponent(name, image, contract, link_name, config, self.line(where)))
             return
         replicas, links = 1, []
-        for trait_at, trait in self._list(item.get("traits"), (*where, "traits"), "traits"):
+        for trait_at, trait in self.items(item.get("traits"), (*where, "traits"), "traits"):
             if trait.get("type") == "linkdef":
                 links.append(self._link(trait, trait_at, name))
             elif trait.get("type") in ("spreadscaler", "daemonscaler"):
                 replicas = self._replicas(trait, trait_at, name)
             else:
                 hint = ": 0.x manifests link with a linkdef trait (target, values)" if trait.get("type") == "link" else ""
-                self._problem(trait_at, f"{name}: trait {trait.get('type')!r} is not supported{hint}")
-        actors.append(ActorComponent(name, image, replicas, tuple(links), self._line(where)))
+                self.problem(trait_at, f"{name}: trait {trait.get('type')!r} is not supported{hint}")
+        actors.append(ActorComponent(name, image, replicas, tuple(links), self.line(where)))
 
     def _config(self, properties: Any, where: Where, name: str) -> str | None:
         config = properties.get("config") if isinstance(properties, dict) else None
@@ -212,30 +125,30 @@ class _Reader:
             return config
         if isinstance(config, dict):
             return json.dumps(config)
-        self._problem(where, f"{name}: config: expected text or a map; lists of named configurations are of 1.x")
+        self.problem(where, f"{name}: config: expected text or a map; lists of named configurations are of 1.x")
         return None
 
     def _link(self, trait: dict[str, Any], where: Where, name: str) -> ManifestLink:
         properties, inside = trait.get("properties"), (*where, "properties")
-        target = self._text(properties, inside, "target")
+        target = self.text(properties, inside, "target")
         values = (properties.get("values") if isinstance(properties, dict) else None) or {}
         if not isinstance(values, dict):
-            self._problem((*inside, "values"), f"{name}: values: expected a map of text")
-            return ManifestLink(target, {}, self._line(where))
+            self.problem((*inside, "values"), f"{name}: values: expected a map of text")
+            return ManifestLink(target, {}, self.line(where))
         for key, value in values.items():
             if not isinstance(value, str):
-                self._problem(
+                self.problem(
                     (*inside, "values", key), f"{name}: values.{key}: expected text: put {json.dumps(value, default=str)} in quotes"
                 )
-        return ManifestLink(target, {str(key): value for key, value in values.items()}, self._line(inside))
+        return ManifestLink(target, {str(key): value for key, value in values.items()}, self.line(inside))
 
     def _replicas(self, trait: dict[str, Any], where: Where, name: str) -> int:
         properties = trait.get("properties") or {}
         if trait.get("type") == "daemonscaler" or (isinstance(properties, dict) and properties.get("spread")):
-            self._warn(where, f"{name}: there is one host here: {trait.get('type')} is read as a number of replicas only")
+            self.warn(where, f"{name}: there is one host here: {trait.get('type')} is read as a number of replicas only")
         replicas = properties.get("replicas", properties.get("instances", 1)) if isinstance(properties, dict) else None
         if type(replicas) is not int or replicas < 1:
-            self._problem((*where, "properties", "replicas"), f"{name}: replicas: expected a number from 1")
+            self.problem((*where, "properties", "replicas"), f"{name}: replicas: expected a number from 1")
             return 1
         return replicas
 
@@ -245,15 +158,15 @@ class _Reader:
             targets = [link.target for link in actor.links]
             for link in actor.links:
                 if link.target and link.target not in names:
-                    self._problems.append((link.line, f"{actor.name}: linked to {link.target!r}, which is no provider of this manifest"))
+                    self.problem_at(link.line, f"{actor.name}: linked to {link.target!r}, which is no provider of this manifest")
                 if targets.count(link.target) > 1:
-                    self._problems.append((link.line, f"{actor.name}: more than one link to {link.target}"))
+                    self.problem_at(link.line, f"{actor.name}: more than one link to {link.target}")
         images: dict[tuple[str, str], str] = {}
         for provider in providers:
             first = images.setdefault((provider.image, provider.link_name), provider.name)
             if first != provider.name:
                 text = f"{provider.name}: the same image with the same link name as {first}: give it another link_name"
-                self._problems.append((provider.line, text))
+                self.problem_at(provider.line, text)
 
 
 def write_manifest(manifest: Manifest, description: str) -> str:

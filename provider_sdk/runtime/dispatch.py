@@ -162,7 +162,7 @@ def _tell(name: str, error: ProviderError, fields: dict[str, str]) -> None:
 
 def _attributes(call: Call) -> dict[str, str]:
     return {
-        "rpc.system": "wasmbus",
+        "rpc.system": "wrpc" if call.link_name else "wasmbus",
         "rpc.method": call.operation.name,
         "wasmcloud.caller": call.caller,
         "wasmcloud.invocation": call.call_id,

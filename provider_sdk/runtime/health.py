@@ -28,7 +28,8 @@ async def health(provider: Provider[Any], links: LinkTable) -> Health:
         faults.append(own)
     for entry in links:
         if entry.state is LinkState.FAILED:
-            faults.append(f"link {entry.key}: failed: {entry.reason}")
+            note = f" ({entry.wanted.note})" if entry.wanted is not None and entry.wanted.note else ""
+            faults.append(f"link {entry.key}: failed: {entry.reason}{note}")
         elif entry.serving is not None and entry.serving.link.trouble:
             faults.append(f"link {entry.key}: {entry.serving.link.trouble}")
         elif entry.serving is not None and entry.serving.spec.note:

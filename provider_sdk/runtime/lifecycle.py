@@ -20,7 +20,7 @@ from typing import Any
 
 from provider_sdk.config import Layer
 from provider_sdk.errors import ProviderError
-from provider_sdk.hosts.base import Call, Health, HostProtocol, LinkSpec
+from provider_sdk.hosts.base import Call, Health, HostProtocol, LinkSpec, StreamLimits
 from provider_sdk.link import LinkKey
 from provider_sdk.metrics import Metrics
 from provider_sdk.provider import Provider
@@ -71,7 +71,7 @@ class Runtime:
         self._provider.data_dir = settings.data_dir or default_data_dir(host.identity.lattice, host.identity.provider_key)
         self._provider.metrics = self._metrics
         self._provider.tracer = self._tracing
-        self._links = LinkTable(self._provider, settings, host.target, self.fault)
+        self._links = LinkTable(self._provider, settings, host.target, self.fault, keeps_secrets=host.settings.keeps_secrets)
         self._reconciler = Reconciler(host, self._links)
         self._dispatcher = Dispatcher(
             self._links,
@@ -89,7 +89,8 @@ class Runtime:
         if self._own_process:
             self._watch_signals()
             self._spawn(self._watch_parent(), "parent watch")
-        connecting = asyncio.ensure_future(self._host.connect(self._settings.nats_ca_file))
+        limits = StreamLimits(self._settings.stream_memory, self._settings.stream_spool, self._settings.stream_timeout)
+        connecting = asyncio.ensure_future(self._host.connect(self._settings.nats_ca_file, limits))
         either: list[asyncio.Future[Any]] = [connecting, self._end]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not connecting.done():
@@ -192,9 +193,18 @@ class Runtime:
     def update_config(self, values: Mapping[str, str]) -> None:
         """See Control."""
         layers = _layers(values, self._host.provider_secrets)
-        if layers[0] != self._provider.layers[0]:
-            self._provider.layers = layers
-            self._links.reconfigure()
+        if layers[0] == self._provider.layers[0]:
+            return
+        log.info("the provider's configuration has changed")
+        self._provider.layers = layers
+        self._links.reconfigure()
+        try:
+            changed = RuntimeSettings.load(layers[0], ignore=None).config.differing(self._settings)
+        except ProviderError as error:
+            log.error("settings of the process stay as they are, and the next start will fail: %s", error)
+            return
+        if changed:
+            log.warning("settings that count from the next start on: %s", ", ".join(changed))
 
     async def health(self) -> Health:
         """See Control."""

@@ -15,7 +15,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provider_sdk.config import Layer, Loaded
-from provider_sdk.errors import DeadlineExceeded, PermissionDenied, ProviderError, ResourceExhausted, Unavailable, Unsupported
+from provider_sdk.errors import (
+    DeadlineExceeded,
+    InvalidArgument,
+    PermissionDenied,
+    ProviderError,
+    ResourceExhausted,
+    Unavailable,
+    Unsupported,
+)
 from provider_sdk.hosts.base import LinkSpec
 from provider_sdk.interface import Operation, Target
 from provider_sdk.link import Link, LinkKey, LinkState, Role
@@ -25,7 +33,7 @@ from provider_sdk.runtime.settings import RuntimeSettings
 
 log = logging.getLogger("provider.links")
 
-# Unknown settings that are logged once each.
+# Unknown settings, and secrets in plain configuration, that are logged once each.
 MOST_WARNED = 256
 BY_ITSELF = "the provider left the link by itself"
 
@@ -114,8 +122,11 @@ class LinkTable:
         settings: RuntimeSettings,
         target: Callable[[LinkKey], Target],
         on_fault: Callable[[asyncio.Task[None]], None],
+        *,
+        keeps_secrets: bool = False,
     ) -> None:
         self._provider = provider
+        self._keeps_secrets = keeps_secrets
         self._settings = settings
         self._target = target
         self._on_fault = on_fault
@@ -124,7 +135,7 @@ class LinkTable:
         self._news: asyncio.Future[None] | None = None
         self._open = asyncio.Event()
         self._waiting = 0
-        self._warned: set[str] = set()
+        self._warned: set[tuple[LinkKey | None, str]] = set()
         self._closed = False
         self._leaving: set[asyncio.Task[None]] = set()
         self._held: set[asyncio.Task[None]] = set()
@@ -331,6 +342,8 @@ class LinkTable:
         _outcome(task)  # asyncio would report an error that nobody has looked at, such as one of a set-up that was given up
 
     def _load(self, spec: LinkSpec) -> Loaded[Any]:
+        if spec.fault:
+            raise InvalidArgument(spec.fault)
         provider = self._provider
         layers = (*provider.layers, Layer("link values", spec.values), Layer("link secrets", spec.secrets, secret=True))
         return provider.config_class.load(*layers, ignore=RuntimeSettings.names())
@@ -340,10 +353,16 @@ class LinkTable:
         misplaced = spec.values.keys() & set(RuntimeSettings.names()) - set(provider.config_class.names())
         warnings = [f"link values: {name} is ignored: it belongs in the provider's own configuration" for name in sorted(misplaced)]
         for warning in loaded.warnings + warnings:
-            if warning not in self._warned and len(self._warned) < MOST_WARNED:
-                self._warned.add(warning)
-                log.warning("%s", warning, extra={"link": str(spec.key)})
+            self._warn(warning, spec.key, None)
+        for warning in loaded.exposed if self._keeps_secrets else ():
+            self._warn(warning, spec.key, spec.key)
         return Link(spec.key, loaded.config, self._target(spec.key), spec.interfaces)
+
+    def _warn(self, warning: str, link: LinkKey, of: LinkKey | None) -> None:
+        """Log it once, or once a link where `of` is that."""
+        if (of, warning) not in self._warned and len(self._warned) < MOST_WARNED:
+            self._warned.add((of, warning))
+            log.warning("%s", warning, extra={"link": str(link)})
 
     def _failed(self, entry: Entry, error: BaseException) -> None:
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:

@@ -14,7 +14,14 @@ import threading
 import time
 from typing import Any
 
-LEVELS = {"trace": logging.DEBUG, "debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+LEVELS = {
+    "trace": logging.DEBUG,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+}
 FIELDS = ("operation", "link", "caller", "call_id", "traceparent")
 MOST_WAITING = 10_000
 

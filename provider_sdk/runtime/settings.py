@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 from provider_sdk.config import Config, setting
@@ -20,6 +21,21 @@ class RuntimeSettings(Config):
     max_calls_per_link: int = setting(256, minimum=1, doc="Calls served at once for one link.")
     link_wait: float = setting(1.0, unit="seconds", minimum=0.0, doc="How long a call waits for a link that it has overtaken.")
     link_timeout: float = setting(30.0, unit="seconds", minimum=0.1, doc="How long setting up a link may take before it counts as failed.")
+    stream_memory: int = setting(
+        32 << 20,
+        unit="bytes",
+        minimum=1 << 20,
+        doc="Bytes of streams held in memory, all together; what comes beyond goes to files. 1.x only.",
+    )
+    stream_spool: int = setting(
+        4 << 30,
+        unit="bytes",
+        minimum=0,
+        doc="Bytes of streams held in files without a name; a stream that would need more is aborted. 1.x only.",
+    )
+    stream_timeout: float = setting(
+        30.0, unit="seconds", minimum=0.1, doc="How long a stream may stand still until it is given up. 1.x only."
+    )
     drain_timeout: float = setting(5.0, unit="seconds", minimum=0.0, doc="How long SIGTERM and SIGINT wait for calls in flight.")
     metrics_address: str | None = setting(
         None, doc="host:port on which /metrics (Prometheus text) and /healthz are served; none by default."
@@ -31,3 +47,7 @@ class RuntimeSettings(Config):
     log_level: str | None = setting(
         None, choices=("trace", "debug", "info", "warn", "error"), doc="Least level that is logged; the host's word comes first."
     )
+
+    def differing(self, other: RuntimeSettings) -> list[str]:
+        """The names of the settings that have another value there."""
+        return [member.name for member in fields(self) if getattr(self, member.name) != getattr(other, member.name)]

@@ -8,27 +8,25 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from provider_sdk.config import Layer
-from provider_sdk.context import Context
 from provider_sdk.errors import Unavailable
-from provider_sdk.hosts.base import Call
 from provider_sdk.hosts.wasmbus.client import Client, LatticeTarget
 from provider_sdk.hosts.wasmbus.envelope import Entity
 from provider_sdk.hosts.wasmbus.host import WasmbusHost
 from provider_sdk.hosts.wasmbus.hostdata import parse_host_data
 from provider_sdk.hosts.wasmbus.server import Server, served
 from provider_sdk.interface import Interface, Target
+from provider_sdk.lattice.answers import Answers
 from provider_sdk.lattice.handshake import HostFacts, ProviderProgram, host_data
 from provider_sdk.lattice.host import Host, HostOptions
 from provider_sdk.lattice.manner import Manner
 from provider_sdk.lattice.nats_server import NatsServer
-from provider_sdk.link import LinkKey
 from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.provider import Provider
 from provider_sdk.runtime.lifecycle import Runtime
@@ -37,7 +35,6 @@ from provider_sdk.transport.base import Credentials, Transport
 from provider_sdk.transport.nats import connect
 
 READY_WITHIN = 15.0
-ACTOR_TIME = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ class TestLattice:
         settings = RuntimeSettings.load(Layer("provider configuration", wasmbus.provider_values), ignore=None).config
         runtime = Runtime(provider_class, wasmbus, settings, own_process=False)
         task = asyncio.create_task(runtime.run())
-        self._stack.push_async_callback(_stop, runtime, task)
+        self._stack.push_async_callback(end_runtime, runtime, task)
         await asyncio.wait([task, asyncio.ensure_future(self._until_healthy(key, link_name))], return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             task.result()
@@ -93,7 +90,7 @@ class TestLattice:
     ) -> Provided:
         """Start a provider as the host would: a module (`providers.numbergen`), a Python file, or the Path of a program. Returns when
         it answers health."""
-        command = _command(program)
+        command = command_of(program)
         key = KeyPair.generate(Prefix.PROVIDER).public
         given = None if configuration is None else json.dumps(dict(configuration))
         name = Path(str(program)).stem
@@ -124,7 +121,7 @@ class TestLattice:
         key = KeyPair.generate(Prefix.MODULE).public
         core = self.host.core
         operations = served(tuple(type(item).__declaration__ for item in implementations))
-        control = _Answers(implementations)
+        control = Answers(implementations)
         server = Server(self.transport, control, operations, lattice=core.lattice, key=key, issuers=frozenset([core.cluster.public]))
         subject = f"wasmbus.rpc.{core.lattice}.{key}"
         subscription = await self.transport.subscribe(subject, server.receive, queue=subject)
@@ -152,40 +149,15 @@ class TestLattice:
                 await asyncio.sleep(0.02)
 
 
-def _command(program: str | Path) -> tuple[str, ...]:
+def command_of(program: str | Path) -> tuple[str, ...]:
+    """How a module, a Python file or a program is started."""
     if str(program).endswith(".py"):
         return (sys.executable, str(program))
     return (str(program.absolute()),) if isinstance(program, Path) else (sys.executable, "-m", program)
 
 
-class _Answers:
-    """The Control of an actor in Python: calls go straight to its implementations."""
-
-    full = False
-
-    def __init__(self, implementations: tuple[Interface, ...]) -> None:
-        self._implementations = implementations
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def start_call(self, serve: Coroutine[Any, Any, None]) -> None:
-        self._tasks.add(asyncio.create_task(serve))
-
-    def end_call(self) -> None:
-        self._tasks.discard(asyncio.current_task())
-
-    async def run_call(self, call: Call) -> Any:
-        deadline = call.received + ACTOR_TIME
-        Context(call.operation.name, call.caller, LinkKey(call.caller, call.contract, ""), call.call_id, deadline, call.trace).enter()
-        found = next(item for item in self._implementations if isinstance(item, call.operation.interface))
-        return await getattr(found, call.operation.method)(*call.arguments)
-
-    async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-async def _stop(runtime: Runtime, task: asyncio.Task[int]) -> None:
+async def end_runtime(runtime: Runtime, task: asyncio.Task[int]) -> None:
+    """Stop a provider that runs in this process."""
     runtime.shut_down()
     await asyncio.wait([task])
 

@@ -91,7 +91,7 @@ class Transport(Protocol):
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
         """Receive what is sent to `subject`; with `queue` as one of a group. Active at the server once `flush` returns."""
 
-    async def publish(self, subject: str, data: bytes, *, reply: str = "", headers: Mapping[str, str] | None = None) -> None:
+    async def publish(self, subject: str, data: bytes | memoryview, *, reply: str = "", headers: Mapping[str, str] | None = None) -> None:
         """Send; ResourceExhausted for a message over `max_payload` (never a closed connection).
 
         While the connection is lost a message waits two seconds for it, in a bounded company; then, or where that is full, Unavailable.
@@ -108,6 +108,9 @@ class Transport(Protocol):
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:
         """Have `callback` called after each re-established connection."""
+
+    def on_lost(self, callback: Callable[[str], None]) -> None:
+        """Have `callback` called with one line when the connection is lost: messages that were on their way will not come."""
 
     async def closed(self) -> str:
         """Returns the reason when the connection has ended for good without `close` having been called."""

@@ -29,7 +29,7 @@ from provider_sdk.transport.nats_requests import Requests
 # The client comes first: its import keeps nats-py from importing aiohttp.
 from nats.aio.msg import Msg  # isort: skip
 from nats.aio.subscription import Subscription as NatsSubscription  # isort: skip
-from nats.errors import BadHeaderError, BadSubjectError, NoServersError  # isort: skip
+from nats.errors import BadSubjectError, NoServersError  # isort: skip
 from nats.errors import Error as NatsError  # isort: skip
 
 log = logging.getLogger("provider.nats")
@@ -44,7 +44,6 @@ PING_EVERY = 4
 UNANSWERED_PINGS = 2
 WAIT_FOR_CONNECTION = 2.0
 MOST_PENDING = 8 * 1024 * 1024
-HEADER_OVERHEAD = len(b"NATS/1.0\r\n\r\n")
 # What a message that waits costs beside its bytes.
 _UPKEEP = 1024
 # Where nats-server closes a connection: subjects, lengths and verb have to fit into a line of 4096 bytes.
@@ -142,6 +141,7 @@ class NatsTransport:
         self._denied: set[str] = set()
         self._mending: asyncio.Task[None] | None = None
         self._callbacks: list[Callable[[], None]] = []
+        self._mourners: list[Callable[[str], None]] = []
         self._held = 0
         self._requests = Requests()
         self._subscriptions: list[_Subscription] = []
@@ -237,7 +237,10 @@ class NatsTransport:
 
     def _give_up(self, how: str) -> None:
         """Nothing that belongs to this connection will come to its end."""
-        self._requests.give_up(f"the NATS connection was {how} before an answer came")
+        reason = f"the NATS connection was {how} before an answer came"
+        self._requests.give_up(reason)
+        for callback in self._mourners:
+            callback(reason)
         for task in self._draining:
             task.cancel()
 
@@ -322,11 +325,10 @@ class NatsTransport:
             log.debug("NATS: %s: will be subscribed with the next connection: %s", subject, _words(error))
         return subscription
 
-    async def publish(self, subject: str, data: bytes, *, reply: str = "", headers: Mapping[str, str] | None = None) -> None:
+    async def publish(self, subject: str, data: bytes | memoryview, *, reply: str = "", headers: Mapping[str, str] | None = None) -> None:
         """See Transport."""
-        size = len(data)
-        if headers:
-            size += HEADER_OVERHEAD + sum(len(key.encode()) + len(value.encode()) + 4 for key, value in headers.items())
+        head = _header_block(subject, headers) if headers else b""
+        size = len(head) + len(data)
         if not self._up.is_set():
             await self._connection(WAIT_FOR_CONNECTION, size + _UPKEEP)
         if len(subject) + len(reply) > LONGEST_SUBJECTS:
@@ -336,17 +338,9 @@ class NatsTransport:
             raise ResourceExhausted(f"a message of {size} bytes is over the NATS server's limit of {client.max_payload}")
         if client.unsent > MOST_PENDING:
             await self._room(client)
-        if not headers:
-            if not subject or " " in subject or not subject.isprintable():
-                raise InvalidArgument(f"NATS cannot send to {subject!r}")
-            client.send(subject, reply, data)
-            return
-        try:
-            await client.publish(subject, data, reply, dict(headers))
-        except (BadSubjectError, BadHeaderError) as error:
-            raise InvalidArgument(f"NATS cannot send to {subject!r}: {_words(error)}") from error
-        except (NatsError, OSError) as error:
-            raise Unavailable(f"NATS: {_words(error)}") from error
+        if not subject or " " in subject or not subject.isprintable():
+            raise InvalidArgument(f"NATS cannot send to {subject!r}")
+        client.send(subject, reply, data, head)
 
     async def request(self, subject: str, data: bytes, *, timeout: float, headers: Mapping[str, str] | None = None) -> Message:
         """See Transport."""
@@ -388,6 +382,10 @@ class NatsTransport:
     def on_reconnect(self, callback: Callable[[], None]) -> None:
         """See Transport."""
         self._callbacks.append(callback)
+
+    def on_lost(self, callback: Callable[[str], None]) -> None:
+        """See Transport."""
+        self._mourners.append(callback)
 
     async def closed(self) -> str:
         """See Transport."""
@@ -440,6 +438,16 @@ def _options(given: Credentials, addresses: list[str]) -> dict[str, Any]:
         except OSError as error:
             raise InvalidArgument(f"certificate authorities in {given.ca_file}: {error.strerror or error}") from error
     return options
+
+
+def _header_block(subject: str, headers: Mapping[str, str]) -> bytes:
+    lines = ["NATS/1.0"]
+    for given, value in headers.items():
+        name = given.strip()
+        if not name or not name.isprintable() or ":" in name or "\r" in value or "\n" in value:
+            raise InvalidArgument(f"NATS cannot send to {subject!r} with a header {given!r} of {value[:64]!r}")
+        lines.append(f"{name}: {value.strip()}")
+    return "\r\n".join((*lines, "", "")).encode("utf-8", "backslashreplace")
 
 
 async def _abandon(client: NatsClient) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.built_once import kept
+from tests.tools import cargo
 
 NAME = "provider-archive"
 VERSIONS = ("older", "newer")
@@ -67,28 +66,9 @@ def _cached() -> Path:
 
 def _compile(folder: Path) -> Path:
     shutil.copytree(SOURCES, folder)
-    source = _registry(folder.parent / "scratch")
-    lock = (folder / "Cargo.lock.in").read_text()
-    (folder / "Cargo.lock").write_text(lock.replace('source = "crates.io"', source))
-    subprocess.run(["cargo", "build", "--quiet", "--release", "--locked"], check=True, cwd=folder, env=_environment(folder))
+    cargo.lock(folder)
+    cargo.build(folder, target=folder / "target")
     return folder / "target" / "release" / NAME
-
-
-def _registry(folder: Path) -> str:
-    """How this machine's cargo writes where a crate came from: the lock file in version control does not say."""
-    (folder / "src").mkdir(parents=True)
-    (folder / "src" / "lib.rs").touch()
-    (folder / "Cargo.toml").write_text(
-        '[package]\nname = "scratch"\nversion = "0.0.0"\nedition = "2021"\n[dependencies]\nitoa = "1"\n[workspace]\n'
-    )
-    subprocess.run(["cargo", "generate-lockfile", "--quiet"], check=True, cwd=folder, env=_environment(folder))
-    line = re.search(r'^source = ".*"$', (folder / "Cargo.lock").read_text(), re.MULTILINE)
-    assert line is not None
-    return line[0]
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, "CARGO_TARGET_DIR": str(folder / "target")}
 
 
 def main() -> None:

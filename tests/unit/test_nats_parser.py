@@ -16,7 +16,7 @@ WORDS = st.text("abc.*>-", min_size=1, max_size=8)
 MESSAGES = st.lists(
     st.one_of(
         st.tuples(st.just("MSG"), st.sampled_from([DIRECT, OTHER]), WORDS, st.one_of(st.just(""), WORDS), st.binary(max_size=40)),
-        st.tuples(st.just("HMSG"), st.sampled_from([DIRECT, OTHER]), WORDS, st.just(""), st.binary(max_size=40)),
+        st.tuples(st.just("HMSG"), st.sampled_from([DIRECT, OTHER]), WORDS, st.one_of(st.just(""), WORDS), st.binary(max_size=40)),
         st.tuples(st.just("PING"), st.just(0), st.just(""), st.just(""), st.just(b"")),
         st.tuples(st.just("MSG"), st.just(DIRECT), WORDS, WORDS, st.just(b"\r\nMSG a 1 1\r\nx\r\nPING\r\n")),
     ),
@@ -33,7 +33,7 @@ class Client:
         self.direct = {DIRECT: self._take}
 
     def _take(self, message: Message) -> None:
-        self.told.append(("MSG", DIRECT, message.subject, message.reply, message.data))
+        self.told.append(("HMSG" if message.headers else "MSG", DIRECT, message.subject, message.reply, message.data))
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
         self.told.append(("HMSG" if headers else "MSG", sid, subject.decode(), reply.decode(), data))

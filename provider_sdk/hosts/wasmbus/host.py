@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from provider_sdk.errors import InvalidArgument, ProviderError
-from provider_sdk.hosts.base import Control, HostSettings, Identity, LinkSpec
+from provider_sdk.hosts.base import Control, HostSettings, Identity, LinkSpec, StreamLimits
 from provider_sdk.hosts.wasmbus.client import Client, Lattice, LatticeTarget
 from provider_sdk.hosts.wasmbus.envelope import Entity
 from provider_sdk.hosts.wasmbus.hostdata import HostData
@@ -56,8 +56,8 @@ class WasmbusHost:
         self._shutdown_replies: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def connect(self, ca_file: Path | None) -> Transport:
-        """Connect to the lattice's NATS."""
+    async def connect(self, ca_file: Path | None, limits: StreamLimits = StreamLimits()) -> Transport:  # noqa: B008 # it cannot be changed
+        """Connect to the lattice's NATS; 0.x has no streams."""
         from provider_sdk.transport.nats import connect
 
         data = self.data

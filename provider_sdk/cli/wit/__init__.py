@@ -1,0 +1,1 @@
+"""`provider wit`: interface classes as WIT packages, and WIT packages as interface classes."""

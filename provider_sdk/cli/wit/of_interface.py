@@ -1,0 +1,135 @@
+"""WIT packages of interface classes, from their annotations.
+
+A type stands in the first interface that reaches it, counted so that the interface with a resource's functions comes before those that
+use the resource; the others `use` it from there. Order of members and cases is that of the declaration, as in the bytes (wrpc-1x.md §4).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
+
+from provider_sdk.cli.wit.model import Definition, Function, Package, Ref, Resource, Type, Use, WitInterface, refs
+from provider_sdk.cli.wit.names import IDENTITY
+from provider_sdk.cli.wit.of_annotation import Reading, fault, member_label
+from provider_sdk.errors import InvalidArgument
+from provider_sdk.interface import Interface, Operation
+from provider_sdk.types import Handle
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """An interface with all the types that it reaches; `origins` says what a type's name stands for in Python."""
+
+    name: str
+    interface: WitInterface
+    origins: dict[str, Hashable]
+    own: frozenset[Hashable]
+
+
+def packages_of(declarations: Iterable[type[Interface]]) -> tuple[Package, ...]:
+    """The packages of the declarations that have a `wit=` identity, in order; InvalidArgument names what cannot be in WIT."""
+    found: dict[tuple[str, str], list[_Read]] = {}
+    for declaration in dict.fromkeys(item.__declaration__ for item in declarations):
+        if declaration.__identity__.wit:
+            package, name, version = _identity(declaration)
+            reads = found.setdefault((package, version), [])
+            if any(item.name == name for item in reads):
+                raise InvalidArgument(f"{declaration.__name__}: {declaration.__identity__.wit} is declared by another class too")
+            reads.append(_read(declaration, name))
+    return tuple(Package(name, version, tuple(_shared(reads))) for (name, version), reads in found.items())
+
+
+def _identity(declaration: type[Interface]) -> tuple[str, str, str]:
+    matched = IDENTITY.fullmatch(declaration.__identity__.wit)
+    if matched is None:
+        raise InvalidArgument(f"{declaration.__name__}: wit={declaration.__identity__.wit!r}: expected namespace:package/interface@1.2.3")
+    return matched[1], matched[2], matched[3] or ""
+
+
+def _read(declaration: type[Interface], name: str) -> _Read:
+    try:
+        operations = declaration.operations()
+    except TypeError as error:
+        raise InvalidArgument(str(error)) from None
+    reading = Reading(declaration)
+    functions = tuple(_function(reading, operation) for operation in operations)
+    for function in functions:
+        if function.resource and function.resource not in reading.origins:
+            reading.define(function.resource, Resource(function.resource), function.resource)
+    own = frozenset(reading.origins[function.resource] for function in functions if function.resource)
+    _check_names(declaration, functions, reading)
+    interface = WitInterface(name, (), tuple(reading.definitions.values()), functions, _docs(declaration.__dict__.get("__doc__")))
+    return _Read(name, interface, reading.origins, own)
+
+
+def _check_names(declaration: type[Interface], functions: tuple[Function, ...], reading: Reading) -> None:
+    """Functions and types share one space of names, in which case does not count."""
+    taken = {name.lower(): "a type" for name in reading.origins}
+    for function in functions:
+        if not function.resource:
+            if other := taken.get(function.name.lower()):
+                raise InvalidArgument(
+                    f"{declaration.__name__}: {function.name} is the name of a function and of {other}: @operation(wit=…) gives another"
+                )
+            taken[function.name.lower()] = "another function"
+
+
+def _function(reading: Reading, operation: Operation) -> Function:
+    parameters = [(item.name, item.annotation) for item in operation.parameters]
+    where = f"{operation.interface.__name__}.{operation.method}"
+    bare = Function(operation.function, (), None)
+    if bare.role == "method" and not (parameters and reading.lends(parameters[0][1], bare.resource)):
+        raise fault([where], f"the first parameter of {bare.name} is the resource, lent: Borrow[…] of the Handle that is {bare.resource}")
+    if bare.role == "method":
+        reading.type_of(parameters.pop(0)[1], [where])
+    typed = tuple((member_label(name, [where]), reading.type_of(item, [where, f"parameter {name}"])) for name, item in parameters)
+    docs = _docs(getattr(operation.interface, operation.method).__doc__)
+    return Function(member_label(bare.bare or bare.resource, [where]) and bare.name, typed, _result(reading, operation, bare, where), docs)
+
+
+def _result(reading: Reading, operation: Operation, function: Function, where: str) -> Type | None:
+    path = [where, "result"]
+    if function.role == "constructor":
+        made = operation.result
+        if not (isinstance(made, type) and issubclass(made, Handle) and reading.is_named(made, function.resource)):
+            raise fault(path, f"{function.name} gives the Handle that is {function.resource}")
+    result = None if operation.result in (None, type(None)) else reading.type_of(operation.result, path)
+    if operation.failure is None:
+        return None if function.role == "constructor" else result
+    return reading.result(result, operation.failure.annotation, [where, "error"])
+
+
+def _shared(reads: list[_Read]) -> Iterable[WitInterface]:
+    """The interfaces with each type in one of them, in the order in which they were declared."""
+    order = _by_need(reads)
+    owners: dict[Hashable, str] = {origin: read.name for read in reads for origin in read.own}
+    for read in order:
+        for origin in read.origins.values():
+            owners.setdefault(origin, read.name)
+    return [_with_uses(read, owners) for read in reads]
+
+
+def _by_need(reads: list[_Read]) -> list[_Read]:
+    names = {origin: read.name for read in reads for origin in read.own}
+    needs = {read.name: {names[origin] for origin in read.origins.values() if origin in names} - {read.name} for read in reads}
+    try:
+        order = list(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        raise InvalidArgument(f"interfaces whose resources need each other cannot be in WIT: {', '.join(error.args[1][1:])}") from None
+    return sorted(reads, key=lambda read: order.index(read.name))
+
+
+def _with_uses(read: _Read, owners: dict[Hashable, str]) -> WitInterface:
+    interface = read.interface
+    mine: list[Definition] = [item for item in interface.types if owners[read.origins[item.name]] == read.name]
+    named: dict[str, Ref] = {ref.name: ref for item in (*mine, *interface.functions) for ref in refs(item)}
+    here = {item.name for item in mine}
+    uses = [Use(owners[read.origins[name]], name, name) for name in named if name not in here]
+    return replace(interface, uses=tuple(uses), types=tuple(mine))
+
+
+def _docs(text: str | None) -> str:
+    return inspect.cleandoc(text).strip() if text else ""

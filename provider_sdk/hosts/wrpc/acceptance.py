@@ -1,0 +1,215 @@
+"""Accepts that arrive, and answers that are not sent before their caller listens (wrpc-1x.md §3.7).
+
+Hosts of v1.4.1 to v1.9.2 drop what comes before their own subscriptions are in force: under load the accept of a call, and its answer with
+it, although the call was carried out, and the component waits for ever. So an accept is repeated until the caller is heard, and no answer
+is sent before the end of the parameters has come: by then the caller listens. A caller that never sends an end is answered late.
+
+One sweep repeats, for all calls: the usual call is heard within a millisecond and must cost nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from provider_sdk.errors import DeadlineExceeded, ProviderError
+from provider_sdk.hosts.wrpc.inbox import Inbox
+from provider_sdk.hosts.wrpc.outgoing import send_value
+from provider_sdk.transport.base import Transport
+
+log = logging.getLogger("provider.calls")
+
+SWEEP = 0.02
+FIRST_REPEAT = 0.02
+TIMES = 4
+LATE = 0.42
+"""Seconds until an answer is sent to a caller that was never heard: after the third repeat."""
+GIVE_UP = 10.0
+
+
+class Acceptance:
+    """The accept of one call: whether the caller was heard since, and whether its parameters are at an end."""
+
+    __slots__ = (
+        "_answer",
+        "_begun",
+        "_error",
+        "_last",
+        "_next",
+        "_owner",
+        "_pause",
+        "_waiter",
+        "ended",
+        "has_end",
+        "inbox",
+        "is_complete",
+        "reply",
+        "unheard",
+    )
+
+    def __init__(self, owner: Acceptances, reply: str, inbox: str, now: float, *, waits: bool) -> None:
+        self._owner = owner
+        self.reply = reply
+        self.inbox = inbox
+        self.has_end = waits
+        self.unheard = waits
+        self.is_complete = not waits
+        self.ended = False
+        self._begun = self._last = now
+        self._pause = FIRST_REPEAT
+        self._next = now + FIRST_REPEAT
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: ProviderError | None = None
+        self._answer: tuple[str, bytes] | None = None
+
+    @property
+    def lingers(self) -> bool:
+        """Whether an answer was sent to a caller that may not have listened, and will be sent again when it is heard."""
+        return self._answer is not None
+
+    def heard(self) -> None:
+        """The caller has sent something: it has the accept."""
+        self._last = self._owner.now()
+        if self.unheard:
+            self.unheard = False
+            if self._answer is not None:
+                self._owner.send_again(*self._answer)
+                self._owner.forget(self)
+
+    def complete(self) -> None:
+        """The parameters are at an end, and with them what has to be waited for."""
+        self.is_complete = True
+        self._owner.done(self)
+        self.wake()
+
+    def fail(self, error: ProviderError) -> None:
+        """The end of the parameters will not come."""
+        self._error = error
+        self.wake()
+
+    async def more(self) -> bool:
+        """True at the end of the parameters; where callers send none, False for more of them. DeadlineExceeded; what `fail` was told."""
+        if not self.has_end:
+            try:
+                async with asyncio.timeout(GIVE_UP):
+                    await self._wait()
+            except TimeoutError:
+                raise _silent() from None
+        while not self.is_complete and self._error is None:
+            if self._owner.now() - self._last > GIVE_UP:
+                raise _silent()
+            await self._wait()
+        if self._error is not None:
+            raise self._error
+        return self.has_end
+
+    async def may_answer(self, *, streams: bool) -> None:
+        """Returns when an answer may be sent: at the end of the parameters, or late; later with streams, which cannot be sent twice."""
+        while not self.is_complete and self._error is None:
+            now = self._owner.now()
+            if now - self._last > GIVE_UP or (self.unheard and not streams and now - self._begun > LATE):
+                return
+            await self._wait()
+
+    def linger(self, subject: str, data: bytes) -> None:
+        """The answer has gone to a caller that was not heard: keep it for when it is."""
+        self._answer = (subject, data)
+
+    def due(self, now: float) -> bool:
+        """Whether the accept is to be repeated now; called once a sweep."""
+        if self._waiter is not None and (now - self._begun > LATE or now - self._last > GIVE_UP):
+            self.wake()
+        if not self.unheard or now < self._next:
+            return False
+        self._pause *= TIMES
+        self._next = now + self._pause
+        return True
+
+    def is_over(self, now: float) -> bool:
+        """Whether a caller that was never heard is given up."""
+        return self.ended and now - self._begun > GIVE_UP
+
+    async def _wait(self) -> None:
+        self._waiter = self._owner.future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def wake(self) -> None:
+        """There is something new for whoever waits."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+def _silent() -> DeadlineExceeded:
+    return DeadlineExceeded(f"the caller has sent nothing of its parameters for {GIVE_UP:g} s")
+
+
+class Acceptances:
+    """The acceptances of a process."""
+
+    def __init__(self, transport: Transport, inbox: Inbox) -> None:
+        self._transport = transport
+        self._inbox = inbox
+        self._loop = asyncio.get_running_loop()
+        self._open: dict[Acceptance, None] = {}
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.now = self._loop.time
+        self.future = self._loop.create_future
+        self.repeats = 0
+
+    def begin(self, reply: str, inbox: str, *, waits: bool) -> Acceptance:
+        """An accept is about to be sent. Callers of the first era send no end of parameters: `waits` is false, and nothing is repeated."""
+        acceptance = Acceptance(self, reply, inbox, self.now(), waits=waits)
+        if waits:
+            self._open[acceptance] = None
+            if self._sweeping is None:
+                self._sweeping = self._loop.call_later(SWEEP, self._sweep)
+        return acceptance
+
+    def end(self, acceptance: Acceptance) -> None:
+        """The call is over: nothing more is taken from its caller, unless its answer may have to be sent again."""
+        acceptance.ended = True
+        if not acceptance.lingers:
+            self.forget(acceptance)
+
+    def done(self, acceptance: Acceptance) -> None:
+        """Nothing is to be repeated any more."""
+        self._open.pop(acceptance, None)
+
+    def forget(self, acceptance: Acceptance) -> None:
+        """The call is over for good."""
+        self.done(acceptance)
+        self._inbox.end(acceptance.inbox)
+
+    def send_again(self, subject: str, data: bytes) -> None:
+        """Send an answer once more."""
+        self._spawn(send_value(self._transport, subject, data))
+
+    def _sweep(self) -> None:
+        now = self.now()
+        due = [acceptance for acceptance in self._open if acceptance.due(now)]
+        for acceptance in [one for one in self._open if one.is_over(now)]:
+            self.forget(acceptance)
+        if due:
+            self.repeats += len(due)
+            self._spawn(self._repeat(due))
+        self._sweeping = self._loop.call_later(SWEEP, self._sweep) if self._open else None
+
+    async def _repeat(self, due: list[Acceptance]) -> None:
+        for acceptance in due:
+            await self._transport.publish(acceptance.reply, b"", reply=acceptance.inbox)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work, name="accept again")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.debug("accepts could not be repeated: %s", error)

@@ -1,0 +1,150 @@
+"""What comes to one call on its paths (wrpc-1x.md §3.2, §3.3): bytes by path, each path ended by an empty message."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from provider_sdk.errors import DeadlineExceeded, InvalidArgument, ProviderError, ResourceExhausted
+from provider_sdk.hosts.wrpc.spool import Budget, Spool
+
+MOST_UNOPENED = 256
+_PATH = re.compile(r"[0-9]{1,10}(\.[0-9]{1,10}){0,15}", re.ASCII)
+
+
+class Pipe:
+    """A Channel (see channels.py): the bytes of one path."""
+
+    def __init__(self, incoming: Incoming) -> None:
+        self._incoming = incoming
+        self._spool = Spool(incoming.budget)
+        self._ended = False
+        self._error: ProviderError | None = None
+        self._news: asyncio.Future[None] | None = None
+        self.opened = False
+        self.closed = False
+
+    def feed(self, data: bytes) -> None:
+        """Bytes have come; none mean the end."""
+        if self.closed or self._error is not None:
+            return
+        if not data:
+            self._ended = True
+        else:
+            try:
+                self._spool.put(data)
+            except ResourceExhausted as error:
+                self.fail(error)
+                return
+        self._wake()
+
+    def fail(self, error: ProviderError) -> None:
+        """What has not been read is no good; one that is over already stays as it is."""
+        if not self._ended and self._error is None:
+            self._error = error
+            self._spool.close()
+            self._wake()
+
+    async def read(self) -> bytes:
+        while True:
+            if self._error is not None:
+                raise self._error
+            if self._spool:
+                data = await self._spool.take()
+                if data:
+                    return data
+                continue
+            if self._ended or self.closed:
+                self.close()
+                return b""
+            await self._wait()
+
+    async def _wait(self) -> None:
+        self._news = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(self._incoming.budget.limits.idle):
+                await self._news
+        except TimeoutError:
+            raise DeadlineExceeded(f"nothing has come of a stream for {self._incoming.budget.limits.idle:g} s") from None
+        finally:
+            self._news = None
+
+    def _wake(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self._spool.close()
+            self._wake()
+            if self.opened:
+                self._incoming.closed_one()
+
+
+class Incoming:
+    """The Channels (see channels.py) of one call."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self._pipes: dict[str, Pipe] = {}
+        self._unopened = 0
+        self._open = 0
+        self._error: ProviderError | None = None
+        self._news: asyncio.Event | None = None
+
+    def open(self, path: str) -> Pipe:
+        pipe = self._pipes.get(path)
+        if pipe is None:
+            pipe = self._begun(path)
+        else:
+            self._unopened -= 1
+        pipe.opened = True
+        self._open += 1
+        return pipe
+
+    def feed(self, path: str, data: bytes) -> None:
+        """A message on a path that may be opened later, or never."""
+        pipe = self._pipes.get(path)
+        if pipe is None:
+            if self._unopened >= MOST_UNOPENED or not _PATH.fullmatch(path):
+                self.fail(InvalidArgument(f"no more than {MOST_UNOPENED} streams may come before their values, on paths of numbers"))
+                return
+            pipe = self._begun(path)
+            self._unopened += 1
+        pipe.feed(data)
+
+    def fail(self, error: ProviderError) -> None:
+        """Nothing that comes any more can be trusted."""
+        self._error = self._error or error
+        for pipe in self._pipes.values():
+            pipe.fail(error)
+
+    def close(self) -> None:
+        """The call is over."""
+        for pipe in self._pipes.values():
+            pipe.close()
+
+    @property
+    def in_use(self) -> bool:
+        """Whether some path is open."""
+        return self._open > 0
+
+    async def unused(self) -> None:
+        """Returns when no path is open."""
+        while self._open > 0:
+            self._news = self._news or asyncio.Event()
+            self._news.clear()
+            await self._news.wait()
+
+    def closed_one(self) -> None:
+        """An open path was closed."""
+        self._open -= 1
+        if self._news is not None:
+            self._news.set()
+
+    def _begun(self, path: str) -> Pipe:
+        pipe = self._pipes[path] = Pipe(self)
+        if self._error is not None:
+            pipe.fail(self._error)
+        return pipe

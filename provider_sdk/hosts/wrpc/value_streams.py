@@ -1,0 +1,169 @@
+"""Kinds of values whose content goes on a path of its own: streams and futures (wrpc-1x.md §4.1).
+
+Written they are always pending, `00`, and the content follows: an empty stream has no other form. Read they may be whole, in place.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import Any
+
+from provider_sdk.hosts.wrpc.channels import Pending
+from provider_sdk.hosts.wrpc.value_bytes import Fault, Place, Reader, Writer, unsigned_leb
+from provider_sdk.hosts.wrpc.value_compounds import Sequence
+from provider_sdk.hosts.wrpc.value_incoming import IncomingBytes, IncomingItems, IncomingValue
+from provider_sdk.hosts.wrpc.value_kinds import Blob, Kind
+
+
+class Stream(Kind):
+    """What streams share. In place they are `whole`, if that is not empty; `tagged`, as v1.0 has it, with 01 before it."""
+
+    deferred = True
+    hashable = False
+
+    def __init__(self, whole: Kind, tagged: bool) -> None:
+        self.whole, self.tagged = whole, tagged
+
+    @abstractmethod
+    def incoming(self, place: Place, ready: Any) -> IncomingBytes | IncomingItems:
+        """The stream as its reader sees it; `ready` is its content, or None where that comes later."""
+
+    @abstractmethod
+    def pieces(self, source: Any, place: Place, pending: list[Pending], limit: int) -> AsyncIterator[bytes]:
+        """Its content, in pieces of at most `limit` bytes."""
+
+    def read(self, reader: Reader) -> Any:
+        inline = self._inline(reader)
+        stream = self.incoming(reader.place, inline)
+        if inline is None:
+            reader.waiting.append(stream)
+        return stream
+
+    def _inline(self, reader: Reader) -> Any:
+        if self.tagged:
+            return self.whole.read(reader) if reader.choice() else None
+        return self.whole.read(reader) or None
+
+    def write(self, writer: Writer, value: Any) -> None:
+        if not hasattr(value, "__aiter__"):
+            raise self.wrong(value)
+        writer.append(b"\x00")
+        writer.pending.append(Pending(writer.place.path, partial(self.pieces, value, writer.place, writer.pending)))
+
+    def paths(self) -> tuple[str, ...]:
+        return ("",)
+
+
+class ByteStream(Stream):
+    """`AsyncIterator[bytes]`: stream<u8>."""
+
+    name = "an async iterator of bytes"
+
+    def __init__(self, tagged: bool) -> None:
+        super().__init__(Blob(), tagged)
+
+    def incoming(self, place: Place, ready: Any) -> IncomingBytes:
+        return IncomingBytes(place, ready or b"")
+
+    async def pieces(self, source: Any, place: Place, pending: list[Pending], limit: int) -> AsyncIterator[bytes]:
+        room = max(1, limit - len(unsigned_leb(limit)))
+        try:
+            async for chunk in source:
+                if not isinstance(chunk, bytes | bytearray | memoryview):
+                    raise place.error(Fault(f"expected bytes, got {type(chunk).__name__}"))
+                view = memoryview(chunk).cast("B")
+                for start in range(0, len(view), room):
+                    part = view[start : start + room]
+                    for piece in _cut(b"".join((unsigned_leb(len(part)), part)), limit):
+                        yield piece
+        finally:
+            await _close(source)
+        yield b"\x00"
+
+
+class ItemStream(Stream):
+    """`AsyncIterator[T]`: stream<T>, sent in lists of one."""
+
+    name = "an async iterator"
+
+    def __init__(self, item: Kind, tagged: bool) -> None:
+        super().__init__(Sequence(item, list), tagged)
+        self.item = item
+
+    def incoming(self, place: Place, ready: Any) -> IncomingItems:
+        return IncomingItems(place, self.item, ready or [])
+
+    async def pieces(self, source: Any, place: Place, pending: list[Pending], limit: int) -> AsyncIterator[bytes]:
+        number = 0
+        try:
+            async for item in source:
+                writer = _written(self.item, item, place.step(number, f"[{number}]"))
+                pending += writer.pending
+                for piece in _cut(b"\x01" + b"".join(writer), limit):
+                    yield piece
+                number += 1
+        finally:
+            await _close(source)
+        yield b"\x00"
+
+
+class Future(Kind):
+    """`Awaitable[T]`: 00 and T on its own path, without a prefix; or 01 and T in place."""
+
+    name = "an awaitable"
+    deferred = True
+    hashable = False
+
+    def __init__(self, inner: Kind) -> None:
+        self.inner = inner
+
+    def read(self, reader: Reader) -> Any:
+        future = IncomingValue(reader.place, self.inner)
+        if reader.choice():
+            future.settle(self.inner.read(reader))
+        else:
+            reader.waiting.append(future)
+        return future
+
+    def write(self, writer: Writer, value: Any) -> None:
+        if not hasattr(value, "__await__"):
+            raise self.wrong(value)
+        writer.append(b"\x00")
+        writer.pending.append(Pending(writer.place.path, partial(self.pieces, value, writer.place, writer.pending)))
+
+    async def pieces(self, source: Any, place: Place, pending: list[Pending], limit: int) -> AsyncIterator[bytes]:
+        """The value, and behind it the content of a stream or future that the value itself is: those have the same path."""
+        writer = _written(self.inner, await source, place)
+        pending += [later for later in writer.pending if later.path != place.path]
+        for piece in _cut(b"".join(writer), limit):
+            yield piece
+        for later in writer.pending:
+            if later.path == place.path:
+                async for piece in later.pieces(limit):
+                    yield piece
+
+    def paths(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(("", *self.inner.paths())))
+
+
+def _written(kind: Kind, value: Any, place: Place) -> Writer:
+    writer = Writer(place, [])
+    try:
+        kind.write(writer, value)
+    except Fault as fault:
+        raise place.error(fault) from None
+    return writer
+
+
+def _cut(data: bytes, limit: int) -> Iterator[bytes]:
+    if len(data) <= limit:
+        return iter((data,) if data else ())
+    return (data[start : start + limit] for start in range(0, len(data), limit))
+
+
+async def _close(source: Any) -> None:
+    close = getattr(source, "aclose", None)
+    if close is not None:
+        await close()
