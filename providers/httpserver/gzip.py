@@ -22,7 +22,7 @@ _VARY = ("vary", "accept-encoding")
 async def compress(answer: Answer, accepted: str, smallest: int) -> None:
     """Replace the body of `answer` by its gzip form, if it is worth it, is not to be left alone, and `accepted` allows it.
 
-    A body that is still to come is compressed part by part, so that none waits for the next; it counts as long where nobody says its length.
+    A body that is still to come is compressed part by part, so that none waits for the next; without a known length it counts as long.
     """
     header = dict(answer.lines)
     size = answer.length if isinstance(answer, StreamedAnswer) else len(answer.whole)

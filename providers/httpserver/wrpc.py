@@ -130,4 +130,3 @@ class ComponentSite(LinkedSite):
         if isinstance(error, DeadlineExceeded):
             return self._config.timeout_status
         return 503 if isinstance(error, Unavailable | ResourceExhausted) else 500
-
