@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from provider_sdk import Link, Provider
+from provider_sdk import Interface, Link, Provider
 from provider_sdk.contracts.keyvalue import KeyValue
+from provider_sdk.contracts.wasi_keyvalue import Atomics, Batch, Store
 from providers.keyvalue.config import KeyValueConfig
+from providers.keyvalue.namespaces import Buckets
 from providers.keyvalue.stores import Stores
 from providers.keyvalue.wasmbus import ActorKeyValue
+from providers.keyvalue.wrpc import ComponentAtomics, ComponentBatch, ComponentStore
 
 
-class KeyValueProvider(Provider[KeyValueConfig], serves=(KeyValue,)):
+class KeyValueProvider(Provider[KeyValueConfig], serves=(KeyValue, Store, Atomics, Batch)):
     """Values, counters, lists and sets."""
 
     _stores: Stores
@@ -23,7 +26,7 @@ class KeyValueProvider(Provider[KeyValueConfig], serves=(KeyValue,)):
         yield
 
     @asynccontextmanager
-    async def link(self, link: Link[KeyValueConfig]) -> AsyncIterator[KeyValue]:
+    async def link(self, link: Link[KeyValueConfig]) -> AsyncIterator[tuple[Interface, ...]]:
         config = link.config
         if not config.chosen:
             file = config.path or self.data_dir / "keyvalue.db"
@@ -33,13 +36,10 @@ class KeyValueProvider(Provider[KeyValueConfig], serves=(KeyValue,)):
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(self._stores.use(config))
             await stack.enter_async_context(link.watched(store.trouble))
-            yield ActorKeyValue(store.namespace(namespace_of(config, link.key.peer)), config)
+            yield implementations(Buckets(store, config, link.key.peer), config)
 
 
-def namespace_of(config: KeyValueConfig, actor: str) -> str:
-    """The name of the namespace in the store: the link's, and below it the actor's where each has its own.
-
-    A slash separates them, which is escaped in the link's, so that no two of them meet.
-    """
-    name = config.namespace.replace("%", "%25").replace("/", "%2F")
-    return f"{name}/{actor}" if config.per_actor else name
+def implementations(buckets: Buckets, config: KeyValueConfig) -> tuple[Interface, ...]:
+    """What a link answers, for both generations of hosts."""
+    components = (ComponentStore(buckets, config), ComponentAtomics(buckets, config), ComponentBatch(buckets, config))
+    return (ActorKeyValue(buckets.own, config), *components)

@@ -54,18 +54,20 @@ SCALARS = [
 ]
 
 
+def _made(base: Any, members: list[tuple[str, Any]]) -> Any:
+    return base("Made", members)
+
+
 @st.composite
 def _enums(draw: st.DrawFn) -> Typed:
-    members: Any = [(f"L{number}", f"l{number}") for number in range(draw(st.integers(1, 300)))]
-    kind: Any = Enum("Letters", members)
+    kind = _made(Enum, [(f"L{number}", f"l{number}") for number in range(draw(st.integers(1, 300)))])
     return Typed(kind, st.sampled_from(kind))
 
 
 @st.composite
 def _flags(draw: st.DrawFn) -> Typed:
     count = draw(st.integers(1, 70))
-    members: Any = [(f"B{number}", 1 << number) for number in range(count)]
-    kind: Any = Flag("Bits", members)
+    kind = _made(Flag, [(f"B{number}", 1 << number) for number in range(count)])
     return Typed(kind, st.integers(0, (1 << count) - 1).map(kind))
 
 

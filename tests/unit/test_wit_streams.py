@@ -284,7 +284,7 @@ async def test_v1_0_marks_what_comes_in_place() -> None:
 
 async def test_a_future_may_be_awaited_again() -> None:
     future, paths = read(codec_of(Awaitable[str]), b"\x00", {"0": [b"\x05he", b"llo"]})
-    assert await asyncio.gather(future, future) == ["hello", "hello"]
+    assert list(await asyncio.gather(future, future)) == ["hello", "hello"]
     assert await future == "hello"
     assert paths.closed == ["0"]
 

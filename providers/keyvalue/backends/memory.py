@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from providers.keyvalue.backend import Backend, Entry, Kind, Stats, Store, clamp, full, summed, wrong_kind
+from providers.keyvalue.backend import HIGHEST, LOWEST, Backend, Entry, Kind, Stats, Store, clamp, full, summed, wrong_kind
 from providers.keyvalue.config import KeyValueConfig
 
 Held = bytes | list[bytes] | dict[bytes, None]
@@ -19,6 +20,7 @@ _KINDS: dict[type, Kind] = {bytes: Kind.TEXT, list: Kind.LIST, dict: Kind.SET}
 @dataclass(slots=True)
 class _Slot:
     held: Held
+    number: int
     expires: float = 0.0
 
 
@@ -26,6 +28,7 @@ class _Slot:
 class _Space:
     slots: dict[bytes, _Slot] = field(default_factory=dict)
     expiring: list[tuple[float, bytes]] = field(default_factory=list)
+    made: int = 0
 
     def expire(self, now: float) -> None:
         while self.expiring and self.expiring[0][0] <= now:
@@ -92,7 +95,10 @@ class MemoryBackend(Backend):
     def _put(self, key: bytes, held: Held, expires: float) -> None:
         if self._space.expiring:
             self._space.expire(time.time())
-        self._space.slots[key] = _Slot(held, expires)
+        before = self._space.slots.get(key)
+        if before is None:
+            self._space.made += 1
+        self._space.slots[key] = _Slot(held, self._space.made if before is None else before.number, expires)
         if expires:
             heapq.heappush(self._space.expiring, (expires, key))
 
@@ -102,14 +108,33 @@ class MemoryBackend(Backend):
     async def contains(self, key: bytes) -> bool:
         return self._slot(key) is not None
 
-    async def increment(self, key: bytes, delta: int) -> int:
+    async def increment(self, key: bytes, delta: int, lowest: int = LOWEST, highest: int = HIGHEST) -> int:
         slot = self._slot(key)
-        total = summed(key, await self.get(key), delta)
+        total = summed(key, await self.get(key), delta, lowest, highest)
         if slot is None:
             self._put(key, b"%d" % total, 0.0)
         else:
             slot.held = b"%d" % total
         return total
+
+    async def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        held = [slot and slot.held for slot in map(self._slot, keys)]
+        return [value if isinstance(value, bytes) else None for value in held]
+
+    async def set_many(self, values: dict[bytes, bytes]) -> None:
+        for key, value in values.items():
+            self._put(key, value, 0.0)
+
+    async def delete_many(self, keys: list[bytes]) -> None:
+        for key in keys:
+            await self.delete(key)
+
+    async def keys(self, cursor: int, most: int) -> tuple[list[bytes], int | None]:
+        self._space.expire(time.time())
+        # The dictionary has the keys in the order of their numbers.
+        later = ((slot.number, key) for key, slot in self._space.slots.items() if slot.number > cursor)
+        page = list(itertools.islice(later, most + 1))
+        return [key for _, key in page[:most]], page[most - 1][0] if len(page) > most else None
 
     async def list_add(self, key: bytes, value: bytes, most: int) -> int:
         items = self._list(key)

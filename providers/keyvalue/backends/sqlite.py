@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from provider_sdk import InvalidArgument, ProviderError
-from providers.keyvalue.backend import Backend, Entry, Stats, Store
+from providers.keyvalue.backend import HIGHEST, LOWEST, Backend, Entry, Stats, Store
 from providers.keyvalue.backends import sqlite_statements as sql
 from providers.keyvalue.backends.sqlite_file import DatabaseFile
 from providers.keyvalue.backends.sqlite_threads import Reader, Writer
@@ -75,8 +75,20 @@ class SqliteBackend(Backend):
     async def contains(self, key: bytes) -> bool:
         return await self._reader.run(sql.contains, self._space, key)
 
-    async def increment(self, key: bytes, delta: int) -> int:
-        return await self._writer.run(sql.increment, self._space, key, delta)
+    async def increment(self, key: bytes, delta: int, lowest: int = LOWEST, highest: int = HIGHEST) -> int:
+        return await self._writer.run(sql.increment, self._space, key, delta, lowest, highest)
+
+    async def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        return await self._reader.run(sql.get_many, self._space, keys)
+
+    async def set_many(self, values: dict[bytes, bytes]) -> None:
+        await self._writer.run(sql.set_many, self._space, values)
+
+    async def delete_many(self, keys: list[bytes]) -> None:
+        await self._writer.run(sql.delete_many, self._space, keys)
+
+    async def keys(self, cursor: int, most: int) -> tuple[list[bytes], int | None]:
+        return await self._reader.run(sql.keys, self._space, cursor, most)
 
     async def list_add(self, key: bytes, value: bytes, most: int) -> int:
         return await self._writer.run(sql.list_add, self._space, key, value, most)

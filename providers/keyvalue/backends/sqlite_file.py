@@ -33,6 +33,7 @@ SCHEMA: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX list_order ON list_item (entry)",
         "CREATE TABLE set_member (entry INTEGER NOT NULL, value BLOB NOT NULL, PRIMARY KEY (entry, value)) WITHOUT ROWID",
     ),
+    ("CREATE INDEX listing ON entry (space) WHERE key IS NOT NULL",),
 )
 """The statements that lead from each version of the file to the next; `PRAGMA user_version` says which one it has."""
 

@@ -186,7 +186,24 @@ BEGIN
 END $$;
 """
 
-STEPS = (FIRST,)
+# Keys have numbers in the order in which they were made, to be listed by; counters have the bounds of whoever counts.
+SECOND = """
+CREATE SEQUENCE {schema}.numbers;
+ALTER TABLE {schema}.keys ADD COLUMN number bigint NOT NULL DEFAULT nextval('{schema}.numbers');
+CREATE INDEX keys_listing ON {schema}.keys (namespace, number);
+
+DROP FUNCTION {schema}.total(bytea, bigint);
+-- A counter's text after adding; NULL where it is none, or the sum is out of bounds.
+CREATE FUNCTION {schema}.total(value bytea, delta bigint, lowest bigint, highest bigint) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN length(value) <= 20 AND encode(value, 'escape') ~ '^(0|-?[1-9][0-9]*)$' THEN
+        CASE WHEN encode(value, 'escape')::numeric + delta BETWEEN lowest AND highest THEN
+            (encode(value, 'escape')::numeric + delta)::text::bytea
+        END
+    END
+$$;
+"""
+
+STEPS = (FIRST, SECOND)
 """What leads from each version to the next; a step that was published is never changed."""
 VERSION = len(STEPS)
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 from provider_sdk import Context, ProviderError
-from providers.keyvalue.backend import Backend, Entry, Kind, Stats, Store, full, summed, wrong_kind
+from providers.keyvalue.backend import HIGHEST, LARGEST, LOWEST, Backend, Entry, Kind, Stats, Store, full, summed, wrong_kind
 from providers.keyvalue.backends.postgres.address import Address, address_of
 from providers.keyvalue.backends.postgres.connection import Connection
 from providers.keyvalue.backends.postgres.pool import Pool, Row
@@ -97,13 +97,31 @@ class PostgresBackend(Backend):
     async def contains(self, key: bytes) -> bool:
         return bool(await self._run(self._text.contains, self._name, _id(key), again=True))
 
-    async def increment(self, key: bytes, delta: int) -> int:
+    async def increment(self, key: bytes, delta: int, lowest: int = LOWEST, highest: int = HIGHEST) -> int:
         while True:
-            rows = await self._run(self._text.increment, self._name, _id(key), _whole(key), delta)
+            rows = await self._run(self._text.increment, self._name, _id(key), _whole(key), delta, lowest, highest)
             if rows:
                 return int(rows[0][0])
             # Why it was refused; unless that has changed since, this raises.
-            summed(key, await self.get(key), delta)
+            summed(key, await self.get(key), delta, lowest, highest)
+
+    async def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        rows = await self._run(self._text.get_several, [self._name] * len(keys), list(map(_id, keys)), again=True)
+        values: list[bytes | None] = [None] * len(keys)
+        for number, kind, value in rows:
+            values[number - 1] = value if kind == TEXT else None
+        return values
+
+    async def set_many(self, values: dict[bytes, bytes]) -> None:
+        columns = [self._name] * len(values), list(map(_id, values)), list(map(_whole, values)), list(values.values()), [0] * len(values)
+        await self._run(self._text.set_several, *columns)
+
+    async def delete_many(self, keys: list[bytes]) -> None:
+        await self._run(self._text.delete_several, self._name, list(map(_id, keys)))
+
+    async def keys(self, cursor: int, most: int) -> tuple[list[bytes], int | None]:
+        rows = await self._run(self._text.listing, self._name, min(cursor, LARGEST), most + 1, again=True)
+        return [row[1] for row in rows[:most]], rows[most - 1][0] if len(rows) > most else None
 
     async def list_add(self, key: bytes, value: bytes, most: int) -> int:
         rows = await self._run(self._text.list_add, self._name, _id(key), _whole(key), value, most)
