@@ -59,7 +59,7 @@ async def invoke(attached: WrpcAttached, target: str, operation: str, value: Any
     found = await attached.look_up(target)
     operation_found = _operation(interfaces_of(source or _source(found, target)), operation)
     codec = operation_codec(operation_found)
-    arguments = codec.decode_arguments(msgpack.packb(value) if given else b"")
+    arguments, _ = codec.decode_arguments(msgpack.packb(value) if given else b"")
     result = await (await attached.find(target)).call(operation_found, arguments, None)
     return jsonable(msgpack.unpackb(data, strict_map_key=False)) if (data := codec.encode_result(result)) else None
 
