@@ -204,7 +204,7 @@ async def test_a_call_ends_at_its_deadline_with_an_error_value() -> None:
     async with a_wrpc_lattice() as lattice:
         provider = await lattice.process(PROGRAM, serves=(Echo,), configuration={"call_timeout": "0.3"})
         echo = Echo.at(await lattice.link(provider), timeout=5.0)
-        with pytest.raises(ProviderError, match="took longer than 0.3 s"):
+        with pytest.raises(ProviderError, match="took longer than"):
             await echo.sleep(3000)
 
 
