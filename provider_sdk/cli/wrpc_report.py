@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
+from enum import Enum, Flag
 from typing import Any
 
 import msgpack
 
 from provider_sdk.cli.report import jsonable
 from provider_sdk.cli.wit.subject import interfaces_of
-from provider_sdk.errors import InvalidArgument, NotFound
+from provider_sdk.errors import InvalidArgument, NotFound, Unsupported
 from provider_sdk.hosts.wasmbus.values import operation_codec
 from provider_sdk.interface import Interface, Operation
 from provider_sdk.lattice.state import Named
 from provider_sdk.lattice.wrpc.attached import WrpcAttached
 from provider_sdk.lattice.wrpc.deploy import ask_health
 from provider_sdk.lattice.wrpc.links import InterfaceLink, parts_of
+from provider_sdk.types import Case
 
 COLUMNS = {
     "hosts": ("id", "lattice", "url"),
@@ -60,8 +63,27 @@ async def invoke(attached: WrpcAttached, target: str, operation: str, value: Any
     operation_found = _operation(interfaces_of(source or _source(found, target)), operation)
     codec = operation_codec(operation_found)
     arguments, _ = codec.decode_arguments(msgpack.packb(value) if given else b"")
-    result = await (await attached.find(target)).call(operation_found, arguments, None)
-    return jsonable(msgpack.unpackb(data, strict_map_key=False)) if (data := codec.encode_result(result)) else None
+    return _shown(await (await attached.find(target)).call(operation_found, arguments, None))
+
+
+def _shown(value: Any) -> Any:
+    """A result as JSON has it: members under the names of the class, a variant's case under its class's."""
+    if isinstance(value, Case):
+        return {type(value).__name__: _shown(value.value)}
+    if is_dataclass(value):
+        members = {item.name: _shown(getattr(value, item.name)) for item in fields(value)}
+        return members or type(value).__name__
+    if isinstance(value, Flag):
+        return [member.name for member in value]
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {str(key): _shown(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(item) for item in value]
+    if isinstance(value, str | int | float | bytes | None):
+        return jsonable(value)
+    raise Unsupported(f"the result is a {type(value).__name__}: streams are for programs, see provider_sdk.lattice.attach")
 
 
 def _source(found: Named, target: str) -> str:
@@ -78,7 +100,7 @@ def _operation(interfaces: list[type[Interface]], wanted: str) -> Operation:
             for item in interface.operations():
                 for name in (item.function, f"{parts_of(instance)[2]}.{item.function}", item.name):
                     known.setdefault(name, []).append(item)
-    found = known.get(wanted, [])
+    found = known.get(wanted) or known.get(wanted.replace("_", "-"), [])
     if len(found) == 1:
         return found[0]
     names = ", ".join(sorted(name for name in known if "." in name and name[0].islower()))
