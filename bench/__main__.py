@@ -27,13 +27,14 @@ from bench.figures import Figure, figures
 from bench.http import Http
 from bench.keyvalue import KeyValueStores
 from bench.processes import ANY_PORT, Running, answered, compile_yardstick, echo_yardstick, invocation, load, start_provider
+from bench.wrpc import Wrpc
 from provider_sdk.errors import ProviderError
 from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.transport.base import Credentials, Transport
 from provider_sdk.transport.nats import connect
 from tests.frozen import frozen
 
-PARTS = ("rpc", "requests", "http", "keyvalue", "blobstore", "starts", "memory")
+PARTS = ("rpc", "wrpc", "requests", "http", "keyvalue", "blobstore", "starts", "memory")
 ARGUMENT: bytes = msgpack.packb("x" * 240)
 
 
@@ -200,7 +201,17 @@ async def run(options: argparse.Namespace) -> dict[str, Figure]:
                 http = Http(program, server.port, server.url, transport, folder, options.seconds, rows)
                 stores = KeyValueStores(options.json.parent, options.seconds, rows)
                 blobs = Blobs(program, server.port, server.url, transport, folder, options.json.parent, options.seconds, rows)
-                measures = (bench.rpc, bench.requests, http.measure, stores.measure, blobs.measure, bench.starts, bench.memory)
+                wrpc = Wrpc(program, server.port, server.url, transport, folder, options.seconds, rows)
+                measures = (
+                    bench.rpc,
+                    wrpc.measure,
+                    bench.requests,
+                    http.measure,
+                    stores.measure,
+                    blobs.measure,
+                    bench.starts,
+                    bench.memory,
+                )
                 parts = dict(zip(PARTS, measures, strict=True))
                 for part in options.only or PARTS:
                     await parts[part](options.rounds)

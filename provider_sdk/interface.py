@@ -88,11 +88,15 @@ class Target(ABC):
 class Lattice(Protocol):
     """Whom a program on a lattice can ask, in its own name."""
 
+    @property
+    def identity(self) -> str:
+        """The id that it asks as."""
+
     def actor(self, key: str) -> Target:
-        """The actor with public key `key` (`M…`)."""
+        """The actor or component with id `key`, on 0.x its public key (`M…`)."""
 
     def provider(self, key: str, contract: str, link_name: str = "default") -> Target:
-        """The provider with public key `key` (`V…`). It answers those that are linked to it: put a link for the asking side's key."""
+        """The provider with id `key` (`V…`). It answers those that are linked to it: put a link for `identity`."""
 
 
 class _Declared(Protocol):

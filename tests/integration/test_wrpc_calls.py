@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
+from provider_sdk.caller import connect
 from provider_sdk.errors import DeadlineExceeded, Internal, NotFound, ProviderError, Unavailable
 from provider_sdk.hosts.base import StreamLimits
 from provider_sdk.hosts.wrpc.era import Era
@@ -174,6 +175,12 @@ async def test_a_call_out_has_the_messages_of_a_host(server: NatsServer) -> None
         await callee.send("results", bytes.fromhex("00010137"))
         await callee.send("results", b"")
         assert await call == b"7"
+
+
+async def test_any_program_can_be_a_caller(server: NatsServer) -> None:
+    async with serving(server, Counting()), connect(server.url, lattice="lattice", identity="script") as lattice:
+        assert lattice.identity == "script"
+        assert await Store.at(lattice.provider("prov", "wasi:keyvalue")).get("default", "counter") == b"7"
 
 
 # The rules of §3.2.

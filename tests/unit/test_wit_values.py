@@ -63,10 +63,13 @@ class Word(Case[str]):
     pass
 
 
-Bits8 = Flag("Bits8", [f"B{number}" for number in range(8)])
-Bits10 = Flag("Bits10", [f"B{number}" for number in range(10)])
-Bits20 = Flag("Bits20", [f"B{number}" for number in range(20)])
-Bits40 = Flag("Bits40", [f"B{number}" for number in range(40)])
+def flags_of(count: int) -> Any:
+    """A flag class with members B0, B1 and so on."""
+    members: Any = [(f"B{number}", 1 << number) for number in range(count)]
+    return Flag(f"Bits{count}", members)
+
+
+Bits8, Bits10, Bits20, Bits40 = flags_of(8), flags_of(10), flags_of(20), flags_of(40)
 
 
 class OpenFile(Handle):

@@ -155,6 +155,8 @@ def unsigned_leb(value: int) -> bytes:
     """Unsigned LEB128 in its shortest form."""
     if value < 0x80:
         return BYTES[value]
+    if value < 0x4000:
+        return bytes((value & 0x7F | 0x80, value >> 7))
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)

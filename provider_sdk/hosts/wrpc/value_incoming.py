@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Generator
 from typing import TYPE_CHECKING, Any, Self
 
-from provider_sdk.errors import ProviderError, Unavailable
+from provider_sdk.errors import ProviderError, ResourceExhausted, Unavailable
 from provider_sdk.hosts.wrpc.channels import Channel, Channels
 from provider_sdk.hosts.wrpc.value_bytes import Fault, Incomplete, Place, Reader
 from provider_sdk.hosts.wrpc.value_kinds import Kind, Unsigned
@@ -15,16 +15,19 @@ from provider_sdk.types import Integer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Of a stream's item or a future's value: these stand in memory, while a stream of bytes passes through.
+LARGEST_VALUE = 64 << 20
 COUNT = Unsigned(Integer(32, signed=False))
 
 
 class Feed:
-    """A channel's bytes that were read and not used yet."""
+    """A channel's bytes that were read and not used yet; `place` is that of the stream or future whose content they are."""
 
-    __slots__ = ("_at", "_channel", "_data", "_held", "_more", "_ours")
+    __slots__ = ("_at", "_channel", "_data", "_held", "_more", "_ours", "_place")
 
-    def __init__(self, channel: Channel, data: bytes = b"") -> None:
+    def __init__(self, channel: Channel, place: Place, data: bytes = b"") -> None:
         self._channel = channel
+        self._place = place
         self._ours = True
         self._data = data
         self._at = 0
@@ -32,26 +35,25 @@ class Feed:
         self._held = 0
 
     async def value(self, kind: Kind, place: Place, channels: Channels) -> Any:
-        """The next value; the streams and futures in it are given their channels: this one, where their path is this place's."""
+        """The next value, which stands at `place`. Streams and futures in it are given their channels: this one, if they share its path."""
         while True:
             reader = Reader(self._data, place, self._at)
             try:
                 value = kind.read(reader)
             except Incomplete as cut:
-                await self._gather(cut.missing, place)
+                await self._gather(self._bounded(cut.missing))
                 continue
             except Fault as fault:
                 raise place.error(fault) from None
             self._at = reader.at
             for waiting in reader.waiting:
-                path = waiting.place.path
-                waiting.attach(self._passed_on() if path == place.path else Feed(channels.open(path)), channels)
+                waiting.attach(self._passed_on() if waiting.place.path == self._place.path else None, channels)
             return value
 
-    async def piece(self, most: int, place: Place) -> bytes:
+    async def piece(self, most: int) -> bytes:
         """One to `most` bytes, as they come."""
         if self._at == len(self._data):
-            await self._gather(1, place)
+            await self._gather(1)
         if self._at == 0 and len(self._data) <= most:
             piece, self._data = self._data, b""
             return piece
@@ -70,14 +72,19 @@ class Feed:
 
     def _passed_on(self) -> Feed:
         self._ours = False
-        return Feed(self._channel, self._data[self._at :])
+        return Feed(self._channel, self._place, self._data[self._at :])
 
-    async def _gather(self, missing: int, place: Place) -> None:
+    def _bounded(self, missing: int) -> int:
+        if len(self._data) - self._at + missing > LARGEST_VALUE:
+            raise ResourceExhausted(f"{self._place.label}: a value of more than {LARGEST_VALUE} bytes")
+        return missing
+
+    async def _gather(self, missing: int) -> None:
         # What was read is kept in the object, for whoever waits here may be cancelled and come again.
         while self._held < missing:
             data = await self._channel.read()
             if not data:
-                raise Unavailable(f"{place.label}: the stream broke off")
+                raise Unavailable(f"{self._place.label}: the stream broke off")
             self._more.append(data)
             self._held += len(data)
         rest = [self._data[self._at :]] if self._at < len(self._data) else []
@@ -93,9 +100,10 @@ class Incoming:
         self._feed: Feed | None = None
         self._channels: Channels | None = None
 
-    def attach(self, feed: Feed, channels: Channels) -> None:
-        """Where the content comes."""
-        self._feed, self._channels = feed, channels
+    def attach(self, feed: Feed | None, channels: Channels) -> None:
+        """Where the content comes: what is left of another's, None for the channel of its own path."""
+        self._feed = feed or Feed(channels.open(self.place.path), self.place)
+        self._channels = channels
 
     def close(self) -> None:
         """Nobody wants the rest. May be called again."""
@@ -164,7 +172,7 @@ class IncomingBytes(Incoming, AsyncIterator[bytes]):
             if not self._left:
                 self.close()
                 raise StopAsyncIteration
-        piece = await feed.piece(self._left, self.place)
+        piece = await feed.piece(self._left)
         self._left -= len(piece)
         return piece
 

@@ -108,7 +108,10 @@ class Unsigned(Whole):
         return reader.unsigned(self.bits)
 
     def write(self, writer: Writer, value: Any) -> None:
-        writer.append(unsigned_leb(self.checked(value)))
+        if type(value) is int and 0 <= value < 0x80:
+            writer.append(BYTES[value])
+        else:
+            writer.append(unsigned_leb(self.checked(value)))
 
 
 class Signed(Whole):

@@ -15,7 +15,6 @@ from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.hosts.wrpc.value_annotations import Derivation
 from provider_sdk.hosts.wrpc.value_bytes import Fault, Incomplete, Place, Reader, Writer
 from provider_sdk.hosts.wrpc.value_compounds import Row, part
-from provider_sdk.hosts.wrpc.value_incoming import Feed
 from provider_sdk.hosts.wrpc.value_kinds import Kind
 from provider_sdk.interface import Failure, Operation, kebab_case
 
@@ -117,7 +116,7 @@ class OperationCodec:
 
 def _attach(reader: Reader, channels: Channels) -> None:
     for waiting in reader.waiting:
-        waiting.attach(Feed(channels.open(waiting.place.path)), channels)
+        waiting.attach(None, channels)
 
 
 @cache
