@@ -10,14 +10,14 @@ import inspect
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from provider_sdk.cli.wit.model import Definition, Function, Package, Ref, Resource, Type, Use, WitInterface, refs
-from provider_sdk.cli.wit.names import IDENTITY
-from provider_sdk.cli.wit.of_annotation import Reading, fault, lent, member_label
+from provider_sdk.cli.wit.names import IDENTITY, repeated
+from provider_sdk.cli.wit.of_annotation import Reading, fault, label, lent, member_label
 from provider_sdk.errors import InvalidArgument
 from provider_sdk.interface import Interface, Operation
-from provider_sdk.types import Handle
+from provider_sdk.types import Handle, Ok
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,12 @@ def _check_names(declaration: type[Interface], functions: tuple[Function, ...], 
     """Functions and types share one space of names, in which case does not count."""
     taken = {name.lower(): "a type" for name in reading.origins}
     for function in functions:
-        if not function.resource:
-            if other := taken.get(function.name.lower()):
-                raise InvalidArgument(
-                    f"{declaration.__name__}: {function.name} is the name of a function and of {other}: @operation(wit=…) gives another"
-                )
-            taken[function.name.lower()] = "another function"
+        name = function.within.lower()
+        if name in taken:
+            raise InvalidArgument(
+                f"{declaration.__name__}: {function.name} is the name of a function and of {taken[name]}: @operation(wit=…) gives another"
+            )
+        taken[name] = "another function"
 
 
 def _name_resource(reading: Reading, operation: Operation) -> None:
@@ -90,7 +90,9 @@ def _name_resource(reading: Reading, operation: Operation) -> None:
             raise fault(path, f"the first parameter of {function.name} is the resource, lent: Borrow[…] of a Handle's class")
     elif function.role != "constructor":
         return
-    elif not (isinstance(class_, type) and issubclass(class_, Handle)):
+    else:
+        class_ = next((get_args(side)[0] for side in get_args(class_) if get_origin(side) is Ok), class_)
+    if not (isinstance(class_, type) and issubclass(class_, Handle)):
         raise fault(path, f"the result of {function.name} is the resource: a Handle's class")
     reading.call(class_, function.resource, path)
 
@@ -102,15 +104,23 @@ def _function(reading: Reading, operation: Operation) -> Function:
     if bare.role == "method":
         reading.type_of(parameters.pop(0)[1], [where])
     typed = tuple((member_label(name, [where]), reading.type_of(item, [where, f"parameter {name}"])) for name, item in parameters)
+    if twice := repeated([name for name, _ in typed]):
+        raise fault([where], f"two parameters are called {twice}")
+    for name in filter(None, (bare.resource, bare.bare)):
+        label(name, [where])
     docs = _docs(getattr(operation.interface, operation.method).__doc__)
-    return Function(member_label(bare.bare or bare.resource, [where]) and bare.name, typed, _result(reading, operation, bare, where), docs)
+    return Function(bare.name, typed, _result(reading, operation, bare, where), docs)
 
 
 def _result(reading: Reading, operation: Operation, function: Function, where: str) -> Type | None:
     result = None if operation.result in (None, type(None)) else reading.type_of(operation.result, [where, "result"])
-    if operation.failure is None:
-        return None if function.role == "constructor" else result
-    return reading.result(result, operation.failure.annotation, [where, "error"])
+    if operation.failure is not None:
+        result = reading.result(result, operation.failure.annotation, [where, "error"])
+    elif function.role == "constructor" and isinstance(result, Ref):
+        result = None
+    if reading.lends(result):
+        raise fault([where, "result"], "Borrow[…] is for parameters: a result gives the handle away")
+    return result
 
 
 def _shared(reads: list[_Read]) -> Iterable[WitInterface]:
