@@ -24,6 +24,7 @@ from provider_sdk.types import Handle, Ok
 class _Read:
     """An interface with all the types that it reaches; `origins` says what a type's name stands for in Python."""
 
+    class_name: str
     name: str
     interface: WitInterface
     origins: dict[str, Hashable]
@@ -63,21 +64,8 @@ def _read(declaration: type[Interface], name: str) -> _Read:
         if function.resource and function.resource not in reading.origins:
             reading.define(function.resource, Resource(function.resource), function.resource)
     own = frozenset(reading.origins[function.resource] for function in functions if function.resource)
-    _check_names(declaration, functions, reading)
     interface = WitInterface(name, (), tuple(reading.definitions.values()), functions, _docs(declaration.__dict__.get("__doc__")))
-    return _Read(name, interface, reading.origins, own)
-
-
-def _check_names(declaration: type[Interface], functions: tuple[Function, ...], reading: Reading) -> None:
-    """Functions and types share one space of names, in which case does not count."""
-    taken = {name.lower(): "a type" for name in reading.origins}
-    for function in functions:
-        name = function.within.lower()
-        if name in taken:
-            raise InvalidArgument(
-                f"{declaration.__name__}: {function.name} is the name of a function and of {taken[name]}: @operation(wit=…) gives another"
-            )
-        taken[name] = "another function"
+    return _Read(declaration.__name__, name, interface, reading.origins, own)
 
 
 def _name_resource(reading: Reading, operation: Operation) -> None:
@@ -106,7 +94,7 @@ def _function(reading: Reading, operation: Operation) -> Function:
     typed = tuple((member_label(name, [where]), reading.type_of(item, [where, f"parameter {name}"])) for name, item in parameters)
     if twice := repeated([name for name, _ in typed]):
         raise fault([where], f"two parameters are called {twice}")
-    for name in filter(None, (bare.resource, bare.bare)):
+    for name in (bare.resource, bare.bare) if bare.role in ("method", "static") else (bare.resource or bare.name,):
         label(name, [where])
     docs = _docs(getattr(operation.interface, operation.method).__doc__)
     return Function(bare.name, typed, _result(reading, operation, bare, where), docs)
@@ -151,7 +139,20 @@ def _with_uses(read: _Read, owners: dict[Hashable, str], names: dict[tuple[str, 
     here = {item.name for item in mine}
     foreign = {name: read.origins[name] for name in named if name not in here}
     uses = [Use(owners[origin], names[owners[origin], origin], name) for name, origin in foreign.items()]
+    _check_names(read, (*here, *foreign))
     return replace(interface, uses=tuple(uses), types=tuple(mine))
+
+
+def _check_names(read: _Read, types: Iterable[str]) -> None:
+    """Functions and types share one space of names, in which case does not count."""
+    taken = {name.lower(): "a type" for name in types}
+    for function in read.interface.functions:
+        name = function.within.lower()
+        if name in taken:
+            raise InvalidArgument(
+                f"{read.class_name}: {function.name} is the name of a function and of {taken[name]}: @operation(wit=…) gives another"
+            )
+        taken[name] = "another function"
 
 
 def _docs(text: str | None) -> str:

@@ -40,10 +40,10 @@ class Imports:
         return name
 
     def lines(self) -> Iterator[str]:
-        """The import statements, in the order that isort has."""
-        yield from self._statements("")
-        yield ""
-        yield from self._statements("provider_sdk")
+        """The import statements in the order that isort has, with an empty line behind each group."""
+        for root in ("", "provider_sdk"):
+            if lines := list(self._statements(root)):
+                yield from (*lines, "")
 
     def _statements(self, root: str) -> Iterator[str]:
         for module in _FROM:
