@@ -36,6 +36,8 @@ class ComponentDirect(ComponentConformance):
 
     __test__ = False
 
+    generation, contract_name, way = "1.x", "keyvalue", "direct"
+
     backend: ClassVar[str]
     settings: ClassVar[Mapping[str, str]] = {"keys_per_page": str(PAGE)}
     longest_page = 2 * PAGE
