@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from provider_sdk.interface import Lattice
 from provider_sdk.nkeys import KeyPair, Prefix
@@ -57,7 +57,7 @@ async def connect(
     user_seed: str = "",
     ca_file: Path | None = None,
     timeout: float = 2.0,
-) -> AsyncIterator[Lattice]:
+) -> AsyncIterator[Any]:
     """Enter a lattice as a caller: one of 0.x with `cluster_seed`, of 1.x without, where calls are not signed.
 
     `cluster_seed` is that of an issuer which the lattice trusts (`SC…`); `identity` is the id to call as (on 0.x a key `M…` or `V…`; a new

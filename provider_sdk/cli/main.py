@@ -19,6 +19,7 @@ GROUP = "provider_sdk.cli"
 OWN = (
     EntryPoint("new", "provider_sdk.cli.new:new", GROUP),
     EntryPoint("run", "provider_sdk.cli.run:run", GROUP),
+    EntryPoint("wit", "provider_sdk.cli.wit.verb:wit", GROUP),
     EntryPoint("doctor", "provider_sdk.cli.doctor:doctor", GROUP),
     EntryPoint("dev", "provider_sdk.cli.dev:dev", GROUP),
 )

@@ -23,11 +23,15 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Contracts that are served, their operations, and the first setting of a link that is text, as KEY=VALUE."""
+    """Contracts that are served, their operations, the first setting of a link that is text, as KEY=VALUE, and the interfaces' classes.
+
+    A class is `module:Class`, where the module may be `__main__`.
+    """
 
     contracts: tuple[str, ...]
     operations: tuple[Operation, ...]
     setting: str = ""
+    declared: tuple[str, ...] = ()
 
 
 def ask_outline(runnable: Runnable) -> Outline:
@@ -60,4 +64,5 @@ def _read(document: dict[str, Any]) -> Outline:
         f"{key}={value['default']}" for key, value in document["settings"].items() if value.get("type") == "string" and value.get("default")
     ]
     contracts = tuple(item["contract"] for item in interfaces if item["contract"])
-    return Outline(contracts, tuple(operations), texts[0] if texts else "")
+    declared = tuple(item["declared"] for item in interfaces)
+    return Outline(contracts, tuple(operations), texts[0] if texts else "", declared)

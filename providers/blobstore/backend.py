@@ -7,11 +7,11 @@ both in one file below `backends/` and proves them with the conformance suite.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from provider_sdk import InvalidArgument, NotFound, ProviderError
+from provider_sdk import InvalidArgument, NotFound, ProviderError, Unavailable
 
 LONGEST_NAME = 1024
 """Bytes of UTF-8 in the name of an object, as in S3."""
@@ -109,6 +109,10 @@ class Writing(ABC):
 
 First = Callable[[int], int]
 """Of a range of that length, how many bytes are wanted along with opening."""
+Named = tuple[str, str]
+"""A container and the name of an object in it."""
+COPIED = 1 << 20
+"""Bytes of a copy in memory."""
 
 
 class Backend(ABC):
@@ -165,6 +169,20 @@ class Backend(ABC):
         finally:
             await writing.abort()
 
+    async def copy(self, source: Named, target: Named) -> None:
+        """Put an object, with its details, also under another name; NotFound. By default all of it is read and written."""
+        reading = await self.open(*source, 0, None, lambda length: min(length, COPIED))
+        try:
+            writing = await self.create(*target, reading.info.details, reading.length)
+            try:
+                async for block in blocks(reading, COPIED):
+                    await writing.write(block)
+                await writing.commit()
+            finally:
+                await writing.abort()
+        finally:
+            await reading.close()
+
 
 class Store(ABC):
     """What the links on one place share. It connects at first use, and again by itself."""
@@ -186,6 +204,18 @@ def span(start: int, end: int | None, size: int) -> int:
     """How many bytes of an object of `size` lie from `start` to `end`, both included."""
     last = size - 1 if end is None else min(end, size - 1)
     return max(0, last - start + 1)
+
+
+async def blocks(reading: Reading, size: int) -> AsyncIterator[bytes]:
+    """All of a reading: its first bytes, then blocks of at most `size`. Unavailable where they are fewer than was said."""
+    count, block, reading.first = 0, reading.first, b""
+    while count < reading.length:
+        block = block or await reading.read(size)
+        if not block:
+            raise Unavailable(f"{shown(reading.info.name)} ended after {count} of {reading.length} bytes: something else has changed it")
+        count += len(block)
+        yield block
+        block = b""
 
 
 def no_container(name: str) -> NotFound:

@@ -49,7 +49,9 @@ class BlobstoreConfig(Config):
 
     root: Path | None = setting(None, doc="local: the folder; default: blobs in data_dir. As the official key ROOT.")
     per_actor: bool | None = setting(
-        None, doc="A place of its own for each actor, below the folder or prefix, under its key; default: yes for local files, no for S3."
+        None,
+        doc="A place of its own for each actor or component, below the folder or prefix, under its key or id; default: no for S3, yes for "
+        "local files, but on 1.x hosts only where no root is named.",
     )
     durability: str = setting(
         "full",
@@ -63,6 +65,7 @@ class BlobstoreConfig(Config):
     prefix: str = setting("", doc="s3: what the keys in that bucket begin with.")
     endpoint: str | None = setting(None, doc="s3: http://host:port or https://… of a server that speaks S3; default: AWS.")
     region: str | None = setting(None, doc="s3: the region; default: us-east-1 for an endpoint, else as the AWS tools find it.")
+    bucket_region: str | None = setting(None, doc="s3: the region in which buckets are made; default: region.")
     access_key_id: str | None = setting(None, doc="s3: the key; without it, credentials are looked for as the AWS tools do.")
     secret_access_key: Secret | None = setting(None, doc="s3: the key's secret.")
     session_token: Secret | None = setting(None, doc="s3: the token of temporary credentials.")
@@ -101,7 +104,9 @@ class BlobstoreConfig(Config):
         doc="Largest answer that goes in one piece; default: 1 MiB, or 16 MiB where both ends of a range are named. A larger one "
         "goes in chunks of 512 KiB at most.",
     )
-    upload_timeout: float = setting(300.0, unit="seconds", minimum=0.1, doc="An upload without a chunk for so long is given up.")
+    upload_timeout: float = setting(
+        300.0, unit="seconds", minimum=0.1, doc="An upload without a chunk for so long is given up; on 1.x hosts a stream of either way."
+    )
     chunk_timeout: float = setting(10.0, unit="seconds", minimum=0.1, doc="What an actor may take for one chunk of a download.")
     max_streams: int = setting(100, minimum=1, doc="Uploads, and downloads, of one link at the same time.")
 
@@ -130,9 +135,10 @@ class BlobstoreConfig(Config):
         """Whether somebody said which store it is to be."""
         return self.backend is not None or self.root is not None or self.kind != "local"
 
-    def scope(self, actor: str) -> str:
-        """Below what the objects of a link's actor lie."""
-        return actor if (self.kind == "local" if self.per_actor is None else self.per_actor) else ""
+    def scope(self, peer: str, *, component: bool = False) -> str:
+        """Below what the objects of a link's actor lie, or of a component of 1.x, to which a named root is the folder itself by default."""
+        apart = self.kind == "local" and not (component and self.root is not None)
+        return peer if (apart if self.per_actor is None else self.per_actor) else ""
 
     @classmethod
     def load(cls, *layers: Layer, ignore: Collection[str] | None = ()) -> Loaded[Self]:

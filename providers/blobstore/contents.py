@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from provider_sdk import NotFound, Unavailable
-from providers.blobstore.backend import Backend, ObjectInfo, Reading, shown
+from provider_sdk import NotFound
+from providers.blobstore.backend import Backend, ObjectInfo, Reading, blocks
 
 BLOCK = 1 << 20
 SECOND = 1_000_000_000
@@ -80,16 +80,10 @@ async def _nowhere(data: bytes) -> None:
 
 async def _through(reading: Reading, write: Callable[[bytes], Awaitable[None]]) -> bytes:
     """Read to the end, and write what is read; its SHA-256."""
-    digest, data, count = hashlib.sha256(), reading.first, 0
-    while data or count < reading.length:
-        if not data:
-            data = await reading.read(BLOCK)
-            if not data:
-                raise Unavailable(f"{shown(reading.info.name)} ended after {count} of {reading.length} bytes")
-        digest.update(data)
-        count += len(data)
-        await write(data)
-        data = b""
+    digest = hashlib.sha256()
+    async for block in blocks(reading, BLOCK):
+        digest.update(block)
+        await write(block)
     return digest.digest()
 
 

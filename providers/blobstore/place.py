@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from provider_sdk import InvalidArgument, Layer, NotFound, Unavailable
 from providers.blobstore.backend import Backend
 from providers.blobstore.config import BlobstoreConfig
+from providers.blobstore.linked import unaliased
 from providers.blobstore.stores import one_store
-from providers.blobstore.wasmbus import unaliased
 
 SECRETS = ("access_key_id", "secret_access_key", "session_token")
 

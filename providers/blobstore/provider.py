@@ -7,16 +7,20 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from provider_sdk import Link, LinkKey, Provider
+from provider_sdk import Interface, Link, LinkKey, Provider
 from provider_sdk.contracts.blobstore import Blobstore, ChunkReceiver
+from provider_sdk.contracts.wasi_blobstore import CONTRACT, EarlyWasiBlobstore, WasiBlobstore
 from providers.blobstore.config import BlobstoreConfig
 from providers.blobstore.downloads import Downloads
+from providers.blobstore.flows import Way
+from providers.blobstore.linked import LinkedStore, Streams
 from providers.blobstore.stores import Stores
 from providers.blobstore.uploads import Uploads
-from providers.blobstore.wasmbus import ActorBlobstore, Streams
+from providers.blobstore.wasmbus import ActorBlobstore
+from providers.blobstore.wrpc import ComponentBlobstore, EarlyComponentBlobstore
 
 
-class BlobstoreProvider(Provider[BlobstoreConfig], serves=(Blobstore,)):
+class BlobstoreProvider(Provider[BlobstoreConfig], serves=(Blobstore, WasiBlobstore, EarlyWasiBlobstore)):
     """Objects in containers."""
 
     # Rust hosts wait without end where a call is not chunked (§4.8), and an object on its way to S3 may well take more than 2 s.
@@ -28,17 +32,16 @@ class BlobstoreProvider(Provider[BlobstoreConfig], serves=(Blobstore,)):
     async def lifespan(self) -> AsyncIterator[None]:
         self._streams = Streams(Stores(self.data_dir), Uploads(), Downloads())
         self._contexts = Counter()
-        uploads, downloads = self._streams.uploads, self._streams.downloads
-        self.metrics.gauge(
-            "blobstore_streams",
-            "Objects that are on their way in chunks.",
-            lambda: {("up",): float(len(uploads)), ("down",): float(len(downloads))},
-            "direction",
-        )
+        self.metrics.gauge("blobstore_streams", "Objects that are on their way as streams.", self._on_their_way, "direction")
         yield
 
+    def _on_their_way(self) -> dict[tuple[str, ...], float]:
+        flows = self._streams.flows.count()
+        up, down = len(self._streams.uploads) + flows[Way.UP], len(self._streams.downloads) + flows[Way.DOWN]
+        return {("up",): float(up), ("down",): float(down)}
+
     @asynccontextmanager
-    async def link(self, link: Link[BlobstoreConfig]) -> AsyncIterator[Blobstore]:
+    async def link(self, link: Link[BlobstoreConfig]) -> AsyncIterator[tuple[Interface, ...]]:
         config, key = link.config, link.key
         if not config.chosen:
             link.log.warning("no store is named: objects go to %s; set root to another folder, or url", self.data_dir / "blobs")
@@ -47,9 +50,10 @@ class BlobstoreProvider(Provider[BlobstoreConfig], serves=(Blobstore,)):
             await stack.enter_async_context(link.watched(store.trouble))
             await stack.enter_async_context(self._streams_of(key))
             receiver = ChunkReceiver.at(link.peer, timeout=config.chunk_timeout)
-            blobstore = ActorBlobstore(key, config, store.view(config.scope(key.peer)), receiver, self._streams)
-            stack.callback(blobstore.leave)
-            yield blobstore
+            scope = config.scope(key.peer, component=key.contract == CONTRACT)
+            linked = LinkedStore(key, config, store.view(scope), self._streams)
+            stack.callback(linked.leave)
+            yield ActorBlobstore(linked, receiver), ComponentBlobstore(linked), EarlyComponentBlobstore(linked)
 
     @asynccontextmanager
     async def _streams_of(self, key: LinkKey) -> AsyncIterator[None]:
@@ -61,4 +65,5 @@ class BlobstoreProvider(Provider[BlobstoreConfig], serves=(Blobstore,)):
             self._contexts[key] -= 1
             if not self._contexts[key]:
                 del self._contexts[key]
-                await asyncio.gather(self._streams.uploads.leave(key), self._streams.downloads.leave(key))
+                streams = self._streams
+                await asyncio.gather(streams.uploads.leave(key), streams.downloads.leave(key), streams.flows.leave(key))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, suppress
 
-from provider_sdk import InvalidArgument, LinkKey, NotFound, PermissionDenied, ProviderError, ResourceExhausted, Unavailable
+from provider_sdk import InvalidArgument, NotFound, PermissionDenied, ProviderError, ResourceExhausted
 from provider_sdk.contracts.blobstore import (
     Blobstore,
     Chunk,
@@ -26,63 +24,38 @@ from provider_sdk.contracts.blobstore import (
 )
 from provider_sdk.types import Timestamp
 from providers.blobstore.backend import (
-    Backend,
     ContainerInfo,
     Details,
     First,
     ObjectInfo,
     Reading,
-    checked_container,
     checked_object,
     shown,
 )
-from providers.blobstore.config import ALIAS, BlobstoreConfig
-from providers.blobstore.downloads import Download, Downloads
-from providers.blobstore.stores import Stores
-from providers.blobstore.tasks import Tasks
-from providers.blobstore.uploads import Upload, Uploads
+from providers.blobstore.downloads import Download
+from providers.blobstore.linked import LinkedStore
+from providers.blobstore.uploads import Upload
 
 MOST_ITEMS = 1000
 FIRST, FIRST_OF_RANGE, FOLLOWING = 1 << 20, 16 << 20, 512 << 10
 
 
-@dataclass
-class Streams:
-    """What the links of a process share: the stores, and what is on its way."""
-
-    stores: Stores
-    uploads: Uploads
-    downloads: Downloads
-    tasks: Tasks = field(default_factory=Tasks)
-
-
 class ActorBlobstore(Blobstore):
     """What one link answers. `receiver` gets the chunks behind the first of an answer."""
 
-    def __init__(self, key: LinkKey, config: BlobstoreConfig, backend: Backend, receiver: ChunkReceiver, streams: Streams) -> None:
-        self._key = key
-        self._config = config
-        self._backend = backend
+    def __init__(self, linked: LinkedStore, receiver: ChunkReceiver) -> None:
+        self._linked = linked
+        self._key, self._config, self._backend, self._streams = linked.key, linked.config, linked.backend, linked.streams
         self._receiver = receiver
-        self._streams = streams
-        self._left = False
-
-    def leave(self) -> None:
-        """The link's context is being left: what is still being answered begins no stream any more, for nobody would end it."""
-        self._left = True
 
     async def container_exists(self, container_id: str) -> bool:
-        try:
-            await self._backend.container(self._container(container_id))
-        except NotFound:
-            return False
-        return True
+        return await self._linked.container_exists(container_id)
 
     async def create_container(self, container_id: str) -> None:
-        await self._backend.create_container(self._container(container_id))
+        await self._backend.create_container(self._linked.container(container_id))
 
     async def get_container_info(self, container_id: str) -> ContainerMetadata:
-        info = await self._backend.container(self._container(container_id))
+        info = await self._backend.container(self._linked.container(container_id))
         return ContainerMetadata(container_id, _moment(info.created))
 
     async def list_containers(self) -> list[ContainerMetadata]:
@@ -98,7 +71,7 @@ class ActorBlobstore(Blobstore):
         return failures
 
     async def delete_container(self, container_id: str) -> None:
-        await self._backend.remove_container(self._container(container_id))
+        await self._backend.remove_container(self._linked.container(container_id))
 
     async def object_exists(self, container_object: ContainerObject) -> bool:
         try:
@@ -110,11 +83,11 @@ class ActorBlobstore(Blobstore):
     async def get_object_info(self, container_object: ContainerObject) -> ObjectMetadata:
         if not container_object.container_id:
             return await self._somewhere(container_object.object_id)
-        container, name = self._object(container_object.container_id, container_object.object_id)
+        container, name = self._linked.object(container_object.container_id, container_object.object_id)
         return _object_metadata(container_object.container_id, await self._backend.info(container, name))
 
     async def list_objects(self, request: ListObjectsRequest) -> ListObjectsResponse:
-        container = self._container(request.container_id)
+        container = self._linked.container(request.container_id)
         # Empty text and 0 are what the senders of some languages write for what is not there.
         most = request.max_items or MOST_ITEMS
         start, after = ("", request.continuation) if request.continuation else (request.start_with or "", "")
@@ -136,20 +109,12 @@ class ActorBlobstore(Blobstore):
         return ListObjectsResponse([_object_metadata(request.container_id, info) for info in found], is_last=not more, continuation=token)
 
     async def remove_objects(self, request: RemoveObjectsRequest) -> list[ItemResult]:
-        container = self._container(request.container_id)
-        names: list[str] = []
-        failures: dict[str, ProviderError] = {}
-        for name in request.objects:
-            try:
-                names.append(checked_object(name, self._backend.capabilities))
-            except InvalidArgument as error:
-                failures[name] = error
-        failures |= await self._backend.remove(container, names)
+        failures = await self._linked.remove(request.container_id, request.objects)
         return [ItemResult(name, success=False, error=error.message) for name, error in failures.items()]
 
     async def put_object(self, request: PutObjectRequest) -> PutObjectResponse:
         chunk = request.chunk
-        container, name = self._object(chunk.container_id, chunk.object_id)
+        container, name = self._linked.object(chunk.container_id, chunk.object_id)
         if chunk.offset:
             raise InvalidArgument(f"the first chunk of {shown(name)} begins at 0, and this one at {chunk.offset}")
         details = Details(request.content_type or None, request.content_encoding or None)
@@ -160,25 +125,20 @@ class ActorBlobstore(Blobstore):
         with uploads.place(self._key, self._config.max_streams):
             begun = self._begun(container, name, details, chunk.container_id)
             upload = await self._streams.tasks.finish(begun, lambda upload: upload.held.aclose())
-            await self._still_linked(upload.held)
+            await self._linked.still_linked(upload.held)
             uploads.add(upload, self._config.upload_timeout)
         await uploads.first(upload, chunk.data)
         return PutObjectResponse(upload.id)
 
     async def _put(self, container: str, name: str, data: bytes, details: Details) -> None:
-        async with self._holding():
+        async with self._linked.holding():
             await self._backend.put(container, name, data, details)
 
     async def _begun(self, container: str, name: str, details: Details, called: str) -> Upload:
-        async with self._holding() as held:
+        async with self._linked.holding() as held:
             writing = await self._backend.create(container, name, details)
             held.push_async_callback(writing.abort)
             return Upload(self._key, called, name, writing, held.pop_all())
-
-    async def _still_linked(self, held: AsyncExitStack) -> None:
-        if self._left:
-            await self._streams.tasks.finish(held.aclose())
-            raise Unavailable("the link was left before the stream began")
 
     async def put_chunk(self, request: PutChunkRequest) -> None:
         chunk, uploads = request.chunk, self._streams.uploads
@@ -189,7 +149,7 @@ class ActorBlobstore(Blobstore):
             await uploads.go_on(upload, chunk.offset, chunk.data, last=chunk.is_last)
 
     async def get_object(self, request: GetObjectRequest) -> GetObjectResponse:
-        container, name = self._object(request.container_id, request.object_id)
+        container, name = self._linked.object(request.container_id, request.object_id)
         start, end = request.range_start or 0, request.range_end
         if end is not None and end < start:
             raise InvalidArgument(f"the range of {shown(name)} ends at {end}, before it begins at {start}")
@@ -198,7 +158,7 @@ class ActorBlobstore(Blobstore):
         reading, held = await self._streams.tasks.finish(opened, lambda pair: pair[1].aclose())
         answer = _answer(request, reading, start)
         if len(reading.first) < reading.length:
-            await self._still_linked(held)
+            await self._linked.still_linked(held)
             try:
                 self._streams.downloads.room(self._key, self._config.max_streams)
             except ResourceExhausted:
@@ -211,7 +171,7 @@ class ActorBlobstore(Blobstore):
 
     async def _opened(self, container: str, name: str, start: int, end: int | None, first: First) -> tuple[Reading, AsyncExitStack]:
         """A reading, and what closes it, which is done already where its first bytes are all."""
-        async with self._holding() as held:
+        async with self._linked.holding() as held:
             reading = await self._backend.open(container, name, start, end, first)
             held.push_async_callback(reading.close)
             return reading, held.pop_all() if len(reading.first) < reading.length else AsyncExitStack()
@@ -223,13 +183,6 @@ class ActorBlobstore(Blobstore):
         """
         limit = self._config.max_chunk_size or (FIRST_OF_RANGE if whole else FIRST)
         return length if length <= limit else min(limit, FOLLOWING)
-
-    @asynccontextmanager
-    async def _holding(self) -> AsyncIterator[AsyncExitStack]:
-        """What keeps the store open for a stream, however soon the link is changed."""
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._streams.stores.use(self._config))
-            yield stack
 
     async def _somewhere(self, object_id: str) -> ObjectMetadata:
         """The object of that name, in whichever container that may be read: Rust hosts leave the container out (§8.8)."""
@@ -244,12 +197,6 @@ class ActorBlobstore(Blobstore):
             raise NotFound(f"there is no object {shown(name)} in any container, and none is named")
         raise InvalidArgument(f"the container of {shown(name)} is not named, and it is in {len(found)} of them")
 
-    def _object(self, container_id: str, object_id: str) -> tuple[str, str]:
-        return self._container(container_id), checked_object(object_id, self._backend.capabilities)
-
-    def _container(self, name: str) -> str:
-        return checked_container(unaliased(name, self._config), self._backend.capabilities)
-
 
 def _answer(request: GetObjectRequest, reading: Reading, start: int) -> GetObjectResponse:
     last = len(reading.first) == reading.length
@@ -262,15 +209,6 @@ def _answer(request: GetObjectRequest, reading: Reading, start: int) -> GetObjec
         content_type=details.content_type,
         content_encoding=details.content_encoding,
     )
-
-
-def unaliased(name: str, config: BlobstoreConfig) -> str:
-    """The container that a name means (§9.4): where there are aliases, or could be, `alias_` before it is not part of it."""
-    aliases: Mapping[str, str] = config.aliases
-    if not aliases and not (config.kind == "s3" and config.bucket is None):
-        return name
-    bare = name.removeprefix(ALIAS)
-    return aliases.get(bare, bare)
 
 
 def _behind(name: str, request: ListObjectsRequest) -> bool:

@@ -23,11 +23,22 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {status: f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\n" for status in range(100, 1000)}
 
 
+class Refused(Exception):
+    """The request is answered here and now."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
 class Answer:
     """A response. `header` is written as it is, but for those of the connection and the length, which belong to this class.
 
     `end` closes the connection behind the response; `tell` is called when it is written or cannot be; `sent` counts bytes of the body.
+    `comes_later`: the body is not there yet.
     """
+
+    comes_later = False
 
     __slots__ = ("end", "lines", "sent", "status", "tell", "whole")
 
@@ -47,9 +58,8 @@ class Answer:
         transport = connection.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has gone")
-        keep = request is not None and request.keep_alive and not self.end and connection.stays(request)
-        bodiless = self.status in (204, 304) or (request is not None and request.method == "HEAD")
-        body = b"" if bodiless else self.whole
+        keep = self._keeps(connection, request)
+        body = b"" if self._bodiless(request) else self.whole
         head = self._head(request, keep)
         if len(body) <= AT_ONCE:
             transport.write(head + body)
@@ -62,6 +72,12 @@ class Answer:
             await self._write_slices(connection, transport, memoryview(body))
         return keep
 
+    def _keeps(self, connection: Connection, request: Request | None) -> bool:
+        return request is not None and request.keep_alive and not self.end and connection.stays(request)
+
+    def _bodiless(self, request: Request | None) -> bool:
+        return self.status in (204, 304) or (request is not None and request.method == "HEAD")
+
     def _head(self, request: Request | None, keep: bool) -> bytes:
         parts = [_STATUS_LINES[self.status]]
         dated = False
@@ -72,12 +88,7 @@ class Answer:
             else:
                 dated = dated or name == "date"
                 parts.append(f"{name}: {value}\r\n")
-        if self.status == 304 or (request is not None and request.method == "HEAD" and not self.whole):
-            # Of a body that is not sent, whoever made the response knows the length.
-            if length is not None and length.isdecimal():
-                parts.append(f"content-length: {length}\r\n")
-        elif self.status != 204:
-            parts.append(f"content-length: {len(self.whole)}\r\n")
+        parts.append(self._framing(request, length))
         if not dated:
             parts.append(_clock.line())
         if not keep:
@@ -85,7 +96,15 @@ class Answer:
         elif request is not None and request.version < (1, 1):
             parts.append("connection: keep-alive\r\n")
         parts.append("\r\n")
-        return "".join(parts).encode("utf-8", "replace")
+        # Bytes that are not UTF-8 are surrogates.
+        return "".join(parts).encode("utf-8", "surrogateescape")
+
+    def _framing(self, request: Request | None, length: str | None) -> str:
+        """The header line that says where the body ends; `length` is what the program says."""
+        if self.status == 304 or (request is not None and request.method == "HEAD" and not self.whole):
+            # Of a body that is not sent, whoever made the response knows the length.
+            return f"content-length: {length}\r\n" if length is not None and length.isdecimal() else ""
+        return "" if self.status == 204 else f"content-length: {len(self.whole)}\r\n"
 
     async def _write_slices(self, connection: Connection, transport: asyncio.Transport, body: memoryview) -> None:
         for start in range(0, len(body), SLICE):

@@ -102,7 +102,9 @@ class HttpServerConfig(Config):
 
     hosts: list[str] = setting([], doc="Host names that this link answers for (`*.` for all below); none: any that no other link names.")
     path_prefix: str = setting("/", doc="Paths that this link answers for: this one and those below; the longest of several counts.")
-    timeout_status: int = setting(504, choices=(503, 504), doc="Status where the actor took too long; the official provider's is 503.")
+    timeout_status: int = setting(
+        504, choices=(408, 503, 504), doc="Status where the actor took too long; the official provider's is 503 on 0.x and 408 on 1.x."
+    )
     max_requests: int = setting(1024, minimum=1, doc="Requests of this link in progress at once; more get 503 at once.")
     max_body_memory: int = setting(
         256 << 20, unit="bytes", minimum=1 << 20, doc="Bodies held at once by the whole process; a request that would need more gets 503."

@@ -28,9 +28,11 @@ from providers.httpserver.limits import Limits
 from providers.httpserver.pace import Pace
 from providers.httpserver.pages import page
 from providers.httpserver.request import Request
+from providers.httpserver.streamed import StreamedAnswer
 
 if TYPE_CHECKING:
     from providers.httpserver.listener import Listener
+    from providers.httpserver.upload import Upload
 
 log = logging.getLogger("provider.http")
 
@@ -45,7 +47,8 @@ Item = tuple[RawRequestMessage | Fault, StreamReader]
 class Connection(BaseProtocol):
     """Counts what arrives, so that a head that is late or long ends the connection.
 
-    `impatient`: the connection is closed at once behind the response, without waiting for what the client still sends.
+    `impatient`: the connection is closed at once behind the response, without waiting for what the client still sends. `streams`: the
+    response's body comes as it is sent, which has no point without the client.
     """
 
     __slots__ = (
@@ -71,6 +74,7 @@ class Connection(BaseProtocol):
         "limits",
         "pace",
         "peer",
+        "streams",
     )
 
     def __init__(self, listener: Listener, limits: Limits, release: Callable[[], None]) -> None:
@@ -91,6 +95,7 @@ class Connection(BaseProtocol):
         self.limits = limits
         self.impatient = False
         self.busy = False
+        self.streams = False
         self.peer = ""
         self.pace: Pace
         self._listener = listener
@@ -138,6 +143,17 @@ class Connection(BaseProtocol):
         """The loop's time."""
         return self._loop.time()
 
+    @property
+    def scheme(self) -> str:
+        """`http` or `https`."""
+        return "https" if self._secure else "http"
+
+    def own_address(self) -> str:
+        """Address and port that the client connected to."""
+        name = self.transport.get_extra_info("sockname") if self.transport is not None else None
+        host, port = name[:2] if name else ("localhost", 80)
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
     def tls_object(self) -> ssl.SSLObject | None:
         """The TLS side of the connection, if it has one."""
         return self.transport.get_extra_info("ssl_object") if self._secure and self.transport is not None else None
@@ -173,6 +189,8 @@ class Connection(BaseProtocol):
         self._parser = None
         self._deaf = True
         self._wake()
+        if self.streams and self._task is not None:
+            self._task.cancel()
 
     def eof_received(self) -> bool:
         """The client sends no more: what it has asked is still answered, where the transport can do that (TLS cannot)."""
@@ -271,6 +289,11 @@ class Connection(BaseProtocol):
         if self.transport is not None:
             self.transport.close()
 
+    def cut_off(self) -> None:
+        """End the connection as an error: the client is not to take what it has got for the whole."""
+        if self.transport is not None:
+            self.pace.cut_off()
+
     async def drain(self) -> None:
         """Wait until the system has taken what was written; ConnectionResetError where the client has gone."""
         # Its error refers to itself by way of its traceback: with ours added, that would keep the body until the next search for cycles.
@@ -325,14 +348,17 @@ class Connection(BaseProtocol):
         else:
             request = Request(message, body, self)
             answer = await self._answer_of(request)
+        upload = None if request is None else request.upload
         try:
             keep = await answer.write(self, request)
         finally:
             self._listener.answered(answer)
+            if isinstance(answer, StreamedAnswer):
+                await self._handed_on(answer, upload)
         if not keep:
             await self._part(answer, request)
-        elif not body.is_eof():
-            keep = await self._skip(body)
+        elif not body.is_eof() or body.exception() is not None:
+            keep = await self._skip(body, upload)
         return keep
 
     async def _answer_of(self, request: Request) -> Answer:
@@ -342,10 +368,20 @@ class Connection(BaseProtocol):
             log.error("a request failed: %s", error, exc_info=error)
             return page(500, request.headers.get("Accept", ""), end=True)
 
-    async def _skip(self, body: StreamReader) -> bool:
-        """Read what is left of a body that nobody wanted; false where it does not end soon."""
+    async def _handed_on(self, answer: StreamedAnswer, upload: Upload | None) -> None:
+        """Let a program that has answered have what is left of the request's body for a while, if both stay."""
+        if upload is not None and self.transport is not None and not self.transport.is_closing():
+            await asyncio.wait([upload.over], timeout=LINGER)
+        answer.close()
+        if upload is not None:
+            await upload.aclose()
+
+    async def _skip(self, body: StreamReader, upload: Upload | None) -> bool:
+        """Read what is left of a body that nobody wants; false where it does not end soon."""
         try:
             async with asyncio.timeout(LINGER):
+                if upload is not None:
+                    await asyncio.shield(upload.over)
                 while not body.at_eof():
                     await body.readany()
         except (TimeoutError, RequestPayloadError):

@@ -67,7 +67,7 @@ class Pace:
                 self._since, self._mark, self._goal = now, taken, min(self._span * self._rate, waiting)
                 self._allowed = min(max(step / self._rate, self._span), LONGEST * self._span)
             if now - self._since > self._allowed:
-                self._cut_off()
+                self.cut_off()
             else:
                 self._timer = self._loop.call_later(CHECK_EVERY, self._check)
 
@@ -81,7 +81,8 @@ class Pace:
         # Other systems, and some in the place of Linux, do not count.
         return waiting, acknowledged or self.written - waiting
 
-    def _cut_off(self) -> None:
+    def cut_off(self) -> None:
+        """End the connection as an error."""
         # Without lingering, or the system would go on to offer what the client does not take.
         self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
         self._transport.abort()

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from provider_sdk import Link, Provider
+from provider_sdk import Link, Provider, Role
 from providers.httpserver.config import HttpServerConfig
 
 if TYPE_CHECKING:
     from providers.httpserver.access import AccessLog
     from providers.httpserver.listener import Listeners
+    from providers.httpserver.site import Handler
     from providers.httpserver.tls import Certificates
 
 
@@ -34,16 +35,25 @@ class HttpServerProvider(Provider[HttpServerConfig]):
     @asynccontextmanager
     async def link(self, link: Link[HttpServerConfig]) -> AsyncIterator[None]:
         from providers.httpserver.site import Site
-        from providers.httpserver.wasmbus import ActorSite
 
         config = link.config
         async with AsyncExitStack() as stack:
             certificates = await self._certificates(link, stack) if config.tls.cert_file else None
             access = await self._access_log(config, stack) if config.access_log != "none" else None
-            actor = ActorSite(link, self.tracer)
-            site = Site(str(link.key), config, actor.handle, self._listeners.counts, certificates, access)
+            handle = self._handler(link, config)
+            site = Site(str(link.key), config, handle, self._listeners.counts, certificates, access)
             await stack.enter_async_context(self._listeners.serve(site))
             yield
+
+    def _handler(self, link: Link[HttpServerConfig], config: HttpServerConfig) -> Handler:
+        """On 1.x the provider is the source of its links, on 0.x the target, although it calls in both."""
+        if link.key.role is Role.SOURCE:
+            from providers.httpserver.wrpc import ComponentSite
+
+            return ComponentSite(link, config, self.tracer).handle
+        from providers.httpserver.wasmbus import ActorSite
+
+        return ActorSite(link, config, self.tracer).handle
 
     async def _certificates(self, link: Link[HttpServerConfig], stack: AsyncExitStack) -> Certificates:
         from providers.httpserver.tls import Certificates

@@ -13,20 +13,36 @@ from providers.httpserver.routes import plain_host
 
 if TYPE_CHECKING:
     from providers.httpserver.connection import Connection
+    from providers.httpserver.upload import Upload
 
 _HOST = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 
 
 class Request:
     """One request. `target`, `path` (still percent-encoded) and `query` (without `?`) are what the client sent; `authority` is host and
-    port of a target in absolute form, which count in place of the Host header (RFC 9112 §3.2.2). `content` is the body as it arrives."""
+    port of a target in absolute form, which count in place of the Host header (RFC 9112 §3.2.2). `content` is the body as it arrives,
+    `upload` who reads it as it does, if anybody."""
 
-    __slots__ = ("_message", "authority", "connection", "content", "headers", "keep_alive", "method", "path", "query", "target", "version")
+    __slots__ = (
+        "_message",
+        "authority",
+        "connection",
+        "content",
+        "headers",
+        "keep_alive",
+        "method",
+        "path",
+        "query",
+        "target",
+        "upload",
+        "version",
+    )
 
     def __init__(self, message: RawRequestMessage, content: StreamReader, connection: Connection) -> None:
         self._message = message
         self.connection = connection
         self.content = content
+        self.upload: Upload | None = None
         self.method = message.method
         self.headers = message.headers
         self.version = message.version
@@ -39,6 +55,11 @@ class Request:
             self.path, _, self.query = target.partition("?")
         else:
             self.authority, self.path, self.query = _absolute(target)
+
+    @property
+    def origin_form(self) -> str:
+        """Path and query as they were sent, a question mark with nothing behind it included."""
+        return f"{self.path}?{self.query}" if "?" in self.target.partition("#")[0] else self.path
 
     @property
     def spoils(self) -> bool:

@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable
 
 from providers.httpserver import gzip
 from providers.httpserver.access import AccessLog, Entry
-from providers.httpserver.answer import Answer, Lines
+from providers.httpserver.answer import Answer, Lines, Refused
 from providers.httpserver.config import HttpServerConfig
 from providers.httpserver.cors import Cors
 from providers.httpserver.counts import Counts
-from providers.httpserver.exchange import Exchange, Refused
+from providers.httpserver.exchange import Exchange
 from providers.httpserver.forwarded import Client, Proxies
 from providers.httpserver.tls import Certificates
 
@@ -68,6 +68,7 @@ class Site:
             return self._dressed(exchange, exchange.page(503), judged)
         task = exchange.task = asyncio.current_task()
         assert task is not None
+        answer: Answer | None = None
         self._in_progress.add(exchange)
         self._counts.in_progress += 1
         try:
@@ -83,12 +84,16 @@ class Site:
             exchange.over()
             raise
         finally:
-            exchange.task = None
-            self._in_progress.discard(exchange)
-            self._counts.in_progress -= 1
-            if not self._in_progress:
-                self._idle.set()
+            if answer is None or not answer.comes_later:
+                self._finish(exchange)
         return self._dressed(exchange, answer, judged)
+
+    def _finish(self, exchange: Exchange) -> None:
+        exchange.task = None
+        self._in_progress.discard(exchange)
+        self._counts.in_progress -= 1
+        if not self._in_progress:
+            self._idle.set()
 
     async def _answer(self, exchange: Exchange, judged: Answer | Lines) -> Answer:
         config = self.config
@@ -100,7 +105,7 @@ class Site:
             answer.lines.append(("allow", "GET, HEAD"))
             return answer
         answer = await self._handle(exchange)
-        exchange.hold_answer(len(answer.whole), config.max_body_memory)
+        exchange.hold(len(answer.whole), config.max_body_memory)
         if config.gzip:
             accepted = ", ".join(exchange.request.headers.getall("Accept-Encoding", ()))
             await gzip.compress(answer, accepted, config.gzip_min_size)
@@ -129,6 +134,8 @@ class Site:
         return answer
 
     def _sent(self, exchange: Exchange, answer: Answer) -> None:
+        if answer.comes_later:
+            self._finish(exchange)
         exchange.over()
         seconds = exchange.connection.now() - exchange.since
         self._counts.seconds.observe(seconds)

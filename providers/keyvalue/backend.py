@@ -7,13 +7,17 @@ of the others. Whoever adds a backend writes both in one file below `backends/` 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NoReturn
 
 from provider_sdk import InvalidArgument, OutOfRange, PreconditionFailed, ResourceExhausted
+from providers.keyvalue.changes import Interest, Tell
 
 LOWEST, HIGHEST = -(1 << 31), (1 << 31) - 1
+LARGEST = (1 << 63) - 1
+"""What a counter of 1.x reaches."""
 
 
 class Kind(StrEnum):
@@ -72,8 +76,27 @@ class Backend(ABC):
         """Whether the key exists."""
 
     @abstractmethod
-    async def increment(self, key: bytes, delta: int) -> int:
-        """Add to the counter and return the sum, from LOWEST to HIGHEST; else nothing is changed."""
+    async def increment(self, key: bytes, delta: int, lowest: int = LOWEST, highest: int = HIGHEST) -> int:
+        """Add to the counter and return the sum, from `lowest` to `highest`, both of 64 bits with a sign; else nothing is changed."""
+
+    @abstractmethod
+    async def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        """The texts, each in its key's place; None for what does not exist or holds no text."""
+
+    @abstractmethod
+    async def set_many(self, values: dict[bytes, bytes]) -> None:
+        """Set all of them, for ever."""
+
+    @abstractmethod
+    async def delete_many(self, keys: list[bytes]) -> None:
+        """Remove all of them, none of which is named twice."""
+
+    @abstractmethod
+    async def keys(self, cursor: int, most: int) -> tuple[list[bytes], int | None]:
+        """About `most` keys, and the cursor of what follows, None where nothing does; from 0, the beginning, to any number of 64 bits.
+
+        Nothing is remembered between two pages. A key that is there all the time is on one of them.
+        """
 
     @abstractmethod
     async def list_add(self, key: bytes, value: bytes, most: int) -> int:
@@ -102,6 +125,13 @@ class Backend(ABC):
     @abstractmethod
     async def set_intersection(self, keys: list[bytes]) -> list[bytes]:
         """What is in all of them; nothing for no sets."""
+
+    @abstractmethod
+    async def watch(self, interest: Interest, tell: Tell, ready: Callable[[], None]) -> NoReturn:
+        """Tell of changes as long as this runs: of those in `interest`, in each key's order, and of others perhaps.
+
+        `ready` is called when the next change will be told. An error ends it: what happens until it runs again is told to nobody.
+        """
 
     @abstractmethod
     def entries(self) -> AsyncIterator[Entry]:
@@ -149,9 +179,9 @@ def no_number(key: bytes) -> PreconditionFailed:
     return PreconditionFailed(f"the key {shown(key)} holds text that is no whole number, and the operation is for a counter")
 
 
-def beyond(key: bytes, delta: int) -> OutOfRange:
-    """The sum has more than 32 bits."""
-    return OutOfRange(f"the counter {shown(key)} would leave {LOWEST} to {HIGHEST} by adding {delta}: nothing is changed")
+def beyond(key: bytes, delta: int, lowest: int, highest: int) -> OutOfRange:
+    """The sum is not within the bounds."""
+    return OutOfRange(f"the counter {shown(key)} would leave {lowest} to {highest} by adding {delta}: nothing is changed")
 
 
 def full(key: bytes, kind: Kind, most: int) -> ResourceExhausted:
@@ -175,11 +205,11 @@ def counter(key: bytes, text: bytes) -> int:
     raise no_number(key)
 
 
-def summed(key: bytes, text: bytes | None, delta: int) -> int:
+def summed(key: bytes, text: bytes | None, delta: int, lowest: int, highest: int) -> int:
     """The counter after adding `delta`; errors as in Backend.increment."""
     total = (0 if text is None else counter(key, text)) + delta
-    if not LOWEST <= total <= HIGHEST:
-        raise beyond(key, delta)
+    if not lowest <= total <= highest:
+        raise beyond(key, delta, lowest, highest)
     return total
 
 

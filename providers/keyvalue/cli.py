@@ -23,7 +23,7 @@ from providers.keyvalue.comparison import compare as compare_backends
 from providers.keyvalue.config import KeyValueConfig
 from providers.keyvalue.dump import read_dump
 from providers.keyvalue.files import reading, writing
-from providers.keyvalue.provider import namespace_of
+from providers.keyvalue.namespaces import namespace_of
 from providers.keyvalue.stores import one_store
 from providers.keyvalue.transfer import Existing, Tell, export_entries, import_entries
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from provider_sdk import Config, InvalidArgument, Layer, Secret, setting
 from provider_sdk.config import unfold_json
 from providers.keyvalue.backend import checked_name
+from providers.keyvalue.changes import Interest, parse
 
 SCHEMES = {
     "memory": "memory",
@@ -22,6 +23,16 @@ SCHEMES = {
     "postgres": "postgres",
     "postgresql": "postgres",
 }
+CONNECTION_TIMEOUT = "BACKEND_CONNECTION_TIMEOUT_MS"
+WITHOUT_EFFECT = (
+    CONNECTION_TIMEOUT,
+    "BACKEND_RECONNECT_NUM_RETRIES",
+    "BACKEND_RECONNECT_MAX_DELAY_MS",
+    "BACKEND_RESPONSE_TIMEOUT_MS",
+    "DISABLE_DEFAULT_CONNECTION",
+    "SHARE_CONNECTIONS_BY_URL",
+)
+"""Of the official Redis provider: here a store connects again by itself, calls have the host's time, links share what they can."""
 
 
 def _scheme(url: Secret) -> str:
@@ -56,15 +67,29 @@ class KeyValueConfig(Config):
 
     namespace: str = setting("", doc="Keys of another namespace are not seen; the default is the one without a name.")
     per_actor: bool = setting(False, doc="A namespace of its own, below the link's, for each actor.")
+    buckets: str = setting(
+        "namespace",
+        choices=("namespace", "ignore"),
+        doc="1.x: namespace: each bucket has keys of its own, those of the buckets default and without a name being the link's; "
+        "ignore: all buckets are one, as the official Redis provider has it.",
+    )
+    watch: str = setting(
+        "",
+        doc="1.x, a link to a component that exports watcher: the changes that it is told of, SET@key and DEL@key with commas between, "
+        "SET@user:* for all keys that begin so; as the official key.",
+    )
 
     max_key_size: int = setting(64 << 10, unit="bytes", minimum=1, doc="Longest key.")
     max_value_size: int = setting(64 << 20, unit="bytes", minimum=1, doc="Longest text, list item or member of a set.")
     max_list_items: int = setting(1_000_000, minimum=1, doc="Items of a list.")
     max_set_members: int = setting(1_000_000, minimum=1, doc="Members of a set.")
     max_sets: int = setting(1000, minimum=1, doc="Sets that one union or intersection names.")
+    max_batch: int = setting(10_000, minimum=1, doc="1.x: keys that one get-many, set-many or delete-many names.")
+    keys_per_page: int = setting(1000, minimum=1, maximum=100_000, doc="1.x: keys of one answer of list-keys.")
 
     def __post_init__(self) -> None:
         checked_name(self.namespace)
+        parse(self.watch)
         if self.url is not None:
             scheme = _scheme(self.url)
             if scheme not in SCHEMES:
@@ -80,12 +105,28 @@ class KeyValueConfig(Config):
         return self.backend or "sqlite"
 
     @property
+    def interest(self) -> Interest:
+        """What `watch` says."""
+        return parse(self.watch)
+
+    @property
     def chosen(self) -> bool:
         """Whether somebody said which store it is to be."""
         return self.url is not None or self.backend is not None or self.path is not None
 
     @classmethod
     def expand(cls, layer: Layer) -> list[Layer]:
-        """`config_b64` and `config_json` unfolded; an empty URL, as the official provider takes it, is none."""
-        parts = unfold_json(layer)
-        return [Layer(part.source, {k: v for k, v in part.values.items() if k.lower() != "url" or v}, part.secret) for part in parts]
+        """`config_b64` and `config_json` unfolded, and the official names that mean something else here or nothing."""
+        return [unfolded for part in unfold_json(layer) for unfolded in _official(part)]
+
+
+def _official(layer: Layer) -> list[Layer]:
+    """An empty URL is none; a time in milliseconds becomes a setting below the rest; what has no effect is left out."""
+    rest, found = dict[str, object](), list[Layer]()
+    for key, value in layer.values.items():
+        name = key.replace("-", "_").upper()
+        if name == CONNECTION_TIMEOUT and value:
+            found.append(Layer(f"{layer.source}: {CONNECTION_TIMEOUT}", {"connect_timeout": f"{value}ms"}, layer.secret))
+        elif name not in WITHOUT_EFFECT and (name != "URL" or value):
+            rest[key] = value
+    return [*found, Layer(layer.source, rest, layer.secret)]

@@ -5,25 +5,36 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from provider_sdk import Link, Provider
+from provider_sdk import Interface, Link, Provider
 from provider_sdk.contracts.keyvalue import KeyValue
+from provider_sdk.contracts.wasi_keyvalue import Atomics, Batch, Store
+from provider_sdk.link import Role
+from providers.keyvalue.backend import Backend
+from providers.keyvalue.backend import Store as Place
 from providers.keyvalue.config import KeyValueConfig
+from providers.keyvalue.namespaces import Buckets
 from providers.keyvalue.stores import Stores
 from providers.keyvalue.wasmbus import ActorKeyValue
+from providers.keyvalue.watching import Told, Watching
+from providers.keyvalue.wrpc import ComponentAtomics, ComponentBatch, ComponentStore
+
+WATCHER = "watcher"
 
 
-class KeyValueProvider(Provider[KeyValueConfig], serves=(KeyValue,)):
+class KeyValueProvider(Provider[KeyValueConfig], serves=(KeyValue, Store, Atomics, Batch)):
     """Values, counters, lists and sets."""
 
     _stores: Stores
+    _told: Told
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
         self._stores = Stores(self.data_dir)
+        self._told = Told.of(self.metrics)
         yield
 
     @asynccontextmanager
-    async def link(self, link: Link[KeyValueConfig]) -> AsyncIterator[KeyValue]:
+    async def link(self, link: Link[KeyValueConfig]) -> AsyncIterator[tuple[Interface, ...]]:
         config = link.config
         if not config.chosen:
             file = config.path or self.data_dir / "keyvalue.db"
@@ -32,14 +43,31 @@ class KeyValueProvider(Provider[KeyValueConfig], serves=(KeyValue,)):
             )
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(self._stores.use(config))
-            await stack.enter_async_context(link.watched(store.trouble))
-            yield ActorKeyValue(store.namespace(namespace_of(config, link.key.peer)), config)
+            buckets = Buckets(store, config, link.key.peer)
+            if link.key.role is Role.TARGET:
+                await stack.enter_async_context(link.watched(store.trouble))
+                yield implementations(buckets, config)
+            else:
+                await stack.enter_async_context(self._telling(link, buckets.own, store))
+                yield ()
+
+    @asynccontextmanager
+    async def _telling(self, link: Link[KeyValueConfig], backend: Backend, store: Place) -> AsyncIterator[None]:
+        """Tell the component at the other end of changes, where it wants to hear of any."""
+        watching = Watching(backend, link.config.interest, link, self._told)
+
+        async def trouble() -> str:
+            return await store.trouble() or watching.trouble
+
+        if not watching.interest or WATCHER not in link.interfaces:
+            link.log.warning("nothing is watched: a link from this provider needs the interface %s and the setting watch", WATCHER)
+            yield
+            return
+        async with watching.running(), link.watched(trouble):
+            yield
 
 
-def namespace_of(config: KeyValueConfig, actor: str) -> str:
-    """The name of the namespace in the store: the link's, and below it the actor's where each has its own.
-
-    A slash separates them, which is escaped in the link's, so that no two of them meet.
-    """
-    name = config.namespace.replace("%", "%25").replace("/", "%2F")
-    return f"{name}/{actor}" if config.per_actor else name
+def implementations(buckets: Buckets, config: KeyValueConfig) -> tuple[Interface, ...]:
+    """What a link answers, for both generations of hosts."""
+    components = (ComponentStore(buckets, config), ComponentAtomics(buckets, config), ComponentBatch(buckets, config))
+    return (ActorKeyValue(buckets.own, config), *components)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from provider_sdk import InvalidArgument, ResourceExhausted
 from provider_sdk.contracts.keyvalue import GetResponse, KeyValue
-from providers.keyvalue.backend import Backend, shown, utf8
+from providers.keyvalue.backend import Backend, utf8
 from providers.keyvalue.config import KeyValueConfig
+from providers.keyvalue.limits import Limits, encoded
 
 
 class ActorKeyValue(KeyValue):
@@ -14,28 +14,12 @@ class ActorKeyValue(KeyValue):
     def __init__(self, backend: Backend, config: KeyValueConfig) -> None:
         self._backend = backend
         self._config = config
-
-    def _key(self, text: str) -> bytes:
-        key = _bytes(text)
-        if len(key) > self._config.max_key_size:
-            raise ResourceExhausted(
-                f"the key {shown(key)} has {len(key)} bytes, and max_key_size is {self._config.max_key_size}", retryable=False
-            )
-        return key
+        limits = Limits(config)
+        self._key, self._keys = limits.key, limits.sets
+        self._limits = limits
 
     def _value(self, key: bytes, text: str) -> bytes:
-        value = _bytes(text)
-        if len(value) > self._config.max_value_size:
-            most = self._config.max_value_size
-            raise ResourceExhausted(
-                f"a value for the key {shown(key)} has {len(value)} bytes, and max_value_size is {most}", retryable=False
-            )
-        return value
-
-    def _keys(self, names: list[str]) -> list[bytes]:
-        if len(names) > self._config.max_sets:
-            raise ResourceExhausted(f"{len(names)} sets are named, and max_sets is {self._config.max_sets}", retryable=False)
-        return [self._key(name) for name in names]
+        return self._limits.value(key, encoded(text))
 
     async def increment(self, key: str, value: int) -> int:
         return await self._backend.increment(self._key(key), value)
@@ -63,7 +47,7 @@ class ActorKeyValue(KeyValue):
         return await self._backend.delete(self._key(list_name))
 
     async def list_del(self, list_name: str, value: str) -> bool:
-        return await self._backend.list_delete(self._key(list_name), _bytes(value))
+        return await self._backend.list_delete(self._key(list_name), encoded(value))
 
     async def list_range(self, list_name: str, start: int, stop: int) -> list[str]:
         key = self._key(list_name)
@@ -74,7 +58,7 @@ class ActorKeyValue(KeyValue):
         return await self._backend.set_add(key, self._value(key, value), self._config.max_set_members)
 
     async def set_del(self, set_name: str, value: str) -> int:
-        return await self._backend.set_delete(self._key(set_name), _bytes(value))
+        return await self._backend.set_delete(self._key(set_name), encoded(value))
 
     async def set_intersection(self, set_names: list[str]) -> list[str]:
         return _texts(set_names, await self._backend.set_intersection(self._keys(set_names)))
@@ -91,10 +75,3 @@ class ActorKeyValue(KeyValue):
 
 def _texts(names: list[str], members: list[bytes]) -> list[str]:
     return [utf8(names[0].encode(), member) for member in members]
-
-
-def _bytes(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidArgument(f"{text[:80]!a} is no text: half of a pair at {error.start}") from None

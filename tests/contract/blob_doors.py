@@ -19,10 +19,11 @@ from provider_sdk.testing import Provided, TestLattice
 from provider_sdk.testing.conformance.blobstore import BlobstoreSuite
 from providers.blobstore.config import BlobstoreConfig
 from providers.blobstore.downloads import Downloads
+from providers.blobstore.linked import LinkedStore, Streams
 from providers.blobstore.provider import BlobstoreProvider
 from providers.blobstore.stores import Stores
 from providers.blobstore.uploads import Uploads
-from providers.blobstore.wasmbus import ActorBlobstore, Streams
+from providers.blobstore.wasmbus import ActorBlobstore
 from tests.contract.blob_places import BlobPlace
 from tests.tiers import scale
 
@@ -38,7 +39,7 @@ async def direct(stores: Stores, values: Mapping[str, str], receiver: ChunkRecei
     streams = Streams(stores, Uploads(), Downloads())
     key = LinkKey(f"M{next(ACTORS)}", CONTRACT, "default")
     async with streams.stores.use(config) as store:
-        yield ActorBlobstore(key, config, store.view(config.scope(actor)), receiver, streams)
+        yield ActorBlobstore(LinkedStore(key, config, store.view(config.scope(actor)), streams), receiver)
         await streams.uploads.leave(key)
         await streams.downloads.leave(key)
 

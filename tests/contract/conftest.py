@@ -10,7 +10,9 @@ import pytest
 import pytest_asyncio
 
 from provider_sdk import Layer
+from provider_sdk.lattice.wrpc.providers import Supervision
 from provider_sdk.testing import a_lattice
+from provider_sdk.testing.wrpc_lattice import a_wrpc_lattice
 from providers.blobstore.config import BlobstoreConfig
 from providers.blobstore.stores import Stores
 from tests.contract.backends import memory, postgres, redis, redis_cluster, sqlite
@@ -25,6 +27,7 @@ from tests.contract.blob_backends import (
     versitygw,
     versitygw_buckets,
 )
+from tests.contract.blob_component_doors import ComponentInstances
 from tests.contract.blob_doors import BlobInstances
 from tests.contract.blob_places import BlobPlace
 from tests.contract.doors import Instances
@@ -32,6 +35,7 @@ from tests.frozen import frozen
 
 __all__ = [
     "blob_instances",
+    "component_instances",
     "instances",
     "kept_stores",
     "local",
@@ -83,3 +87,14 @@ async def kept_stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.T
     stores = Stores(tmp_path_factory.mktemp("stores"))
     async with stores.use(BlobstoreConfig.load(Layer("test", place.values())).config):
         yield stores
+
+
+@pytest_asyncio.fixture(scope="class", loop_scope="class")
+async def component_instances(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ComponentInstances]:
+    folder: Path = tmp_path_factory.mktemp("data")
+    async with a_wrpc_lattice(supervision=Supervision(restart_pause=0.1)) as lattice:
+        instances = ComponentInstances(lattice, folder, **_program(request))
+        await instances.start()
+        yield instances

@@ -15,7 +15,8 @@ from provider_sdk.contracts.keyvalue import KeyValue
 from provider_sdk.testing import Provided, TestLattice
 from provider_sdk.testing.conformance.keyvalue import KeyValueConformance
 from providers.keyvalue.config import KeyValueConfig
-from providers.keyvalue.provider import KeyValueProvider, namespace_of
+from providers.keyvalue.namespaces import namespace_of
+from providers.keyvalue.provider import KeyValueProvider
 from providers.keyvalue.stores import Stores
 from providers.keyvalue.wasmbus import ActorKeyValue
 from tests.contract.places import Place

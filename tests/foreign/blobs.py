@@ -26,9 +26,10 @@ from provider_sdk.contracts.blobstore import (
 )
 from providers.blobstore.config import BlobstoreConfig
 from providers.blobstore.downloads import Downloads
+from providers.blobstore.linked import LinkedStore, Streams
 from providers.blobstore.stores import Stores
 from providers.blobstore.uploads import Uploads
-from providers.blobstore.wasmbus import ActorBlobstore, Streams
+from providers.blobstore.wasmbus import ActorBlobstore
 
 PIECE = 256 << 10
 LAST = chr(0x10FFFF)
@@ -48,7 +49,7 @@ async def direct(values: Mapping[str, Any], folder: Path) -> AsyncIterator[Door]
 
         def door(receiver: ChunkReceiver) -> Blobstore:
             keys.append(LinkKey("MACTOR", "wasmcloud:blobstore", secrets.token_hex(8)))  # what is on its way is told apart by links
-            return ActorBlobstore(keys[-1], config, backend, receiver, streams)
+            return ActorBlobstore(LinkedStore(keys[-1], config, backend, streams), receiver)
 
         yield door
         for key in keys:

@@ -99,7 +99,7 @@ class TestSchema:
                 return await backend.increment(b"instances", 1)
 
         assert sorted(await at_once(8, instance)) == list(range(1, 9))
-        assert await server.execute("SELECT version FROM keyvalue.version", database) == [(1,)]
+        assert await server.execute("SELECT version FROM keyvalue.version", database) == [(2,)]
 
     async def test_what_was_stored_is_there_for_the_next_start(self, server: PostgresServer, database: str) -> None:
         async with a_store(server.url(database)) as backend:
@@ -122,7 +122,7 @@ class TestSchema:
         async with a_store(server.url(database)) as late:
             error = await error_of(late.get(b"key"))
         assert error.code is Code.PRECONDITION_FAILED and "\n" not in error.message
-        assert "schema keyvalue is of version 99, and this provider knows 1" in error.message
+        assert "schema keyvalue is of version 99, and this provider knows 2" in error.message
         assert await server.execute("SELECT version FROM keyvalue.version", database) == [(99,)]
 
     async def test_a_schema_with_tables_of_something_else_is_refused(self, server: PostgresServer, database: str) -> None:

@@ -18,13 +18,19 @@ from tests.interop import host1x
 
 ISSUED = 1_700_000_000
 PACK = ("numbergen", "httpserver", "keyvalue", "blobstore")
-SCRIPTS = {name: f"providers.{name}" for name in PACK} | {"greeter": "examples.greeter.greeter", "codec": "tests.interop.codec_provider"}
+SCRIPTS = {
+    **{name: f"providers.{name}" for name in PACK},
+    "greeter": "examples.greeter.greeter",
+    "codec": "tests.interop.codec_provider",
+    "confidant": "tests.interop.confidant",
+    "blobstore-0.1": "tests.interop.blobstore_older",
+}
 Archive = Callable[[str], Path]
 FROM_SOURCE = os.environ.get("INTEROP_FORM") == "source"
 
 
 def of(name: str, folder: Path) -> Path:
-    """The archive of a provider of the pack, of the greeter, of `codec`, or of `kvmem`, which is on the official Rust SDK."""
+    """The archive of a provider of the pack, of the tests, or `kvmem`, which is on the official Rust SDK."""
     if name == "kvmem":
         program = host1x.found(name)
         assert program is not None
@@ -43,7 +49,13 @@ def of_script(module: str, folder: Path) -> Path:
     """An archive whose program is a script that runs a module of this repository with this Python."""
     script = folder / f"{module}.script"
     paths = [str(REPOSITORY), str(REPOSITORY / "packaging")]
-    script.write_text(f"#!{sys.executable} -I\nimport runpy, sys\nsys.path[:0] = {paths}\nrunpy.run_module({module!r}, run_name='__main__')\n")
+    lines = [
+        f"#!{sys.executable} -I",
+        "import runpy, sys",
+        f"sys.path[:0] = {paths}",
+        f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)",
+    ]
+    script.write_text("\n".join(lines))
     return of_program(script, folder / f"{module}.par.gz")
 
 

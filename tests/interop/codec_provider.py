@@ -15,9 +15,7 @@ LARGEST = 1 << 63
 
 
 class EchoBack(Echo):
-    async def ints(
-        self, a: int, b: int, c: int, d: int, e: int, f: int, g: int, h: int
-    ) -> tuple[int, int, int, int, int, int, int, int]:
+    async def ints(self, a: int, b: int, c: int, d: int, e: int, f: int, g: int, h: int) -> tuple[int, int, int, int, int, int, int, int]:
         return a, b, c, d, e, f, g, h
 
     async def floats(self, a: float, b: float) -> tuple[float, float]:

@@ -19,21 +19,21 @@ AT_LEAST = 0.8
 @pytest.mark.timeout(900)
 async def test_no_call_hangs_and_none_runs_twice(world: World, archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:
     loads = {}
-    for id in ("keyvalue", "kvmem"):
-        await world.provide(archive(id), id)
-        await world.link(id, "wasi:keyvalue/store,atomics,batch", name=id)
-        await world.told("incr", key="n", delta=0, link=id)
-        loads[id] = Load(world.port, f"/?op=incr&key=n&link={id}", CALLS)
+    for name in ("keyvalue", "kvmem"):
+        await world.provide(archive(name), name)
+        await world.link(name, "wasi:keyvalue/store,atomics,batch", name=name)
+        await world.told("incr", key="n", delta=0, link=name)
+        loads[name] = Load(world.port, f"/?op=incr&key=n&link={name}", CALLS)
     for begun in range(1, ROUNDS + 1):
         for load in loads.values():
             load.calls = CALLS * begun // ROUNDS
             await load.run()
-    counted = {id: int(await world.told("incr", key="n", delta=0, link=id)) for id in loads}
+    counted = {name: int(await world.told("incr", key="n", delta=0, link=name)) for name in loads}
     ours, theirs = loads["keyvalue"], loads["kvmem"]
     with capsys.disabled():
         print(f"\n{'provider':10}{'calls':>10}{'hung':>7}{'failed':>8}{'counted':>10}{'per second':>12}")
-        for id, load in loads.items():
-            print(f"{id:10}{load.calls:10,}{load.hung:7,}{len(load.failed):8,}{counted[id]:10,}{load.per_second:12,.0f}")
+        for name, load in loads.items():
+            print(f"{name:10}{load.calls:10,}{load.hung:7,}{len(load.failed):8,}{counted[name]:10,}{load.per_second:12,.0f}")
         print(f"keyvalue answers {ours.per_second / theirs.per_second:.2f} of what kvmem, on the official Rust SDK, does")
     assert ours.hung == 0
     assert ours.failed == []

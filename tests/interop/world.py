@@ -1,4 +1,4 @@
-"""A whole 1.x lattice on loopback: NATS with JetStream, the real host, the component that asks, HTTP in front. All of it ends with its block."""
+"""A whole 1.x lattice on loopback: NATS with JetStream, the real host, the component that asks, HTTP in front; with its block all ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import contextlib
 import http.client
 import json
 import os
-import re
 import secrets
 import shutil
 import sys
@@ -53,7 +52,6 @@ class Host:
         """Begin; it has yet to find its lattice."""
         program = host1x.found()
         assert program is not None, "the host is not built: .ci/interop build"
-        folder.mkdir(parents=True, exist_ok=True)
         words = ["--nats-url", url, "--lattice", lattice, "--allow-file-load", "--experimental-feature", "builtin-http-server", *options]
         pipe = asyncio.subprocess.PIPE
         guard = await asyncio.create_subprocess_exec(
@@ -115,7 +113,7 @@ class World:
 
     def process(self, id: str) -> int:
         """The process of a provider: of a frozen one, which is two, the one that the host started."""
-        return min(pid for pid, place in processes.of_folder(self.host.folder).items() if re.search(rf"\b_?{id}_par", place))
+        return min(pid for pid, place in processes.of_folder(self.host.folder).items() if place.endswith(f"_{id}_par_gz"))
 
     async def health(self, id: str) -> dict[str, object]:
         """What the provider answers to a health request; ProviderError."""
@@ -142,7 +140,7 @@ class World:
 
     async def ask(self, op: str, *, within: float = 10.0, **query: object) -> Answer:
         """Have the component do something; TimeoutError where the call hangs."""
-        return await asyncio.to_thread(self._ask, f"/?{urlencode({'op': op, **query})}", within)
+        return await request(self.port, f"/?{urlencode({'op': op, **query})}", within=within)
 
     async def told(self, op: str, *, within: float = 10.0, **query: object) -> str:
         """The same, of which nothing but success is expected; asked again while links are on their way."""
@@ -154,22 +152,29 @@ class World:
             assert time.monotonic() < limit, answer
             await asyncio.sleep(0.05)
 
-    def _ask(self, path: str, within: float) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=within)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            return Answer(response.status, response.read().decode())
-        except ConnectionError:
-            return Answer(0, "")
-        finally:
-            connection.close()
+
+async def request(port: int, path: str, *, body: bytes | None = None, within: float = 10.0, **headers: str) -> Answer:
+    """One HTTP request, with a connection of its own."""
+    return await asyncio.to_thread(_request, port, path, body, headers, within)
+
+
+def _request(port: int, path: str, body: bytes | None, headers: Mapping[str, str], within: float) -> Answer:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=within)
+    try:
+        connection.request("GET" if body is None else "POST", path, body, dict(headers))
+        response = connection.getresponse()
+        return Answer(response.status, response.read().decode())
+    except ConnectionError:
+        return Answer(0, "")
+    finally:
+        connection.close()
 
 
 @asynccontextmanager
 async def a_world(folder: Path, *options: str) -> AsyncIterator[World]:
     """All of it, running; `options` are the host's. AssertionError at the end where a process is left behind."""
     # Links and configurations outlive their hosts in a lattice.
+    (folder / "host").mkdir()
     lattice = f"judge{secrets.token_hex(6)}"
     async with NatsServer.start(url="", store=folder / "jetstream") as nats, Control.open(nats.url, lattice) as control:
         host = await Host.start(folder / "host", nats.url, lattice, options)

@@ -23,9 +23,11 @@ from providers.blobstore.backend import Details, First, Reading, Store, Writing
 from providers.blobstore.backends.memory import MemoryBackend
 from providers.blobstore.config import BlobstoreConfig
 from providers.blobstore.downloads import READ, Downloads
+from providers.blobstore.linked import LinkedStore, Streams
 from providers.blobstore.stores import Stores
 from providers.blobstore.uploads import Uploads
-from providers.blobstore.wasmbus import ActorBlobstore, Streams
+from providers.blobstore.wasmbus import ActorBlobstore
+from providers.blobstore.wrpc import ComponentBlobstore, EarlyComponentBlobstore
 
 KEY, OTHER = (LinkKey(name, "wasmcloud:blobstore", "default") for name in ("M1", "M2"))
 Step = Callable[[], Awaitable[None]]
@@ -142,10 +144,15 @@ class World:
         self.streams = Streams(self.stores, Uploads(), Downloads())
         self.backend = WatchedBackend()
         self.receiver = Receiver()
-        self.link = self.another(KEY)
+        self.linked = self._linked(KEY)
+        self.link = ActorBlobstore(self.linked, self.receiver)
+        self.component, self.early = ComponentBlobstore(self.linked), EarlyComponentBlobstore(self.linked)
+
+    def _linked(self, key: LinkKey) -> LinkedStore:
+        return LinkedStore(key, self.config, self.backend, self.streams)
 
     def another(self, key: LinkKey, receiver: ChunkReceiver | None = None) -> ActorBlobstore:
-        return ActorBlobstore(key, self.config, self.backend, receiver or self.receiver, self.streams)
+        return ActorBlobstore(self._linked(key), receiver or self.receiver)
 
     async def begin(self, name: str = "o", data: bytes = b"", link: ActorBlobstore | None = None) -> str:
         """Begin an upload: its streamId."""
@@ -192,7 +199,8 @@ class World:
                 await asyncio.sleep(0)
 
     async def leave(self, key: LinkKey = KEY) -> None:
-        await asyncio.gather(self.streams.uploads.leave(key), self.streams.downloads.leave(key))
+        streams = self.streams
+        await asyncio.gather(streams.uploads.leave(key), streams.downloads.leave(key), streams.flows.leave(key))
 
     async def nothing_left(self) -> None:
         """Nothing is on its way, held open, or at work, a moment later."""
@@ -200,7 +208,9 @@ class World:
             [*(asyncio.all_tasks() - {asyncio.current_task()}), asyncio.ensure_future(asyncio.sleep(0))], timeout=2
         )
         assert not late
-        assert (len(self.streams.uploads), len(self.streams.downloads), self.backend.unfinished, self.stores.users) == (0, 0, set(), 0)
+        streams = self.streams
+        assert (len(streams.uploads), len(streams.downloads), len(streams.flows)) == (0, 0, 0)
+        assert (self.backend.unfinished, self.stores.users) == (set(), 0)
 
 
 async def a_world(folder: Path, **settings: Any) -> AsyncIterator[World]:

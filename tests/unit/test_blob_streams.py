@@ -224,7 +224,7 @@ class TestDownloads:
 
     async def test_a_download_that_is_being_begun_when_its_link_is_left_is_refused(self, world: World) -> None:
         await world.put(bytes(4 << 20))
-        world.link.leave()
+        world.linked.leave()
         with pytest.raises(Unavailable, match="the link was left before the stream began"):
             await world.get()
         await world.nothing_left()

@@ -295,7 +295,7 @@ class TestGivingUp:
         gate = world.backend.on_create = Gate()
         call = asyncio.ensure_future(world.begin())
         await gate.reached()
-        world.link.leave()
+        world.linked.leave()
         await world.leave()
         gate.open()
         with pytest.raises(Unavailable, match="the link was left before the stream began"):

@@ -15,7 +15,7 @@ IDENTITY = re.compile(rf"((?:{LABEL.pattern}:)+{LABEL.pattern})/({LABEL.pattern}
 _BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_+")
 _ACRONYM = re.compile(r"[A-Z]{2,}[0-9]*")
 _METHODS = frozenset({"at", "operations"})
-_ANNOTATIONS = frozenset({"bool", "bytes", "dict", "float", "int", "list", "str", "tuple", "type"})
+_ANNOTATIONS = frozenset({"bool", "bytes", "dict", "float", "int", "list", "self", "str", "tuple", "type"})
 
 
 def wit_name(name: str) -> str:
@@ -30,9 +30,15 @@ def class_name(name: str) -> str:
 
 
 def member_name(name: str) -> str:
-    """The member, parameter or function of a WIT name: `open-file` → `open_file`; what would hide a name that is needed ends in `_`."""
+    """The member or parameter of a WIT name: `open-file` → `open_file`; what would hide a name that is needed ends in `_`."""
     found = name.replace("-", "_").lower()
-    return f"{found}_" if keyword.iskeyword(found) or found in _ANNOTATIONS | _METHODS or found == "self" else found
+    return f"{found}_" if keyword.iskeyword(found) or found in _ANNOTATIONS else found
+
+
+def method_name(name: str) -> str:
+    """The method of a WIT function, likewise."""
+    found = member_name(name)
+    return f"{found}_" if found in _METHODS else found
 
 
 def constant_name(name: str) -> str:

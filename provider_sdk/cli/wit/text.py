@@ -36,6 +36,18 @@ def package_text(package: Package) -> str:
     return "\n".join([*_docs(package.docs, ""), f"package {package.id};", *map(_interface, package.interfaces)]) + "\n"
 
 
+def packages_text(packages: tuple[Package, ...]) -> str:
+    """One text of several packages, which has those after the first one in braces."""
+    first, *others = packages
+    return "\n".join([package_text(first), *map(_nested, others)])
+
+
+def _nested(package: Package) -> str:
+    interfaces = "\n".join(map(_interface, package.interfaces)).splitlines()[1:]
+    body = "\n".join(f"  {line}" if line else "" for line in interfaces)
+    return "\n".join([*_docs(package.docs, ""), f"package {package.id} {{", body, "}"]) + "\n"
+
+
 def type_text(type_: Type | None) -> str:
     """A type as it stands in a signature."""
     if type_ is None:

@@ -36,11 +36,15 @@ def outline(serves: Iterable[type[Interface]], config_class: type[Config]) -> di
 
 def _interface(interface: type[Interface]) -> dict[str, Any]:
     identity = interface.__identity__
-    return {"contract": identity.contract, "wit": identity.wit, "operations": [_operation(item) for item in interface.operations()]}
+    operations = [_operation(item) for item in interface.operations()]
+    declared = f"{interface.__module__}:{interface.__qualname__}"
+    return {"contract": identity.contract, "wit": identity.wit, "declared": declared, "operations": operations}
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
     found: dict[str, Any] = {"operation": operation.name, "parameters": [item.name for item in operation.parameters]}
+    if not operation.interface.__identity__.contract:
+        return found  # its types may be such as 0.x has no form for
     codec = operation_codec(operation).arguments
     if codec is not None:
         found["argument"] = example(codec.kind, operation.parameters[0].name)

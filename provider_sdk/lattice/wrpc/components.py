@@ -3,14 +3,14 @@
 A component is made by a function of the module that its image names:
 
     def component(me: Component) -> tuple[Interface, ...]:
-        return (Hello(me.at(Store)),)
+        return (Hello(Store.at(me)),)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from provider_sdk.errors import NotFound
 from provider_sdk.hosts.wrpc.client import Client, WrpcTarget
@@ -21,55 +21,59 @@ from provider_sdk.hosts.wrpc.server import Server, served
 from provider_sdk.interface import Interface, Operation, Target
 from provider_sdk.lattice.answers import Answers
 from provider_sdk.lattice.wrpc.core import WrpcCore
-from provider_sdk.lattice.wrpc.links import InterfaceLinks
+from provider_sdk.lattice.wrpc.links import InterfaceLinks, parts_of
+from provider_sdk.lattice.wrpc.settings import Resolved, Secret
 from provider_sdk.transport.base import Subscription
 
-I = TypeVar("I", bound=Interface)  # noqa: E741  # an interface
 EXECUTION_TIME = 600.0
 
 
-class Component:
-    """A component as the one who calls: what it asks goes where its links lead."""
+class Component(Target):
+    """A component as the one who calls. It is a target itself: what it asks goes where its links lead.
 
-    def __init__(self, client: Client, links: InterfaceLinks) -> None:
+    Store.at(me)                 over the link named default
+    Store.at(me.over("cache"))   over the link of another name
+    """
+
+    def __init__(self, client: Client, links: InterfaceLinks, settings: Resolved, link_name: str = "default") -> None:
         self._client = client
         self._links = links
+        self._settings = settings
+        self._link_name = link_name
 
     @property
     def id(self) -> str:
         """Its id on the lattice."""
         return self._client.origin
 
-    def at(self, interface: type[I], link_name: str = "default", *, timeout: float | None = None) -> I:
-        """A caller of `interface` over the component's link of that name, looked up at each call: NotFound where there is none.
+    @property
+    def config(self) -> Mapping[str, str]:
+        """What the component is configured with."""
+        return self._settings.values
 
-        `timeout` in seconds bounds each call.
-        """
-        return interface.at(_Linked(self, link_name), timeout=timeout)
+    @property
+    def secrets(self) -> Mapping[str, Secret]:
+        """The secrets that it is given."""
+        return self._settings.secrets
 
-    def provider(self, identifier: str, link_name: str = "default") -> Target:
+    def over(self, link_name: str) -> Component:
+        """The same, over its links of that name."""
+        return Component(self._client, self._links, self._settings, link_name)
+
+    def provider(self, id: str, link_name: str = "default") -> Target:
         """The provider or component `id`, linked or not, asked as over the link of that name."""
-        return WrpcTarget(self._client, identifier, link_name)
-
-    def linked(self, interface: type[Interface], link_name: str = "default") -> Target:
-        """The far side of the link for `interface`; NotFound."""
-        instance = interface.__identity__.wit
-        package, _, rest = instance.partition("/")
-        namespace, _, package = package.partition(":")
-        name = rest.partition("@")[0]
-        link = self._links.find(self.id, namespace, package, name, link_name)
-        if link is None:
-            raise NotFound(f"component {self.id} has no link named {link_name} for {instance}")
-        return self.provider(link.target, link_name)
-
-
-@dataclass(frozen=True, slots=True)
-class _Linked(Target):
-    component: Component
-    link_name: str
+        return WrpcTarget(self._client, id, link_name)
 
     async def call(self, operation: Operation, arguments: tuple[Any, ...], timeout: float | None) -> Any:
-        return await self.component.linked(operation.interface, self.link_name).call(operation, arguments, timeout)
+        """See Target. The link is looked up at each call; NotFound where there is none."""
+        instance = operation.interface.__identity__.wit
+        link = self._links.find(self.id, *parts_of(instance), self._link_name)
+        if link is None:
+            raise NotFound(f"component {self.id} has no link named {self._link_name} for {instance}")
+        return await self.provider(link.target, self._link_name).call(operation, arguments, timeout)
+
+    def __repr__(self) -> str:
+        return self.id
 
 
 MakeComponent = Callable[[Component], tuple[Interface, ...]]
@@ -104,11 +108,11 @@ class Components:
         """Those that are served."""
         return list(self._running.values())
 
-    def caller(self, identifier: str) -> Component:
-        """Whoever calls in the name of the component `id`, served here or not."""
+    def caller(self, identifier: str, settings: Resolved) -> Component:
+        """Whoever calls in the name of a component, served here or not."""
         core = self._core
         client = Client(core.transport, self._inbox, lattice=core.lattice, origin=identifier, timeout=core.rpc_timeout, era=core.era)
-        return Component(client, self._links)
+        return Component(client, self._links, settings)
 
     async def serve(
         self, identifier: str, implementations: tuple[Interface, ...], image_ref: str = "", instances: int = 1

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import NoReturn
 
 from hiredis import ReplyError
 
 from provider_sdk import PreconditionFailed, ProviderError, ResourceExhausted
-from providers.keyvalue.backend import Backend, Entry, Kind, Stats, Store, beyond, full, no_number, shown, wrong_kind
+from providers.keyvalue.backend import HIGHEST, LOWEST, Backend, Entry, Kind, Stats, Store, beyond, full, no_number, shown, wrong_kind
+from providers.keyvalue.backends.redis_changes import escaped, follow
 from providers.keyvalue.backends.redis_errors import NO_NUMBER, NO_SCRIPT, OVERFLOW, WRONG_KIND, refusal
 from providers.keyvalue.backends.redis_lanes import Node, Reply, pack
 from providers.keyvalue.backends.redis_routes import Route, route
 from providers.keyvalue.backends.redis_scripts import ENTRY, INCREMENT, LIST_ADD, PUT, SET_ADD, WEIGHT, Script
 from providers.keyvalue.backends.redis_target import Target, target
+from providers.keyvalue.changes import Interest, Tell
 from providers.keyvalue.config import KeyValueConfig
 
 KINDS = {b"string": Kind.TEXT, b"list": Kind.LIST, b"set": Kind.SET}
@@ -23,6 +26,8 @@ WRITERS = {Kind.TEXT: "SET", Kind.LIST: "RPUSH", Kind.SET: "SADD"}
 MOST_PUT = 1_000_000
 SCANNED = 500
 AT_ONCE = 16
+MOST_SCANS = 100
+CURSOR_BITS = 54
 _log = logging.getLogger("provider")
 
 
@@ -32,9 +37,10 @@ class RedisStore(Store):
     def __init__(self, to: Target) -> None:
         self._route = route(to)
         self._name = to.name
+        self._database = to.database
 
     def namespace(self, name: str) -> Backend:
-        return RedisBackend(self._route, self._name, prefix_of(name))
+        return RedisBackend(self._route, self._name, prefix_of(name), self._database)
 
     async def trouble(self) -> str:
         return await self._route.trouble()
@@ -54,7 +60,8 @@ def prefix_of(namespace: str) -> bytes:
 class RedisBackend(Backend):
     """The keys with one prefix. What Redis does in one command is that command; the rest is a script."""
 
-    def __init__(self, way: Route, name: str, prefix: bytes) -> None:
+    def __init__(self, way: Route, name: str, prefix: bytes, database: int) -> None:
+        self._database = database
         self._route = way
         self._name = name
         self._prefix = prefix
@@ -107,14 +114,49 @@ class RedisBackend(Backend):
     async def contains(self, key: bytes) -> bool:
         return bool(await self._ask(key, Kind.TEXT, pack("EXISTS", self._prefix + key), again=True))
 
-    async def increment(self, key: bytes, delta: int) -> int:
+    async def increment(self, key: bytes, delta: int, lowest: int = LOWEST, highest: int = HIGHEST) -> int:
         try:
-            total: int = await self._run(INCREMENT, key, Kind.TEXT, delta)
+            return int(await self._run(INCREMENT, key, Kind.TEXT, delta, lowest, highest))
         except ProviderError as error:
             if isinstance(error.__cause__, ReplyError) and str(error.__cause__).startswith(OVERFLOW):
-                raise beyond(key, delta) from error.__cause__
+                raise beyond(key, delta, lowest, highest) from error.__cause__
             raise
-        return total
+
+    async def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        full_keys = [self._prefix + key for key in keys]
+        values: list[bytes | None] = await self._each_server("MGET", keys, full_keys, again=True)
+        return values
+
+    async def set_many(self, values: dict[bytes, bytes]) -> None:
+        await self._each_server("MSET", list(values), [part for key, value in values.items() for part in (self._prefix + key, value)])
+
+    async def delete_many(self, keys: list[bytes]) -> None:
+        await self._each_server("DEL", keys, [self._prefix + key for key in keys])
+
+    async def _each_server(self, command: str, keys: list[bytes], parts: list[bytes], again: bool = False) -> list[Reply]:
+        """The replies to one command about all keys, or where they are on several servers, to one about each; `parts` are its words."""
+        if self._route.together([self._prefix + key for key in keys]):
+            reply = await self._ask(keys[0], Kind.TEXT, pack(command, *parts), again)
+            return reply if isinstance(reply, list) else [reply]
+        each = len(parts) // len(keys)
+        words = (parts[start : start + each] for start in range(0, len(parts), each))
+        asked = (self._ask(key, Kind.TEXT, pack(command, *some), again) for key, some in zip(keys, words, strict=True))
+        replies = await asyncio.gather(*asked)
+        return [reply[0] if isinstance(reply, list) else reply for reply in replies]
+
+    async def keys(self, cursor: int, most: int) -> tuple[list[bytes], int | None]:
+        """SCAN's own cursor, and above it the number of the server in a cluster, whose keys follow those of the one before."""
+        nodes = sorted(await self._route.nodes(), key=lambda node: node.name)
+        number, inner = divmod(cursor, 1 << CURSOR_BITS) if len(nodes) > 1 else (0, cursor)
+        found: dict[bytes, None] = {}
+        for _ in range(MOST_SCANS):
+            if number >= len(nodes) or len(found) >= most:
+                break
+            inner, keys = await self._scanned(nodes[number], inner)
+            found.update(dict.fromkeys(keys))
+            number += inner == 0
+        following = number << CURSOR_BITS | inner if number < len(nodes) else None
+        return list(found), following
 
     async def list_add(self, key: bytes, value: bytes, most: int) -> int:
         length: int = await self._run(LIST_ADD, key, Kind.LIST, value, most)
@@ -166,6 +208,9 @@ class RedisBackend(Backend):
         kinds = await asyncio.gather(*(self._route.ask(key, payload, again=True) for key, payload in asked))
         return next((key for key, held in zip(keys, kinds, strict=True) if held not in {b"set", b"none"}), keys[0])
 
+    async def watch(self, interest: Interest, tell: Tell, ready: Callable[[], None]) -> NoReturn:
+        await follow(self._route, self._database, self._prefix, interest, tell, ready)
+
     async def entries(self) -> AsyncIterator[Entry]:
         others = 0
         async for key, (held, expires, items) in self._each(ENTRY):
@@ -203,16 +248,18 @@ class RedisBackend(Backend):
                         yield pair
 
     async def _scan(self, node: Node) -> AsyncIterator[list[bytes]]:
-        pattern = b"".join(b"\\" + bytes([byte]) if byte in b"*?[]^\\" else bytes([byte]) for byte in self._prefix) + b"*"
-        cursor = b"0"
-        while True:
-            reply = await node.ask(pack("SCAN", cursor, "MATCH", pattern, "COUNT", SCANNED), again=True)
-            if isinstance(reply, ReplyError):
-                raise refusal(node.name, reply)
-            cursor, keys = reply
-            yield [key[len(self._prefix) :] for key in keys]
-            if cursor == b"0":
-                return
+        cursor, keys = await self._scanned(node, 0)
+        yield keys
+        while cursor:
+            cursor, keys = await self._scanned(node, cursor)
+            yield keys
+
+    async def _scanned(self, node: Node, cursor: int) -> tuple[int, list[bytes]]:
+        """The cursor of what follows, 0 for nothing, and keys without the prefix."""
+        reply = await node.ask(pack("SCAN", cursor, "MATCH", escaped(self._prefix) + b"*", "COUNT", SCANNED), again=True)
+        if isinstance(reply, ReplyError):
+            raise refusal(node.name, reply)
+        return int(reply[0]), [key[len(self._prefix) :] for key in reply[1]]
 
 
 def open_store(config: KeyValueConfig, data_dir: Path) -> Store:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from providers.keyvalue.backend import HIGHEST, LOWEST
 from providers.keyvalue.backends.redis_errors import OVERFLOW
 
 
@@ -20,11 +19,16 @@ class Script:
         object.__setattr__(self, "sha", hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest())
 
 
+# Its numbers are exact to 53 bits: a larger sum is read as text. Bounds of 64 bits are those of INCRBY itself.
 INCREMENT = Script(f"""
 local sum = redis.pcall('INCRBY', KEYS[1], ARGV[1])
-if type(sum) == 'table' or (sum >= {LOWEST} and sum <= {HIGHEST}) then return sum end
-redis.call('DECRBY', KEYS[1], ARGV[1])
-return {{err = '{OVERFLOW}'}}
+if type(sum) == 'table' then return sum end
+if sum < tonumber(ARGV[2]) or sum > tonumber(ARGV[3]) then
+    redis.call('DECRBY', KEYS[1], ARGV[1])
+    return {{err = '{OVERFLOW}'}}
+end
+if sum > -{1 << 53} and sum < {1 << 53} then return sum end
+return redis.call('GET', KEYS[1])
 """)
 
 LIST_ADD = Script("""

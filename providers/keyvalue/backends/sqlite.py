@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import unquote, urlsplit
 
 from provider_sdk import InvalidArgument, ProviderError
-from providers.keyvalue.backend import Backend, Entry, Stats, Store
+from providers.keyvalue.backend import HIGHEST, LOWEST, Backend, Entry, Stats, Store
 from providers.keyvalue.backends import sqlite_statements as sql
+from providers.keyvalue.backends.sqlite_changes import follow
 from providers.keyvalue.backends.sqlite_file import DatabaseFile
 from providers.keyvalue.backends.sqlite_threads import Reader, Writer
+from providers.keyvalue.changes import Interest, Tell
 from providers.keyvalue.config import KeyValueConfig
 
 LOOK_FOR, STUCK_AFTER = 0.4, 5.0
@@ -75,8 +78,20 @@ class SqliteBackend(Backend):
     async def contains(self, key: bytes) -> bool:
         return await self._reader.run(sql.contains, self._space, key)
 
-    async def increment(self, key: bytes, delta: int) -> int:
-        return await self._writer.run(sql.increment, self._space, key, delta)
+    async def increment(self, key: bytes, delta: int, lowest: int = LOWEST, highest: int = HIGHEST) -> int:
+        return await self._writer.run(sql.increment, self._space, key, delta, lowest, highest)
+
+    async def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        return await self._reader.run(sql.get_many, self._space, keys)
+
+    async def set_many(self, values: dict[bytes, bytes]) -> None:
+        await self._writer.run(sql.set_many, self._space, values)
+
+    async def delete_many(self, keys: list[bytes]) -> None:
+        await self._writer.run(sql.delete_many, self._space, keys)
+
+    async def keys(self, cursor: int, most: int) -> tuple[list[bytes], int | None]:
+        return await self._reader.run(sql.keys, self._space, cursor, most)
 
     async def list_add(self, key: bytes, value: bytes, most: int) -> int:
         return await self._writer.run(sql.list_add, self._space, key, value, most)
@@ -98,6 +113,9 @@ class SqliteBackend(Backend):
 
     async def set_intersection(self, keys: list[bytes]) -> list[bytes]:
         return await self._reader.run(sql.set_intersection, self._space, keys)
+
+    async def watch(self, interest: Interest, tell: Tell, ready: Callable[[], None]) -> NoReturn:
+        await follow(self._space, self._reader, self._writer, tell, ready)
 
     async def entries(self) -> AsyncIterator[Entry]:
         behind: sql.Cursor | None = sql.BEFORE_ALL

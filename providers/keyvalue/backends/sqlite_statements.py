@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from sqlite3 import Connection
 
-from providers.keyvalue.backend import Entry, Kind, Stats, clamp, full, summed, wrong_kind
+from providers.keyvalue.backend import LARGEST, Entry, Kind, Stats, clamp, full, summed, wrong_kind
 
 KINDS = (Kind.TEXT, Kind.LIST, Kind.SET)
 TEXT, LIST, SET = range(3)
@@ -58,10 +58,39 @@ def delete(db: Connection, space: bytes, key: bytes) -> bool:
     return True
 
 
-def increment(db: Connection, space: bytes, key: bytes, delta: int) -> int:
+def get_many(db: Connection, space: bytes, keys: list[bytes]) -> list[bytes | None]:
+    """The texts; None for what holds none."""
+    now = time.time()
+    statement = f"SELECT value FROM entry WHERE {_HERE} AND {_LIVE} AND kind = 0"
+    rows = [db.execute(statement, (space, key, now)).fetchone() for key in keys]
+    return [row[0] if row else None for row in rows]
+
+
+def set_many(db: Connection, space: bytes, values: dict[bytes, bytes]) -> None:
+    """Put text under each key."""
+    for key, value in values.items():
+        _put_text(db, space, key, value, 0.0)
+
+
+def delete_many(db: Connection, space: bytes, keys: list[bytes]) -> None:
+    """Remove the keys."""
+    for key in keys:
+        _drop(db, space, key)
+
+
+def keys(db: Connection, space: bytes, behind: int, most: int) -> tuple[list[bytes], int | None]:
+    """The keys whose ids follow `behind`, and the last id, None where nothing is left: a key keeps its id until it holds another kind."""
+    rows = db.execute(
+        f"SELECT id, key FROM entry INDEXED BY listing WHERE space = ? AND key IS NOT NULL AND id > ? AND {_LIVE} ORDER BY id LIMIT ?",
+        (space, min(behind, LARGEST), time.time(), most + 1),
+    ).fetchall()
+    return [key for _, key in rows[:most]], rows[most - 1][0] if len(rows) > most else None
+
+
+def increment(db: Connection, space: bytes, key: bytes, delta: int, lowest: int, highest: int) -> int:
     """Add to the counter."""
     text = get(db, space, key)
-    total = summed(key, text, delta)
+    total = summed(key, text, delta, lowest, highest)
     value = b"%d" % total
     if text is None:
         _put_text(db, space, key, value, 0.0)

@@ -186,7 +186,55 @@ BEGIN
 END $$;
 """
 
-STEPS = (FIRST,)
+# Keys have numbers in the order in which they were made, to be listed by; counters have the bounds of whoever counts.
+SECOND = """
+CREATE SEQUENCE {schema}.numbers;
+ALTER TABLE {schema}.keys ADD COLUMN number bigint NOT NULL DEFAULT nextval('{schema}.numbers');
+CREATE INDEX keys_listing ON {schema}.keys (namespace, number);
+
+DROP FUNCTION {schema}.total(bytea, bigint);
+-- A counter's text after adding; NULL where it is none, or the sum is out of bounds.
+CREATE FUNCTION {schema}.total(value bytea, delta bigint, lowest bigint, highest bigint) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN length(value) <= 20 AND encode(value, 'escape') ~ '^(0|-?[1-9][0-9]*)$' THEN
+        CASE WHEN encode(value, 'escape')::numeric + delta BETWEEN lowest AND highest THEN
+            (encode(value, 'escape')::numeric + delta)::text::bytea
+        END
+    END
+$$;
+
+-- Who watches which namespace, and until when unless he says so again.
+CREATE TABLE {schema}.watches (owner bytea PRIMARY KEY, namespace bytea NOT NULL, ends timestamptz NOT NULL);
+CREATE FUNCTION {schema}.tell() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    gone boolean := TG_OP = 'DELETE';
+    held {schema}.keys;
+BEGIN
+    IF gone THEN
+        held := OLD;
+    ELSE
+        held := NEW;
+    END IF;
+    IF (gone OR held.kind = 1) AND EXISTS (SELECT FROM {schema}.watches w WHERE w.namespace = held.namespace AND w.ends > now()) THEN
+        PERFORM pg_notify('{name}', CASE WHEN gone THEN 'DEL' ELSE 'SET' END
+            || ' ' || encode(held.namespace, 'hex') || ' ' || encode(held.key, 'hex'));
+    END IF;
+    RETURN NULL;
+END $$;
+-- Switched on by whoever watches first: until then a write costs nothing more.
+CREATE TRIGGER told AFTER INSERT OR UPDATE OR DELETE ON {schema}.keys FOR EACH ROW EXECUTE FUNCTION {schema}.tell();
+ALTER TABLE {schema}.keys DISABLE TRIGGER told;
+
+CREATE FUNCTION {schema}.watch(who bytea, space bytea, seconds float8) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = '{schema}.keys'::regclass AND tgname = 'told' AND tgenabled = 'D') THEN
+        ALTER TABLE {schema}.keys ENABLE TRIGGER told;
+    END IF;
+    DELETE FROM {schema}.watches WHERE ends <= now();
+    INSERT INTO {schema}.watches VALUES (who, space, now() + seconds * interval '1 second');
+END $$;
+"""
+
+STEPS = (FIRST, SECOND)
 """What leads from each version to the next; a step that was published is never changed."""
 VERSION = len(STEPS)
 

@@ -25,6 +25,12 @@ class Statements:
         self.get_several = made(GET_SEVERAL)
         self.set_several = made(SET_SEVERAL)
         self.increment = made(INCREMENT)
+        self.delete_several = made("DELETE FROM {schema}.keys k WHERE k.namespace = $1 AND k.key = ANY ($2::bytea[])")
+        self.listing = made(LISTING)
+        self.watch = made("SELECT {schema}.watch($1, $2, $3)")
+        self.renew = made(
+            "UPDATE {schema}.watches SET ends = now() + $2 * interval '1 second' WHERE owner = $1 AND ends > now() RETURNING 1"
+        )
         self.list_add = made("SELECT {schema}.list_add($1, $2, $3, $4, $5)")
         self.set_add = made("SELECT {schema}.set_add($1, $2, $3, $4, $5)")
         self.take = made("SELECT {schema}.take($1, $2, $3, $4)")
@@ -42,6 +48,10 @@ GET_SEVERAL = f"""
 SELECT w.number, k.kind, k.value FROM unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY AS w (space, id, number)
 JOIN {{schema}}.keys k ON k.namespace = w.space AND k.key = w.id AND {ALIVE}"""
 
+LISTING = f"""
+SELECT k.number, coalesce(k.whole, k.key) FROM {{schema}}.keys k
+WHERE k.namespace = $1 AND k.number > $2 AND {ALIVE} ORDER BY k.number LIMIT $3"""
+
 INSERT = "INSERT INTO {schema}.keys AS k (namespace, key, whole, kind, value, expires) "
 REPLACE = """ ON CONFLICT (namespace, key) DO UPDATE
 SET kind = 1, value = excluded.value, collection = NULL, members = 0, tail = 0, expires = excluded.expires"""
@@ -56,9 +66,9 @@ INCREMENT = f"""
 INSERT INTO {{schema}}.keys AS k (namespace, key, whole, kind, value) VALUES ($1, $2, $3, 1, $4::bigint::text::bytea)
 ON CONFLICT (namespace, key) DO UPDATE
 SET kind = 1, collection = NULL, members = 0, tail = 0,
-    value = CASE WHEN {OVER} THEN excluded.value ELSE {{schema}}.total(k.value, $4) END,
+    value = CASE WHEN {OVER} THEN excluded.value ELSE {{schema}}.total(k.value, $4, $5, $6) END,
     expires = CASE WHEN {OVER} THEN NULL ELSE k.expires END
-WHERE {OVER} OR k.kind = 1 AND {{schema}}.total(k.value, $4) IS NOT NULL
+WHERE {OVER} OR k.kind = 1 AND {{schema}}.total(k.value, $4, $5, $6) IS NOT NULL
 RETURNING k.value"""
 
 # Where nothing was ever taken out of a list, an item's position is known; else those before it are counted.

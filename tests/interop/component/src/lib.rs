@@ -201,6 +201,7 @@ fn codec(op: &str, q: &Query) -> Result<String, String> {
             let back = echo::bytes(&data);
             format!("{} bytes, same {}", back.len(), back == data)
         }
+        "rmake" => format!("{}", things::Thing::make(q.number("start", 7))?.add(0)),
         "rnew" => {
             let a = things::Thing::new(q.number("start", 5));
             let b = things::Thing::make(7)?;
@@ -217,9 +218,12 @@ fn answer(path: &str, request: &IncomingRequest) -> Result<String, String> {
     let q = Query::parse(path);
     let op = q.text("op", "get");
     if let Some(link) = q.get("link") {
-        let targets = ["store", "atomics", "batch"]
-            .map(|i| lattice::CallTargetInterface::new("wasi", "keyvalue", i));
-        lattice::set_link_name(link, targets.into())?;
+        let (namespace, package, interfaces): (_, _, &[&str]) = match op.as_str() {
+            "greet" => ("acme", "greeter", &["greeter"]),
+            _ => ("wasi", "keyvalue", &["store", "atomics", "batch"]),
+        };
+        let targets = interfaces.iter().map(|i| lattice::CallTargetInterface::new(namespace, package, i)).collect();
+        lattice::set_link_name(link, targets)?;
     }
     let mut out = String::new();
     for _ in 0..q.number("times", 1) {
