@@ -7,11 +7,13 @@ of the others. Whoever adds a backend writes both in one file below `backends/` 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NoReturn
 
 from provider_sdk import InvalidArgument, OutOfRange, PreconditionFailed, ResourceExhausted
+from providers.keyvalue.changes import Interest, Tell
 
 LOWEST, HIGHEST = -(1 << 31), (1 << 31) - 1
 LARGEST = (1 << 63) - 1
@@ -24,13 +26,6 @@ class Kind(StrEnum):
     TEXT = "text"
     LIST = "a list"
     SET = "a set"
-
-
-class Change(StrEnum):
-    """What happened to a key: text was put under it, or it is gone, by whoever or because its time was over."""
-
-    SET = "SET"
-    DELETE = "DEL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +125,13 @@ class Backend(ABC):
     @abstractmethod
     async def set_intersection(self, keys: list[bytes]) -> list[bytes]:
         """What is in all of them; nothing for no sets."""
+
+    @abstractmethod
+    async def watch(self, interest: Interest, tell: Tell, ready: Callable[[], None]) -> NoReturn:
+        """Tell of changes as long as this runs: of those in `interest`, in each key's order, and of others perhaps.
+
+        `ready` is called when the next change will be told. An error ends it: what happens until it runs again is told to nobody.
+        """
 
     @abstractmethod
     def entries(self) -> AsyncIterator[Entry]:

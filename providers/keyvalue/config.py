@@ -7,7 +7,7 @@ from pathlib import Path
 from provider_sdk import Config, InvalidArgument, Layer, Secret, setting
 from provider_sdk.config import unfold_json
 from providers.keyvalue.backend import checked_name
-from providers.keyvalue.interest import Interest, parse
+from providers.keyvalue.changes import Interest, parse
 
 SCHEMES = {
     "memory": "memory",
@@ -121,7 +121,7 @@ class KeyValueConfig(Config):
 
 
 def _official(layer: Layer) -> list[Layer]:
-    """An empty URL is none; a time in milliseconds becomes a setting below the rest; retries and shared connections are a matter of course."""
+    """An empty URL is none; a time in milliseconds becomes a setting below the rest; what has no effect is left out."""
     rest, found = dict[str, object](), list[Layer]()
     for key, value in layer.values.items():
         name = key.replace("-", "_").upper()

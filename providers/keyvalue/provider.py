@@ -8,21 +8,29 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from provider_sdk import Interface, Link, Provider
 from provider_sdk.contracts.keyvalue import KeyValue
 from provider_sdk.contracts.wasi_keyvalue import Atomics, Batch, Store
+from provider_sdk.link import Role
+from providers.keyvalue.backend import Backend
+from providers.keyvalue.backend import Store as Place
 from providers.keyvalue.config import KeyValueConfig
 from providers.keyvalue.namespaces import Buckets
 from providers.keyvalue.stores import Stores
 from providers.keyvalue.wasmbus import ActorKeyValue
+from providers.keyvalue.watching import Told, Watching
 from providers.keyvalue.wrpc import ComponentAtomics, ComponentBatch, ComponentStore
+
+WATCHER = "watcher"
 
 
 class KeyValueProvider(Provider[KeyValueConfig], serves=(KeyValue, Store, Atomics, Batch)):
     """Values, counters, lists and sets."""
 
     _stores: Stores
+    _told: Told
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
         self._stores = Stores(self.data_dir)
+        self._told = Told.of(self.metrics)
         yield
 
     @asynccontextmanager
@@ -35,8 +43,28 @@ class KeyValueProvider(Provider[KeyValueConfig], serves=(KeyValue, Store, Atomic
             )
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(self._stores.use(config))
-            await stack.enter_async_context(link.watched(store.trouble))
-            yield implementations(Buckets(store, config, link.key.peer), config)
+            buckets = Buckets(store, config, link.key.peer)
+            if link.key.role is Role.TARGET:
+                await stack.enter_async_context(link.watched(store.trouble))
+                yield implementations(buckets, config)
+            else:
+                await stack.enter_async_context(self._telling(link, buckets.own, store))
+                yield ()
+
+    @asynccontextmanager
+    async def _telling(self, link: Link[KeyValueConfig], backend: Backend, store: Place) -> AsyncIterator[None]:
+        """Tell the component at the other end of changes, where it wants to hear of any."""
+        watching = Watching(backend, link.config.interest, link, self._told)
+
+        async def trouble() -> str:
+            return await store.trouble() or watching.trouble
+
+        if not watching.interest or WATCHER not in link.interfaces:
+            link.log.warning("nothing is watched: a link from this provider needs the interface %s and the setting watch", WATCHER)
+            yield
+            return
+        async with watching.running(), link.watched(trouble):
+            yield
 
 
 def implementations(buckets: Buckets, config: KeyValueConfig) -> tuple[Interface, ...]:

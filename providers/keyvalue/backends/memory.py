@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from providers.keyvalue.backend import HIGHEST, LOWEST, Backend, Entry, Kind, Stats, Store, clamp, full, summed, wrong_kind
+from providers.keyvalue.changes import Change, Interest, Tell
 from providers.keyvalue.config import KeyValueConfig
+
+EXPIRE_EVERY = 1.0
 
 Held = bytes | list[bytes] | dict[bytes, None]
 _KINDS: dict[type, Kind] = {bytes: Kind.TEXT, list: Kind.LIST, dict: Kind.SET}
@@ -29,13 +34,22 @@ class _Space:
     slots: dict[bytes, _Slot] = field(default_factory=dict)
     expiring: list[tuple[float, bytes]] = field(default_factory=list)
     made: int = 0
+    watching: list[Tell] = field(default_factory=list)
+
+    def tell(self, change: Change, key: bytes) -> None:
+        for tell in self.watching:
+            tell(change, key)
+
+    def remove(self, key: bytes) -> None:
+        del self.slots[key]
+        self.tell(Change.DELETE, key)
 
     def expire(self, now: float) -> None:
         while self.expiring and self.expiring[0][0] <= now:
             moment, key = heapq.heappop(self.expiring)
             slot = self.slots.get(key)
             if slot is not None and slot.expires == moment:
-                del self.slots[key]
+                self.remove(key)
 
 
 class MemoryStore(Store):
@@ -101,9 +115,14 @@ class MemoryBackend(Backend):
         self._space.slots[key] = _Slot(held, self._space.made if before is None else before.number, expires)
         if expires:
             heapq.heappush(self._space.expiring, (expires, key))
+        if isinstance(held, bytes):
+            self._space.tell(Change.SET, key)
 
     async def delete(self, key: bytes) -> bool:
-        return self._slot(key) is not None and self._space.slots.pop(key, None) is not None
+        if self._slot(key) is None:
+            return False
+        self._space.remove(key)
+        return True
 
     async def contains(self, key: bytes) -> bool:
         return self._slot(key) is not None
@@ -115,6 +134,7 @@ class MemoryBackend(Backend):
             self._put(key, b"%d" % total, 0.0)
         else:
             slot.held = b"%d" % total
+            self._space.tell(Change.SET, key)
         return total
 
     async def get_many(self, keys: list[bytes]) -> list[bytes | None]:
@@ -152,7 +172,7 @@ class MemoryBackend(Backend):
             return False
         items.remove(value)
         if not items:
-            del self._space.slots[key]
+            self._space.remove(key)
         return True
 
     async def list_range(self, key: bytes, start: int, stop: int) -> list[bytes]:
@@ -177,7 +197,7 @@ class MemoryBackend(Backend):
             return 0
         del members[value]
         if not members:
-            del self._space.slots[key]
+            self._space.remove(key)
         return 1
 
     async def set_union(self, keys: list[bytes]) -> list[bytes]:
@@ -186,6 +206,16 @@ class MemoryBackend(Backend):
     async def set_intersection(self, keys: list[bytes]) -> list[bytes]:
         sets = [self._set(key) for key in keys]
         return [member for member in sets[0] if all(member in other for other in sets)] if sets else []
+
+    async def watch(self, interest: Interest, tell: Tell, ready: Callable[[], None]) -> NoReturn:
+        self._space.watching.append(tell)
+        try:
+            ready()
+            while True:
+                await asyncio.sleep(EXPIRE_EVERY)
+                self._space.expire(time.time())
+        finally:
+            self._space.watching.remove(tell)
 
     async def entries(self) -> AsyncIterator[Entry]:
         for key in list(self._space.slots):

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import NoReturn
 
 from hiredis import ReplyError
 
 from provider_sdk import PreconditionFailed, ProviderError, ResourceExhausted
 from providers.keyvalue.backend import HIGHEST, LOWEST, Backend, Entry, Kind, Stats, Store, beyond, full, no_number, shown, wrong_kind
+from providers.keyvalue.backends.redis_changes import escaped, follow
 from providers.keyvalue.backends.redis_errors import NO_NUMBER, NO_SCRIPT, OVERFLOW, WRONG_KIND, refusal
 from providers.keyvalue.backends.redis_lanes import Node, Reply, pack
 from providers.keyvalue.backends.redis_routes import Route, route
 from providers.keyvalue.backends.redis_scripts import ENTRY, INCREMENT, LIST_ADD, PUT, SET_ADD, WEIGHT, Script
 from providers.keyvalue.backends.redis_target import Target, target
+from providers.keyvalue.changes import Interest, Tell
 from providers.keyvalue.config import KeyValueConfig
 
 KINDS = {b"string": Kind.TEXT, b"list": Kind.LIST, b"set": Kind.SET}
@@ -34,9 +37,10 @@ class RedisStore(Store):
     def __init__(self, to: Target) -> None:
         self._route = route(to)
         self._name = to.name
+        self._database = to.database
 
     def namespace(self, name: str) -> Backend:
-        return RedisBackend(self._route, self._name, prefix_of(name))
+        return RedisBackend(self._route, self._name, prefix_of(name), self._database)
 
     async def trouble(self) -> str:
         return await self._route.trouble()
@@ -56,7 +60,8 @@ def prefix_of(namespace: str) -> bytes:
 class RedisBackend(Backend):
     """The keys with one prefix. What Redis does in one command is that command; the rest is a script."""
 
-    def __init__(self, way: Route, name: str, prefix: bytes) -> None:
+    def __init__(self, way: Route, name: str, prefix: bytes, database: int) -> None:
+        self._database = database
         self._route = way
         self._name = name
         self._prefix = prefix
@@ -203,6 +208,9 @@ class RedisBackend(Backend):
         kinds = await asyncio.gather(*(self._route.ask(key, payload, again=True) for key, payload in asked))
         return next((key for key, held in zip(keys, kinds, strict=True) if held not in {b"set", b"none"}), keys[0])
 
+    async def watch(self, interest: Interest, tell: Tell, ready: Callable[[], None]) -> NoReturn:
+        await follow(self._route, self._database, self._prefix, interest, tell, ready)
+
     async def entries(self) -> AsyncIterator[Entry]:
         others = 0
         async for key, (held, expires, items) in self._each(ENTRY):
@@ -248,8 +256,7 @@ class RedisBackend(Backend):
 
     async def _scanned(self, node: Node, cursor: int) -> tuple[int, list[bytes]]:
         """The cursor of what follows, 0 for nothing, and keys without the prefix."""
-        pattern = b"".join(b"\\" + bytes([byte]) if byte in b"*?[]^\\" else bytes([byte]) for byte in self._prefix) + b"*"
-        reply = await node.ask(pack("SCAN", cursor, "MATCH", pattern, "COUNT", SCANNED), again=True)
+        reply = await node.ask(pack("SCAN", cursor, "MATCH", escaped(self._prefix) + b"*", "COUNT", SCANNED), again=True)
         if isinstance(reply, ReplyError):
             raise refusal(node.name, reply)
         return int(reply[0]), [key[len(self._prefix) :] for key in reply[1]]

@@ -160,6 +160,13 @@ class Node:
             loop.call_later(TICK, self._tick, loop)
         return await future
 
+    async def connection(self) -> asyncio.StreamWriter:
+        """A connection of its own, for what is no question and answer; Unavailable where there is none."""
+        try:
+            return await self._dial()
+        except Exception as error:
+            raise not_connected(self.name, error) from error
+
     def _flush_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._flushing:
             self._flushing = True

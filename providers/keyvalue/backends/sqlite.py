@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import unquote, urlsplit
 
 from provider_sdk import InvalidArgument, ProviderError
 from providers.keyvalue.backend import HIGHEST, LOWEST, Backend, Entry, Stats, Store
 from providers.keyvalue.backends import sqlite_statements as sql
+from providers.keyvalue.backends.sqlite_changes import follow
 from providers.keyvalue.backends.sqlite_file import DatabaseFile
 from providers.keyvalue.backends.sqlite_threads import Reader, Writer
+from providers.keyvalue.changes import Interest, Tell
 from providers.keyvalue.config import KeyValueConfig
 
 LOOK_FOR, STUCK_AFTER = 0.4, 5.0
@@ -110,6 +113,9 @@ class SqliteBackend(Backend):
 
     async def set_intersection(self, keys: list[bytes]) -> list[bytes]:
         return await self._reader.run(sql.set_intersection, self._space, keys)
+
+    async def watch(self, interest: Interest, tell: Tell, ready: Callable[[], None]) -> NoReturn:
+        await follow(self._space, self._reader, self._writer, tell, ready)
 
     async def entries(self) -> AsyncIterator[Entry]:
         behind: sql.Cursor | None = sql.BEFORE_ALL

@@ -33,7 +33,25 @@ SCHEMA: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX list_order ON list_item (entry)",
         "CREATE TABLE set_member (entry INTEGER NOT NULL, value BLOB NOT NULL, PRIMARY KEY (entry, value)) WITHOUT ROWID",
     ),
-    ("CREATE INDEX listing ON entry (space) WHERE key IS NOT NULL",),
+    (
+        "CREATE INDEX listing ON entry (space) WHERE key IS NOT NULL",
+        # Changes are noted, by whichever process makes them, as long as somebody watches.
+        "CREATE TABLE watch (owner BLOB PRIMARY KEY, space BLOB NOT NULL, until REAL NOT NULL)",
+        "CREATE INDEX watched ON watch (space, until)",
+        """CREATE TABLE change (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, space BLOB NOT NULL, key BLOB NOT NULL, gone INTEGER NOT NULL, moment REAL NOT NULL)""",
+        *(
+            f"""CREATE TRIGGER {name} AFTER {event} ON entry
+            WHEN {condition} AND EXISTS (SELECT 1 FROM watch WHERE space = {row}.space AND until > strftime('%s', 'now') + 0)
+            BEGIN INSERT INTO change (space, key, gone, moment) VALUES ({row}.space, {row}.key, {gone}, strftime('%s', 'now') + 0); END"""
+            for name, event, condition, row, gone in (
+                ("text_made", "INSERT", "NEW.kind = 0", "NEW", 0),
+                ("text_changed", "UPDATE OF value", "NEW.kind = 0", "NEW", 0),
+                ("key_removed", "DELETE", "OLD.key IS NOT NULL", "OLD", 1),
+                ("key_dropped", "UPDATE OF key", "NEW.key IS NULL AND OLD.key IS NOT NULL", "OLD", 1),
+            )
+        ),
+    ),
 )
 """The statements that lead from each version of the file to the next; `PRAGMA user_version` says which one it has."""
 

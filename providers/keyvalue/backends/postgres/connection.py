@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it has no annotations
@@ -73,6 +74,10 @@ class Connection:
         if statement is None:
             statement = self._statements[text] = await self._connection.prepare(text)
         return statement
+
+    async def listen(self, channel: str, heard: Callable[[str], None]) -> None:
+        """Call `heard` with what anybody sends to the channel."""
+        await self._connection.add_listener(channel, lambda connection, process, name, payload: heard(payload))
 
     def drop(self) -> None:
         """Close it without a word; who waits for an answer gets an error."""

@@ -201,6 +201,37 @@ CREATE FUNCTION {schema}.total(value bytea, delta bigint, lowest bigint, highest
         END
     END
 $$;
+
+-- Who watches which namespace, and until when unless he says so again.
+CREATE TABLE {schema}.watches (owner bytea PRIMARY KEY, namespace bytea NOT NULL, ends timestamptz NOT NULL);
+CREATE FUNCTION {schema}.tell() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    gone boolean := TG_OP = 'DELETE';
+    held {schema}.keys;
+BEGIN
+    IF gone THEN
+        held := OLD;
+    ELSE
+        held := NEW;
+    END IF;
+    IF (gone OR held.kind = 1) AND EXISTS (SELECT FROM {schema}.watches w WHERE w.namespace = held.namespace AND w.ends > now()) THEN
+        PERFORM pg_notify('{name}', CASE WHEN gone THEN 'DEL' ELSE 'SET' END
+            || ' ' || encode(held.namespace, 'hex') || ' ' || encode(held.key, 'hex'));
+    END IF;
+    RETURN NULL;
+END $$;
+-- Switched on by whoever watches first: until then a write costs nothing more.
+CREATE TRIGGER told AFTER INSERT OR UPDATE OR DELETE ON {schema}.keys FOR EACH ROW EXECUTE FUNCTION {schema}.tell();
+ALTER TABLE {schema}.keys DISABLE TRIGGER told;
+
+CREATE FUNCTION {schema}.watch(who bytea, space bytea, seconds float8) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = '{schema}.keys'::regclass AND tgname = 'told' AND tgenabled = 'D') THEN
+        ALTER TABLE {schema}.keys ENABLE TRIGGER told;
+    END IF;
+    DELETE FROM {schema}.watches WHERE ends <= now();
+    INSERT INTO {schema}.watches VALUES (who, space, now() + seconds * interval '1 second');
+END $$;
 """
 
 STEPS = (FIRST, SECOND)

@@ -27,6 +27,10 @@ class Statements:
         self.increment = made(INCREMENT)
         self.delete_several = made("DELETE FROM {schema}.keys k WHERE k.namespace = $1 AND k.key = ANY ($2::bytea[])")
         self.listing = made(LISTING)
+        self.watch = made("SELECT {schema}.watch($1, $2, $3)")
+        self.renew = made(
+            "UPDATE {schema}.watches SET ends = now() + $2 * interval '1 second' WHERE owner = $1 AND ends > now() RETURNING 1"
+        )
         self.list_add = made("SELECT {schema}.list_add($1, $2, $3, $4, $5)")
         self.set_add = made("SELECT {schema}.set_add($1, $2, $3, $4, $5)")
         self.take = made("SELECT {schema}.take($1, $2, $3, $4)")

@@ -7,16 +7,20 @@ import contextlib
 import hashlib
 import itertools
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from provider_sdk import Context, ProviderError
 from providers.keyvalue.backend import HIGHEST, LARGEST, LOWEST, Backend, Entry, Kind, Stats, Store, full, summed, wrong_kind
 from providers.keyvalue.backends.postgres.address import Address, address_of
+from providers.keyvalue.backends.postgres.changes import follow
 from providers.keyvalue.backends.postgres.connection import Connection
 from providers.keyvalue.backends.postgres.pool import Pool, Row
 from providers.keyvalue.backends.postgres.schema import FULL, LIST, SET, TEXT
 from providers.keyvalue.backends.postgres.statements import Statements
+from providers.keyvalue.changes import Interest, Tell
 from providers.keyvalue.config import KeyValueConfig
 
 LONGEST_ID = 1000
@@ -27,6 +31,7 @@ BATCH = 1 << 20
 
 KINDS = {TEXT: Kind.TEXT, LIST: Kind.LIST, SET: Kind.SET}
 NUMBERS = {kind: number for number, kind in KINDS.items()}
+Follow = Callable[[bytes, Tell, Callable[[], None]], Awaitable[NoReturn]]
 log = logging.getLogger("provider.keyvalue")
 
 
@@ -36,12 +41,13 @@ class PostgresStore(Store):
     def __init__(self, address: Address, connections: int, connect_timeout: float) -> None:
         self._pool = Pool(lambda: Connection.open(address, connect_timeout), connections, str(address))
         self._statements = Statements(address.schema)
+        self._follow = partial(follow, address, connect_timeout, self._statements)
         self._purging: asyncio.Task[None] | None = None
 
     def namespace(self, name: str) -> Backend:
         if self._purging is None:
             self._purging = asyncio.get_running_loop().create_task(self._purge(), name="purging the keyvalue")
-        return PostgresBackend(self._pool, self._statements, name)
+        return PostgresBackend(self._pool, self._statements, name, self._follow)
 
     async def trouble(self) -> str:
         pool = self._pool
@@ -78,8 +84,9 @@ class PostgresStore(Store):
 class PostgresBackend(Backend):
     """One namespace: each operation is one statement, which the server carries out whole or not at all."""
 
-    def __init__(self, pool: Pool, statements: Statements, name: str) -> None:
+    def __init__(self, pool: Pool, statements: Statements, name: str, follow: Follow) -> None:
         self._run = pool.run
+        self._follow = follow
         self._text = statements
         self._name = name.encode()
 
@@ -156,6 +163,9 @@ class PostgresBackend(Backend):
             if row["kind"] != SET:
                 raise wrong_kind(named[row["key"]], KINDS[row["kind"]], Kind.SET)
         return [row["value"] for row in rows]
+
+    async def watch(self, interest: Interest, tell: Tell, ready: Callable[[], None]) -> NoReturn:
+        await self._follow(self._name, tell, ready)
 
     async def entries(self) -> AsyncIterator[Entry]:
         after = b""

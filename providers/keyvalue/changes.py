@@ -1,13 +1,25 @@
-"""Which changes a watching component is told of: the setting `watch`, `SET@key,DEL@key`, as the official Redis provider has it."""
+"""Changes of keys, and which of them somebody wants to be told of: `SET@key,DEL@key`, as the official Redis provider has it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from provider_sdk import InvalidArgument
-from providers.keyvalue.backend import Change
 
 EVERYTHING_BEHIND = "*"
+
+
+class Change(StrEnum):
+    """What happened to a key: text was put under it, or it is gone, by whoever or because its time was over."""
+
+    SET = "SET"
+    DELETE = "DEL"
+
+
+Tell = Callable[[Change, bytes], None]
+"""Told of one change of one key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +32,7 @@ class Interest:
     def __bool__(self) -> bool:
         return bool(self.keys or self.prefixes)
 
-    def __call__(self, change: Change, key: bytes) -> bool:
+    def wants(self, change: Change, key: bytes) -> bool:
         """Whether this change of this key is one of them."""
         return (change, key) in self.keys or any(wanted is change and key.startswith(start) for wanted, start in self.prefixes)
 
