@@ -29,6 +29,8 @@ class Provider(ABC, Generic[C]):
 
     layers: tuple[Layer, ...]
     """The provider's own configuration and secrets as the host gave them, before they were typed. A 1.x host may change the first."""
+    layers_before: tuple[Layer, ...] = ()
+    """Those that were right, where the last ones are wrong by themselves; else none."""
     data_dir: Path
     """Where embedded backends keep their data; made by whoever writes there first."""
     lattice: Lattice
@@ -71,9 +73,9 @@ class Provider(ABC, Generic[C]):
     def config(self) -> C:
         """The provider's own configuration, without any link's values. InvalidArgument where that alone is not valid.
 
-        Read it where it is needed and not once: a 1.x host changes it while the provider runs.
+        Read it where it is needed and not once: a 1.x host may change it while the provider runs. A change that is wrong is none.
         """
-        loaded: C = self.config_class.load(*self.layers).config  # type: ignore[assignment]  # the class argument is C
+        loaded: C = self.config_class.load(*(self.layers_before or self.layers)).config  # type: ignore[assignment]  # the class argument is C
         return loaded
 
     @property

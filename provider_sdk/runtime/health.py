@@ -17,12 +17,13 @@ MOST_LINES = 5
 LONGEST_LINE = 1024
 
 
-async def health(provider: Provider[Any], links: LinkTable) -> Health:
+async def health(provider: Provider[Any], links: LinkTable, refused: str = "") -> Health:
     """Unhealthy when the provider says so, a link is failed, or a link's backend is in trouble.
 
-    A change of a link that was refused while the old one goes on serving is told, but does not make it unhealthy.
+    A change that was refused while the old one goes on serving is told, but does not make it unhealthy: of a link, or of the provider's
+    own configuration (`refused`).
     """
-    faults, notes = [], []
+    faults, notes = [], [f"change of the configuration refused, as before: {refused}"] if refused else []
     own = await _own_word(provider)
     if own:
         faults.append(own)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provider_sdk.config import Layer
+from provider_sdk.config import Config, Layer
 from provider_sdk.errors import ProviderError
 from provider_sdk.hosts.base import Call, Health, HostProtocol, LinkSpec, StreamLimits
 from provider_sdk.link import LinkKey
@@ -65,6 +65,7 @@ class Runtime:
         self._tracing = Tracing()
         self._end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self._signalled_at = 0.0
+        self._refused = ""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._provider = provider_class()
         self._provider.layers = _layers(host.provider_values, host.provider_secrets)
@@ -196,19 +197,25 @@ class Runtime:
         if layers[0] == self._provider.layers[0]:
             return
         log.info("the provider's configuration has changed")
-        self._provider.layers = layers
+        provider = self._provider
+        before = provider.layers_before or provider.layers
+        wrong = _fault(provider.config_class, layers) if not _fault(provider.config_class, before) else ""
+        provider.layers, provider.layers_before = layers, before if wrong else ()
+        self._refused = wrong or _fault(RuntimeSettings, layers[:1])
+        if self._refused:
+            log.error("the provider's configuration is refused, it stays as it was: %s", self._refused)
+        else:
+            self._tell_of_later_settings(layers[0])
         self._links.reconfigure()
-        try:
-            changed = RuntimeSettings.load(layers[0], ignore=None).config.differing(self._settings)
-        except ProviderError as error:
-            log.error("settings of the process stay as they are, and the next start will fail: %s", error)
-            return
+
+    def _tell_of_later_settings(self, layer: Layer) -> None:
+        changed = RuntimeSettings.load(layer, ignore=None).config.differing(self._settings)
         if changed:
             log.warning("settings that count from the next start on: %s", ", ".join(changed))
 
     async def health(self) -> Health:
         """See Control."""
-        return await health(self._provider, self._links)
+        return await health(self._provider, self._links, self._refused)
 
     def shut_down(self) -> None:
         """See Control."""
@@ -282,6 +289,15 @@ class Runtime:
 
 def _layers(values: Mapping[str, object], secrets: Mapping[str, object]) -> tuple[Layer, ...]:
     return Layer("provider configuration", values), Layer("provider secrets", secrets, secret=True)
+
+
+def _fault(settings: type[Config], layers: tuple[Layer, ...]) -> str:
+    """What is wrong with the layers by themselves."""
+    try:
+        settings.load(*layers, ignore=None)
+    except ProviderError as error:
+        return error.message
+    return ""
 
 
 def default_data_dir(lattice: str, provider_key: str) -> Path:

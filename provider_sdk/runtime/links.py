@@ -46,6 +46,7 @@ class Serving:
         self.link = link
         self.layers = layers
         self.in_flight = 0
+        self.delivering: set[asyncio.Task[Any]] = set()
         self.task: asyncio.Task[None] | None = None
         self._leave = asyncio.Event()
         self._idle = asyncio.Event()
@@ -83,14 +84,19 @@ class Serving:
         if not self.in_flight:
             self._idle.set()
 
-    async def leave(self, drain: float, limit: float) -> None:
-        """Let calls in flight finish for `drain` seconds, then leave the context, cancelled after `limit` more."""
+    async def leave(self, drain: float, limit: float, *, cut: bool) -> None:
+        """Let calls in flight finish for `drain` seconds, then leave the context, cancelled after `limit` more.
+
+        With `cut` nothing is delivered any more after that: streams of a link that is replaced may go on, those of a deleted one not.
+        """
         assert self.task is not None
         if self.in_flight:
             self._idle.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(drain):
                     await self._idle.wait()
+        for call in self.delivering if cut else ():
+            call.cancel()
         self._leave.set()
         await asyncio.wait([self.task], timeout=limit)
         if not self.task.done():
@@ -376,7 +382,7 @@ class LinkTable:
         entry.state = LinkState.FAILED if entry.serving is None else LinkState.UP
 
     def _retire(self, serving: Serving) -> None:
-        task = asyncio.create_task(self._left(serving), name=f"leave {serving.spec.key}")
+        task = asyncio.create_task(self._left(serving, cut=False), name=f"leave {serving.spec.key}")
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
         task.add_done_callback(self._on_fault)
@@ -384,12 +390,12 @@ class LinkTable:
     async def _leave(self, entry: Entry) -> None:
         serving, entry.serving = entry.serving, None
         if serving is not None:
-            await self._left(serving)
+            await self._left(serving, cut=True)
             log.info("link down", extra={"link": str(entry.key)})
 
-    async def _left(self, serving: Serving) -> None:
+    async def _left(self, serving: Serving, *, cut: bool) -> None:
         assert serving.task is not None
-        await serving.leave(self._settings.drain_timeout, self._settings.link_timeout)
+        await serving.leave(self._settings.drain_timeout, self._settings.link_timeout, cut=cut)
         error = _outcome(serving.task)
         if error is not None:
             log.error("link left with an error: %s", error, extra={"link": str(serving.spec.key)}, exc_info=error)

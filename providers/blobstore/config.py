@@ -65,6 +65,7 @@ class BlobstoreConfig(Config):
     prefix: str = setting("", doc="s3: what the keys in that bucket begin with.")
     endpoint: str | None = setting(None, doc="s3: http://host:port or https://… of a server that speaks S3; default: AWS.")
     region: str | None = setting(None, doc="s3: the region; default: us-east-1 for an endpoint, else as the AWS tools find it.")
+    bucket_region: str | None = setting(None, doc="s3: the region in which buckets are made; default: region.")
     access_key_id: str | None = setting(None, doc="s3: the key; without it, credentials are looked for as the AWS tools do.")
     secret_access_key: Secret | None = setting(None, doc="s3: the key's secret.")
     session_token: Secret | None = setting(None, doc="s3: the token of temporary credentials.")

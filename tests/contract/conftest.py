@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from provider_sdk import Layer
+from provider_sdk.lattice.wrpc.providers import Supervision
 from provider_sdk.testing import a_lattice
 from provider_sdk.testing.wrpc_lattice import a_wrpc_lattice
 from providers.blobstore.config import BlobstoreConfig
@@ -103,7 +104,7 @@ async def component_instances(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ComponentInstances]:
     folder: Path = tmp_path_factory.mktemp("data")
-    async with a_wrpc_lattice() as lattice:
+    async with a_wrpc_lattice(supervision=Supervision(restart_pause=0.1)) as lattice:
         instances = ComponentInstances(lattice, folder, **_program(request))
         await instances.start()
         yield instances

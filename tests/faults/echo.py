@@ -8,21 +8,25 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from provider_sdk import Config, Interface, Link, NotFound, Provider, main, setting
+from provider_sdk import Config, Interface, Link, NotFound, Provider, fails, main, setting
 from provider_sdk.types import U32
 
 
-class Echo(Interface, contract="test:echo"):
+class Echo(Interface, contract="test:echo", wit="test:echo/echo@0.1.0"):
     @abstractmethod
+    @fails(str)
     async def echo(self, text: str) -> str: ...
 
     @abstractmethod
+    @fails(str)
     async def sleep(self, milliseconds: U32) -> str: ...
 
     @abstractmethod
+    @fails(str)
     async def block(self, milliseconds: U32) -> str: ...
 
     @abstractmethod
+    @fails(str)
     async def fail(self, kind: str) -> str: ...
 
 

@@ -114,7 +114,24 @@ async def ask(port: int, request: str = "GET / HTTP/1.1") -> Answer:
     start, _, content = received.partition(b"\r\n\r\n")
     first, *fields = start.decode("latin-1").split("\r\n")
     header = [(name, value.strip()) for name, _, value in (line.partition(":") for line in fields)]
-    return Answer(int(first.split()[1]), header, content)
+    answer = Answer(int(first.split()[1]), header, content)
+    return Answer(answer.status, header, unchunked(content)) if answer.values("transfer-encoding") == ["chunked"] and content else answer
+
+
+def unchunked(content: bytes) -> bytes:
+    """A body that came in chunks; ValueError where it is cut off or more follows."""
+    parts = []
+    while True:
+        size, _, content = content.partition(b"\r\n")
+        length = int(size, 16)
+        parts.append(content[:length])
+        if content[length : length + 2] != b"\r\n":
+            raise ValueError("the body is cut off")
+        content = content[length + 2 :]
+        if not length:
+            if content:
+                raise ValueError("something follows the last chunk")
+            return b"".join(parts)
 
 
 async def greet(request: HttpRequest) -> HttpResponse:

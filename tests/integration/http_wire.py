@@ -37,8 +37,23 @@ class Wire:
             first, *fields = start.rstrip("\r\n").split("\r\n")
             header = [(name, value.strip()) for name, _, value in (field.partition(":") for field in fields)]
             answer = Answer(int(first.split()[1]), header, b"")
+            if answer.values("transfer-encoding") == ["chunked"] and not bodiless:
+                return Answer(answer.status, header, b"".join([chunk async for chunk in self.chunks()]))
             length = 0 if bodiless else int((answer.values("content-length") or ["0"])[0])
             return Answer(answer.status, header, await self.reader.readexactly(length))
+
+    async def head(self) -> Answer:
+        """The next answer without its body, which may be still to come."""
+        return await self.answer(bodiless=True)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The chunks of a body as they come; IncompleteReadError where it is cut off."""
+        while True:
+            length = int((await self.reader.readuntil(b"\r\n")), 16)
+            chunk = await self.reader.readexactly(length + 2)
+            if not length:
+                return
+            yield chunk[:-2]
 
     async def ask(self, *lines: str, body: bytes = b"") -> Answer:
         await self.send(*lines, body=body)

@@ -22,6 +22,9 @@ PROGRAM = Path(__file__).parents[1] / "faults" / "echo.py"
 NOWHERE = "nats://127.0.0.1:9"
 
 
+HOST_DATA_1X = {"lattice_rpc_prefix": "default", "lattice_rpc_url": NOWHERE, "provider_key": "echo"}
+
+
 def host_data(**changes: Any) -> dict[str, Any]:
     cluster = KeyPair.generate(Prefix.CLUSTER)
     data = {
@@ -76,7 +79,11 @@ MALFORMED: list[tuple[str, bytes, str]] = [
     ("a bad user seed", line(host_data(lattice_rpc_user_jwt="e30", lattice_rpc_user_seed="SU")), "lattice_rpc_user_seed"),
     ("an address of another protocol", line(host_data(lattice_rpc_url="http://x")), "lattice_rpc_url"),
     ("a CA file that is not there", line(host_data(config_json='{"nats_ca_file": "/nowhere/ca.pem"}')), "nats_ca_file"),
-    ("a 1.x host's data", line(host_data(invocation_seed=...)), "1.x host"),
+    ("a 1.x host's data without a provider", line({"lattice_rpc_prefix": "default"}), "provider_key: expected a string, got nothing"),
+    ("a 1.x host's data with a bad X key", line({**HOST_DATA_1X, "provider_xkey_private_key": "SX"}), "provider_xkey_private_key"),
+    ("a 1.x host's data with a bad link", line({**HOST_DATA_1X, "link_definitions": [{"name": 1}]}), r"link_definitions\[0\].name"),
+    ("a 1.x host's data with a bad address", line({**HOST_DATA_1X, "lattice_rpc_url": "ws://x"}), "lattice_rpc_url"),
+    ("a 1.x host's data with a wrong setting", line({**HOST_DATA_1X, "config": {"max_calls": "many"}}), "max_calls"),
 ]
 
 

@@ -301,6 +301,27 @@ def test_null_discards_what_earlier_layers_said_of_a_nested_config() -> None:
     assert Outer.load(given, none, again).config.tls == Tls(cert_file=Path("d"))
 
 
+def test_a_secret_that_stands_in_a_plain_layer_is_told_with_setting_and_layer_and_without_its_value() -> None:
+    plain = Layer("link values", {"PASSWORD": "hush", "tokens": "hush,hush", "name": "hush"})
+    loaded = Everything.load(plain)
+    assert loaded.exposed == [
+        "link values: PASSWORD is a secret, and stands in plain configuration: give it as a secret",
+        "link values: tokens is a secret, and stands in plain configuration: give it as a secret",
+    ]
+    over = Layer("link secrets", {"password": "hidden", "tokens": []}, secret=True)
+    assert Everything.load(plain, over).exposed == []
+    assert Everything.load(Layer("link values", {"password": ""})).exposed == []
+    inside = Layer("link values", {"tls": {"cert_file": "/c", "passphrase": "hush"}})
+    assert Outer.load(inside).exposed == [
+        "link values: tls: passphrase is a secret, and stands in plain configuration: give it as a secret"
+    ]
+
+
+def test_bytes_that_are_no_text_are_refused_without_being_shown() -> None:
+    with pytest.raises(InvalidArgument, match=r"^link secrets: password: <secret> \(bytes that are not UTF-8\) is not text$"):
+        Everything.load(Layer("link secrets", {"password": b"\xff"}, secret=True))
+
+
 def test_faults_and_warnings_inside_a_nested_config_name_the_way_to_it() -> None:
     assert fault(Outer, Layer("link values", {"sink": {"Depth": "x"}})) == 'link values: sink: Depth: "x" is not a whole number'
     assert fault(Outer, Layer("link values", {"tls": {}})) == "the required setting tls.cert_file is missing: Certificate chain, PEM."

@@ -7,6 +7,7 @@ import contextlib
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,12 +15,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from provider_sdk import Config, Interface, Link, LinkKey, PermissionDenied, Provider, Target, Unavailable, setting
+from provider_sdk import Config, Interface, Link, LinkKey, PermissionDenied, Provider, Secret, Target, Unavailable, setting
 from provider_sdk.config import Layer
 from provider_sdk.hosts.base import LinkSpec
 from provider_sdk.hosts.wasmbus.links_wire import encode_health
 from provider_sdk.interface import Operation
-from provider_sdk.link import LinkState
+from provider_sdk.link import LinkState, Role
 from provider_sdk.runtime.health import health
 from provider_sdk.runtime.links import LinkTable
 from provider_sdk.runtime.settings import RuntimeSettings
@@ -33,6 +34,7 @@ class Words(Interface, contract="acme:words"):
 class WordsConfig(Config):
     word: str = setting("hello", doc="What is said.")
     count: int = setting(1, doc="How often.")
+    password: Secret | None = setting(None, doc="What lets one in.")
 
 
 class Saying(Words):
@@ -79,7 +81,7 @@ def spec(word: str, key: LinkKey = KEY, **more: str) -> LinkSpec:
 
 
 @contextlib.asynccontextmanager
-async def a_table(**values: object) -> AsyncIterator[tuple[LinkTable, Speaker]]:
+async def a_table(*, keeps_secrets: bool = False, **values: object) -> AsyncIterator[tuple[LinkTable, Speaker]]:
     provider = Speaker()
     provider.layers = ()
     faults: list[BaseException] = []
@@ -89,7 +91,7 @@ async def a_table(**values: object) -> AsyncIterator[tuple[LinkTable, Speaker]]:
             faults.append(error)
 
     settings = RuntimeSettings.load(Layer("test", {"drain_timeout": 1, **values})).config
-    table = LinkTable(provider, settings, lambda key: Nobody(), fault)
+    table = LinkTable(provider, settings, lambda key: Nobody(), fault, keeps_secrets=keeps_secrets)
     table.open()
     try:
         yield table, provider
@@ -259,6 +261,123 @@ async def test_a_setting_of_the_whole_provider_among_link_values_is_warned_about
         table.put(spec("a", call_timeout="9s"))
         await table.find("MA", "acme:words", 1.0)
         assert "link values: call_timeout is ignored: it belongs in the provider's own configuration" in caplog.messages
+
+
+async def test_two_links_of_one_peer_under_two_names_are_kept_apart() -> None:
+    async with a_table() as (table, provider):
+        for name in ("left", "right"):
+            table.put(spec(name, LinkKey("MA", "acme:words", name)))
+            found = await table.find("MA", "acme:words", 1.0, name)
+            assert await found.method(Words.operations()[0])() == name
+        with pytest.raises(PermissionDenied):
+            await table.find("MA", "acme:words", 0.05, "third")
+        table.delete(LinkKey("MA", "acme:words", "left"))
+        await until(lambda: "leave left" in provider.events)
+        assert table.serving("MA", "acme:words", "left") is None
+        assert table.serving("MA", "acme:words", "right") is not None
+
+
+async def test_a_link_by_which_the_provider_calls_lets_nobody_in() -> None:
+    async with a_table() as (table, provider):
+        table.put(spec("out", LinkKey("MA", "acme:words", "default", Role.SOURCE)))
+        await until(lambda: provider.events == ["enter out"])
+        with pytest.raises(PermissionDenied, match="unlinked actor"):
+            await table.find("MA", "acme:words", 0.05)
+        table.put(spec("in"))
+        assert (await table.find("MA", "acme:words", 1.0)).spec == spec("in")
+        assert provider.serving == {"in", "out"}
+
+
+async def test_a_link_that_was_put_with_a_fault_is_refused_for_it() -> None:
+    async with a_table() as (table, provider):
+        table.put(replace(spec("a"), fault="it cannot be read"))
+        with pytest.raises(Unavailable, match="it cannot be read"):
+            await table.find("MA", "acme:words", 1.0)
+        table.put(spec("a"))
+        await table.find("MA", "acme:words", 1.0)
+        table.put(replace(spec("b"), fault="it cannot be read"))
+        await until(lambda: bool(next(iter(table)).reason))
+        assert (await table.find("MA", "acme:words", 0.1)).spec == spec("a")
+        assert provider.events == ["enter a"]
+
+
+async def test_what_a_failed_link_lacks_is_told_beside_the_reason() -> None:
+    async with a_table() as (table, provider):
+        table.put(replace(spec("a", count="many"), note="its secrets are not there"))
+        await until(lambda: state(table) is LinkState.FAILED)
+        message = (await health(provider, table)).message
+        assert "count" in message
+        assert message.endswith(" (its secrets are not there)")
+
+
+def own(**values: str) -> tuple[Layer, ...]:
+    return (Layer("provider configuration", values),)
+
+
+async def test_a_configuration_is_taken_up_by_links_whose_settings_it_changes_alone() -> None:
+    other = LinkKey("MB", "acme:words", "default")
+    async with a_table() as (table, provider):
+        provider.layers = own(word="first")
+        table.put(LinkSpec(KEY, {}))
+        table.put(spec("own", other))
+        await table.find("MA", "acme:words", 1.0)
+        await table.find("MB", "acme:words", 1.0)
+        before = table.serving("MB", "acme:words")
+        provider.layers = own(word="second")
+        table.reconfigure()
+        await until(lambda: "leave first" in provider.events)
+        assert provider.events[-2:] == ["enter second", "leave first"]
+        assert table.serving("MB", "acme:words") is before
+
+
+async def test_a_wrong_configuration_leaves_links_serving_and_the_right_one_again_takes_the_word_back() -> None:
+    async with a_table() as (table, provider):
+        provider.layers = own(word="right")
+        table.put(LinkSpec(KEY, {}))
+        before = await table.find("MA", "acme:words", 1.0)
+        entry = next(iter(table))
+        provider.layers = own(word="wrong", count="many")
+        table.reconfigure()
+        await until(lambda: "count" in entry.reason)
+        assert entry.state is LinkState.UP
+        assert entry.serving is before
+        provider.layers = own(word="right")
+        table.reconfigure()
+        await until(lambda: entry.reason == "")
+        assert entry.serving is before
+        assert provider.events == ["enter right"]
+
+
+async def test_a_configuration_that_changes_while_a_link_is_entered_is_the_one_that_serves() -> None:
+    async with a_table() as (table, provider):
+        provider.layers, provider.gate = own(word="first"), asyncio.Event()
+        table.put(LinkSpec(KEY, {}))
+        await asyncio.sleep(0.02)
+        provider.layers = own(word="second")
+        table.reconfigure()
+        provider.gate.set()
+        await until(lambda: provider.serving == {"second"})
+        await until(lambda: state(table) is LinkState.UP)
+
+
+async def test_a_secret_in_plain_values_warns_once_a_link_where_the_host_keeps_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    for keeps, expected in ((False, 0), (True, 2)):
+        caplog.clear()
+        async with a_table(keeps_secrets=keeps) as (table, _):
+            for peer in ("MA", "MB"):
+                for word in ("a", "b"):
+                    table.put(spec(word, LinkKey(peer, "acme:words", "default"), password="hushhush"))
+                    await until(lambda peer=peer, word=word: _word(table, peer) == word)  # type: ignore[misc]  # bound at once
+            table.put(LinkSpec(LinkKey("MC", "acme:words", "default"), {}, {"password": "hushhush"}))
+            await table.find("MC", "acme:words", 1.0)
+        lines = [line for line in caplog.messages if "is a secret" in line]
+        assert lines == ["link values: password is a secret, and stands in plain configuration: give it as a secret"] * expected
+        assert "hushhush" not in caplog.text
+
+
+def _word(table: LinkTable, peer: str) -> str:
+    serving = table.serving(peer, "acme:words")
+    return serving.spec.values["word"] if serving is not None else ""
 
 
 async def test_nothing_is_entered_any_more_while_the_table_closes() -> None:

@@ -59,6 +59,7 @@ class Reading:
         self.origins: dict[str, Hashable] = {}
         self._modules = [base.__module__ for base in declaration.__mro__]
         self._open: list[Hashable] = []
+        self._resources: dict[type, str] = {}
 
     def type_of(self, annotation: Any, path: list[str]) -> Type:
         """The type of an annotation; InvalidArgument after `path` for what cannot be in WIT."""
@@ -91,14 +92,10 @@ class Reading:
         """`result<good, bad>`; `bad` is an annotation, None where nothing is said of the error."""
         return Builtin("result", (good, self._carried(bad, path)))
 
-    def lends(self, annotation: Any, resource: str) -> bool:
-        """Whether the annotation is `Borrow[…]` of the resource of that name."""
-        return any(isinstance(note, Borrowed) for note in get_args(annotation)[1:]) and self.is_named(get_args(annotation)[0], resource)
-
-    def is_named(self, class_: Any, resource: str) -> bool:
-        """Whether a Handle's class is the resource of that name, which then is its name; upper and lower case are one."""
-        name = wit_name(class_.__name__)
-        return resource.lower() == name.lower()
+    def call(self, class_: type[Handle], name: str, path: list[str]) -> None:
+        """Name a resource as its functions do, whatever the class is called."""
+        if self._resources.setdefault(class_, name) != name:
+            raise fault(path, f"{class_.__name__} is the resource {self._resources[class_]} already")
 
     def define(self, name: str, definition: Definition, origin: Hashable) -> None:
         """Remember what a name stands for."""
@@ -155,11 +152,13 @@ class Reading:
         for case in cases:
             within = [*path, case.__name__]
             bare = case.__name__.removeprefix(alias) or case.__name__
+            name = label(wit_name(bare), within)
             if issubclass(case, Case):
-                carried = self._carried(_carried_by(case, within), within)
+                parts.append(Part(name, self._carried(_carried_by(case, within), within), _docs(case)))
+            elif dataclasses.fields(case):
+                parts.append(Part(name, self._class(case, path)))
             else:
-                carried = self._class(case, path) if dataclasses.fields(case) else None
-            parts.append(Part(label(wit_name(bare), within), carried, _docs(case)))
+                parts.append(Part(name, None, _docs(case)))
         return _compound("variant", wit_name(alias), parts, "", path)
 
     def _class(self, class_: type, path: list[str]) -> Type:
@@ -169,7 +168,8 @@ class Reading:
         if issubclass(class_, Enum):
             return self._defined(name, class_, path, lambda: _enumeration(class_, path))
         if issubclass(class_, Handle):
-            return self._defined(name, class_, path, lambda: Resource(name, _docs(class_)))
+            called = self._resources.get(class_, name)
+            return self._defined(called, class_, path, lambda: Resource(called, _docs(class_)))
         if dataclasses.is_dataclass(class_) and not issubclass(class_, Case | Some):
             return self._defined(name, class_, path, lambda: self._record(class_, path))
         raise fault(path, f"{class_.__name__} cannot be in WIT")
@@ -229,6 +229,12 @@ def _enumeration(class_: type[Enum], path: list[str]) -> Definition:
     return _compound("enum", wit_name(class_.__name__), parts, _docs(class_), path)
 
 
+def lent(annotation: Any) -> type[Handle] | None:
+    """The class that `Borrow[…]` lends; None for another annotation."""
+    inner, *notes = get_args(annotation) or (None,)
+    return inner if any(isinstance(note, Borrowed) for note in notes) and isinstance(inner, type) else None
+
+
 def _carried_by(case: Any, path: list[str]) -> Any:
     for base in getattr(case, "__orig_bases__", ()):
         if get_origin(base) is Case:
@@ -245,4 +251,6 @@ def _docs(class_: Any) -> str:
 def _shown(annotation: Any) -> str:
     if isinstance(annotation, tuple):
         return " | ".join(map(_shown, annotation))
-    return f"{annotation.__module__}.{annotation.__qualname__}" if isinstance(annotation, type) else repr(annotation)
+    if not isinstance(annotation, type):
+        return repr(annotation)
+    return annotation.__name__ if annotation.__module__ == "builtins" else f"{annotation.__module__}.{annotation.__qualname__}"

@@ -10,10 +10,11 @@ import inspect
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 from provider_sdk.cli.wit.model import Definition, Function, Package, Ref, Resource, Type, Use, WitInterface, refs
 from provider_sdk.cli.wit.names import IDENTITY
-from provider_sdk.cli.wit.of_annotation import Reading, fault, member_label
+from provider_sdk.cli.wit.of_annotation import Reading, fault, lent, member_label
 from provider_sdk.errors import InvalidArgument
 from provider_sdk.interface import Interface, Operation
 from provider_sdk.types import Handle
@@ -55,6 +56,8 @@ def _read(declaration: type[Interface], name: str) -> _Read:
     except TypeError as error:
         raise InvalidArgument(str(error)) from None
     reading = Reading(declaration)
+    for operation in operations:
+        _name_resource(reading, operation)
     functions = tuple(_function(reading, operation) for operation in operations)
     for function in functions:
         if function.resource and function.resource not in reading.origins:
@@ -77,12 +80,25 @@ def _check_names(declaration: type[Interface], functions: tuple[Function, ...], 
             taken[function.name.lower()] = "another function"
 
 
+def _name_resource(reading: Reading, operation: Operation) -> None:
+    """A constructor gives the resource's class, and a method takes it."""
+    path, function = [f"{operation.interface.__name__}.{operation.method}"], Function(operation.function, (), None)
+    class_: Any = operation.result
+    if function.role == "method":
+        class_ = lent(operation.parameters[0].annotation) if operation.parameters else None
+        if class_ is None:
+            raise fault(path, f"the first parameter of {function.name} is the resource, lent: Borrow[…] of a Handle's class")
+    elif function.role != "constructor":
+        return
+    elif not (isinstance(class_, type) and issubclass(class_, Handle)):
+        raise fault(path, f"the result of {function.name} is the resource: a Handle's class")
+    reading.call(class_, function.resource, path)
+
+
 def _function(reading: Reading, operation: Operation) -> Function:
     parameters = [(item.name, item.annotation) for item in operation.parameters]
     where = f"{operation.interface.__name__}.{operation.method}"
     bare = Function(operation.function, (), None)
-    if bare.role == "method" and not (parameters and reading.lends(parameters[0][1], bare.resource)):
-        raise fault([where], f"the first parameter of {bare.name} is the resource, lent: Borrow[…] of the Handle that is {bare.resource}")
     if bare.role == "method":
         reading.type_of(parameters.pop(0)[1], [where])
     typed = tuple((member_label(name, [where]), reading.type_of(item, [where, f"parameter {name}"])) for name, item in parameters)
@@ -91,12 +107,7 @@ def _function(reading: Reading, operation: Operation) -> Function:
 
 
 def _result(reading: Reading, operation: Operation, function: Function, where: str) -> Type | None:
-    path = [where, "result"]
-    if function.role == "constructor":
-        made = operation.result
-        if not (isinstance(made, type) and issubclass(made, Handle) and reading.is_named(made, function.resource)):
-            raise fault(path, f"{function.name} gives the Handle that is {function.resource}")
-    result = None if operation.result in (None, type(None)) else reading.type_of(operation.result, path)
+    result = None if operation.result in (None, type(None)) else reading.type_of(operation.result, [where, "result"])
     if operation.failure is None:
         return None if function.role == "constructor" else result
     return reading.result(result, operation.failure.annotation, [where, "error"])
@@ -109,7 +120,8 @@ def _shared(reads: list[_Read]) -> Iterable[WitInterface]:
     for read in order:
         for origin in read.origins.values():
             owners.setdefault(origin, read.name)
-    return [_with_uses(read, owners) for read in reads]
+    names = {(read.name, origin): name for read in reads for name, origin in read.origins.items()}
+    return [_with_uses(read, owners, names) for read in reads]
 
 
 def _by_need(reads: list[_Read]) -> list[_Read]:
@@ -122,12 +134,13 @@ def _by_need(reads: list[_Read]) -> list[_Read]:
     return sorted(reads, key=lambda read: order.index(read.name))
 
 
-def _with_uses(read: _Read, owners: dict[Hashable, str]) -> WitInterface:
+def _with_uses(read: _Read, owners: dict[Hashable, str], names: dict[tuple[str, Hashable], str]) -> WitInterface:
     interface = read.interface
     mine: list[Definition] = [item for item in interface.types if owners[read.origins[item.name]] == read.name]
     named: dict[str, Ref] = {ref.name: ref for item in (*mine, *interface.functions) for ref in refs(item)}
     here = {item.name for item in mine}
-    uses = [Use(owners[read.origins[name]], name, name) for name in named if name not in here]
+    foreign = {name: read.origins[name] for name in named if name not in here}
+    uses = [Use(owners[origin], names[owners[origin], origin], name) for name, origin in foreign.items()]
     return replace(interface, uses=tuple(uses), types=tuple(mine))
 
 

@@ -288,11 +288,9 @@ class _Parser:
         self._expect("{")
         depth = 1
         while depth:
-            token = self._take()
-            depth += {"{": 1, "}": -1}.get(token.text, 0)
-            if token.kind == "end":
-                self._at -= 1
+            if self._next.kind == "end":
                 self._fail("`}`")
+            depth += {"{": 1, "}": -1}.get(self._take().text, 0)
 
     @property
     def _next(self) -> Token:

@@ -39,7 +39,8 @@ class _Module:
             if interface.functions
         ]
         blocks = _spaced([*types, *self._errors.blocks, *interfaces])
-        head = [*_docstring(self._docs(), ""), "", "from __future__ import annotations", "", *self._imports.lines(), "", ""]
+        apart = [""] if blocks and blocks[0].startswith(("@", "class ", "def ")) else []
+        head = [*_docstring(self._docs(), ""), "", "from __future__ import annotations", "", *self._imports.lines(), "", *apart]
         return "\n".join([*head, *blocks]) + "\n"
 
     def _docs(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 
 from provider_sdk.cli.wit.model import Place
@@ -50,6 +51,7 @@ class _Reader:
         self._text = text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
         self._file = file
         self._at = 0
+        self._lines = [0, *(found.end() for found in re.finditer("\n", self._text))]
 
     def skip(self) -> str:
         """Go past spaces and comments; what those of documentation say."""
@@ -90,5 +92,5 @@ class _Reader:
         raise InvalidArgument(f"{self._place()}: expected `*/`, found the end of the file")
 
     def _place(self) -> Place:
-        before = self._text[: self._at]
-        return Place(self._file, before.count("\n") + 1, self._at - (before.rfind("\n") + 1) + 1)
+        line = bisect_right(self._lines, self._at)
+        return Place(self._file, line, self._at - self._lines[line - 1] + 1)

@@ -16,7 +16,9 @@ from provider_sdk.hosts.wrpc.secret_values import SecretBox
 from provider_sdk.hosts.wrpc.stored_links import StoredLink
 from provider_sdk.link import LinkKey
 
-_UNTOLD = "the host did not tell its secrets, and the lattice's store has none: put the link again with another configuration"
+_UNTOLD = (
+    "the host did not tell its secrets, and the lattice's store has none: put the link with another configuration, or restart the provider"
+)
 _CHANGED = "the lattice has it with secrets now that the host did not tell: it serves as it was told"
 
 

@@ -16,6 +16,7 @@ SHARED = (
         "prefix",
         "endpoint",
         "region",
+        "bucket_region",
         "access_key_id",
         "secret_access_key",
         "session_token",

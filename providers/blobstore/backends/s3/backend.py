@@ -15,6 +15,7 @@ from providers.blobstore.backend import (
     ContainerInfo,
     Details,
     First,
+    Named,
     ObjectInfo,
     Page,
     Reading,
@@ -33,6 +34,8 @@ from providers.blobstore.backends.s3.reading import S3Reading, open_reading
 from providers.blobstore.backends.s3.writing import AT_ONCE, S3Writing, Target
 
 MISSING = 404
+LARGEST_COPY = 5 << 30
+"""Bytes of an object that S3 itself copies in one request."""
 
 
 class S3Backend(Backend):
@@ -91,6 +94,16 @@ class S3Backend(Backend):
         await self._containers.check_for_put(container)
         async with self._meant(container, name):
             await self._calls.ask("put_object", Bucket=bucket, Key=key, Body=data, **more)
+
+    async def copy(self, source: Named, target: Named) -> None:
+        info = await self.info(*source)
+        if info.size > LARGEST_COPY:
+            await super().copy(source, target)
+            return
+        (bucket, key), (other, name) = self._key(*source), self._key(*target)
+        await self._containers.check_for_put(target[0])
+        async with self._meant(target[0]):
+            await self._calls.ask("copy_object", Bucket=other, Key=name, CopySource={"Bucket": bucket, "Key": key})
 
     async def remove(self, container: str, names: Sequence[str]) -> dict[str, ProviderError]:
         await self._containers.check(container)

@@ -82,7 +82,11 @@ class Containers(ABC):
 
 
 class Buckets(Containers):
-    """Each container is a bucket."""
+    """Each container is a bucket; `region` is where new ones are made, by default that of the client."""
+
+    def __init__(self, calls: Calls, known: dict[str, float], region: str | None = None) -> None:
+        super().__init__(calls, known)
+        self._region = region
 
     def place(self, container: str) -> tuple[str, str]:
         return container, ""
@@ -127,7 +131,7 @@ class Buckets(Containers):
         return no_container(container)
 
     async def create(self, container: str) -> None:
-        region = self._calls.client.meta.region_name or ""
+        region = self._region or self._calls.client.meta.region_name or ""
         where: Any = {} if region in US_EAST else {"CreateBucketConfiguration": {"LocationConstraint": region}}
         try:
             await self._calls.ask("create_bucket", Bucket=container, **where)

@@ -32,7 +32,7 @@ class S3Store(Store):
         self._calls.begin(lambda: self._ledger.sweep(self._abort))
 
     def view(self, scope: str) -> Backend:
-        containers: Containers = Buckets(self._calls, self._known)
+        containers: Containers = Buckets(self._calls, self._known, self._config.bucket_region)
         if self._config.bucket:
             base = "".join(f"{part}/" for part in (self._config.prefix.strip("/"), scope) if part)
             containers = Folders(self._calls, self._known, self._config.bucket, base)

@@ -1,0 +1,107 @@
+"""An httpserver under test on a 1.x host: a process that the host started, components in Python behind it, a plain client in front."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from provider_sdk.contracts.wasi_http import Fields, IncomingHandler, NoTrailers, Request, Response
+from provider_sdk.hosts.wrpc.era import Era
+from provider_sdk.testing import WrpcProvided, WrpcTestLattice, a_wrpc_lattice
+from tests.integration.http_front import free_port
+
+Handle = Callable[[Request], Awaitable[Response]]
+
+
+class Component(IncomingHandler):
+    """Answers with `respond` and keeps what it was asked."""
+
+    def __init__(self, respond: Handle) -> None:
+        self.respond = respond
+        self.asked: list[Request] = []
+        self.id = ""
+
+    async def handle(self, request: Request) -> Response:
+        self.asked.append(request)
+        return await self.respond(request)
+
+
+@dataclass
+class Running:
+    """A 1.x lattice with an httpserver that is ready; `lines` is what that said."""
+
+    lattice: WrpcTestLattice
+    provider: WrpcProvided
+
+    @property
+    def lines(self) -> list[str]:
+        return self.provider.output
+
+    async def component(self, respond: Handle) -> Component:
+        component = Component(respond)
+        component.id = await self.lattice.component(component)
+        return component
+
+    async def link(self, component: Component, name: str = "default", **values: str) -> None:
+        await self.lattice.link_to(self.provider, component.id, (IncomingHandler,), values, name=name)
+
+    async def unlink(self, component: Component, name: str = "default") -> None:
+        await self.lattice.unlink_from(self.provider, component.id, name=name)
+
+    async def serve(self, respond: Handle, **values: str) -> tuple[Component, int]:
+        """A component with a link of its own, on a free port, and the port."""
+        component, port = await self.component(respond), free_port()
+        await self.link(component, **{"address": f"127.0.0.1:{port}"} | values)
+        await self.said(f"listening on https?://127.0.0.1:{port}")
+        return component, port
+
+    async def said(self, pattern: str) -> re.Match[str]:
+        """The first line that has `pattern`, which is taken out."""
+        async with asyncio.timeout(10):
+            while True:
+                for line in self.lines:
+                    found = re.search(pattern, line)
+                    if found:
+                        self.lines.remove(line)
+                        return found
+                await asyncio.sleep(0.01)
+
+    async def health(self, pattern: str) -> None:
+        """Wait until the health's message has `pattern`."""
+        async with asyncio.timeout(10):
+            while not re.search(pattern, json.loads(await self.lattice.health(self.provider)).get("message", "")):
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def running(configuration: Mapping[str, str] | None = None, *, era: Era = Era.SECOND) -> AsyncIterator[Running]:
+    async with a_wrpc_lattice(era=era) as lattice:
+        yield Running(lattice, await lattice.process("providers.httpserver", configuration=configuration))
+
+
+def answer(status: int = 200, headers: Fields | None = None, *parts: bytes) -> Response:
+    """A response whose body is at hand."""
+    return Response(at_once(parts), NoTrailers(), status, headers or [])
+
+
+async def at_once(parts: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def whole(body: AsyncIterator[bytes]) -> bytes:
+    """All of a body."""
+    return b"".join([part async for part in body])
+
+
+async def greet(request: Request) -> Response:
+    return answer(200, [], b"hello")
+
+
+async def echo(request: Request) -> Response:
+    """The request's body as it comes."""
+    return Response(request.body, NoTrailers(), 200, [])
