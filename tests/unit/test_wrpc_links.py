@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provider_sdk.errors import InvalidArgument
 from provider_sdk.hosts.base import LinkSpec
@@ -67,6 +69,32 @@ def test_a_definition_is_read_whatever_it_leaves_out() -> None:
 def test_what_is_no_definition_is_refused(payload: bytes) -> None:
     with pytest.raises(InvalidArgument, match=r"^link definition"):
         decode_link(payload)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["String", "Bytes", "\ud800"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "kind", "value", "\ud800"]), inner, max_size=3),
+)
+NAMES = (
+    *("source_id", "target", "name", "wit_namespace", "wit_package", "interfaces"),
+    *("source_config", "target_config", "source_secrets", "target_secrets"),
+)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), JSON) | JSON)
+def test_whatever_is_told_is_a_link_or_one_clear_word(members: Any) -> None:
+    for read in (LinkDefinition.from_members, lambda given, where: StoredLink.from_members(given)):
+        try:
+            read(members, "link")
+        except InvalidArgument as error:
+            assert error.message.startswith("link")
+
+
+@given(JSON)
+def test_whatever_was_sealed_is_secrets_or_the_links_fault(plain: Any) -> None:
+    spec = a_book().put(LinkDefinition(ENDS, target_secrets=sealed(plain)))
+    assert spec.fault or plain is None or isinstance(plain, dict)
+    assert not (spec.fault and spec.secrets)
 
 
 def test_the_side_that_the_provider_is_on_makes_its_role_and_its_peer() -> None:

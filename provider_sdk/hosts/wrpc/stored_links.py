@@ -11,19 +11,22 @@ import base64
 import binascii
 import json
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from provider_sdk.errors import InvalidArgument, ProviderError
-from provider_sdk.hosts.wrpc.links_wire import Ends, read_texts
+from provider_sdk.hosts.wrpc.links_wire import Ends, read_names, read_texts
 from provider_sdk.link import Role
 from provider_sdk.transport.base import Transport
 
 log = logging.getLogger("provider.links")
 
 TIMEOUT = 2.0
+_TOKEN = re.compile(r"[^\s.*>\x00-\x1f]+")
 AT_ONCE = 16
+_CONFIGS = ("source_config", "target_config")
 SECRET_NAME = "SECRET"
 """How the name of a configuration begins that is a reference to a secret (§2.4)."""
 
@@ -39,8 +42,7 @@ class StoredLink:
     @staticmethod
     def from_members(members: Any) -> StoredLink:
         """From decoded JSON; InvalidArgument."""
-        ends = Ends.from_members(members, "link")
-        return StoredLink(ends, *(tuple(map(str, members.get(name) or ())) for name in ("source_config", "target_config")))
+        return StoredLink(Ends.from_members(members, "link"), *(read_names(members, name, "link") for name in _CONFIGS))
 
     def configs(self, role: Role) -> tuple[str, ...]:
         """The names of one side's plain configurations."""
@@ -72,13 +74,13 @@ class LinkStore:
         own = [item for item in found if isinstance(item, dict) and provider_key in (item.get("source_id"), item.get("target"))]
         try:
             return [StoredLink.from_members(item) for item in own]
-        except (InvalidArgument, TypeError) as error:
+        except InvalidArgument as error:
             log.warning("the lattice's store of links cannot be read: %s", error)
             return None
 
     async def config(self, name: str) -> Mapping[str, str] | None:
         """A named configuration; None where there is none, or nobody answers."""
-        found = None if any(c in name for c in ". *>") else await self._control(f"config.get.{name}")
+        found = await self._control(f"config.get.{name}") if _TOKEN.fullmatch(name) else None
         if not isinstance(found, dict):
             found = await self._entry(f"CONFIGDATA_{self._lattice}", name)
         try:
@@ -95,20 +97,22 @@ class LinkStore:
     async def _components(self) -> list[Any] | None:
         """The links of all specifications in the bucket: each is in that of its source."""
         bucket = f"LATTICEDATA_{self._lattice}"
-        names: list[str] = []
+        names: dict[str, None] = {}
         while True:
             asked = {"subjects_filter": f"$KV.{bucket}.>", "offset": len(names)}
             answer = await self._asked(f"$JS.API.STREAM.INFO.KV_{bucket}", json.dumps(asked).encode())
             state = answer.get("state")
             if not isinstance(state, dict):
                 return None
-            page = state.get("subjects") or {}
-            names += page
-            if not page or len(names) >= answer.get("total", 0):
+            page = state.get("subjects")
+            known = len(names)
+            names.update(dict.fromkeys(page) if isinstance(page, dict) else {})
+            if len(names) == known:
                 break
         keys = [name.removeprefix(f"$KV.{bucket}.") for name in names]
         found = await asyncio.gather(*(self._entry(bucket, key) for key in keys if key.startswith("COMPONENT_")))
-        return [link for item in found if isinstance(item, dict) for link in item.get("links") or ()]
+        kept = [item.get("links") for item in found if isinstance(item, dict)]
+        return [link for links in kept if isinstance(links, list) for link in links]
 
     async def _entry(self, bucket: str, key: str) -> Any:
         """The JSON under a key of a bucket; None where there is none, or nobody answers."""
