@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,9 +17,12 @@ import typer
 
 from provider_sdk.cli.registry import registry
 from provider_sdk.errors import InvalidArgument, NotFound, Unavailable
-from provider_sdk.lattice.attached import Attached, attach
+from provider_sdk.lattice.attached import Attached, enter
+from provider_sdk.lattice.deploy import CALLER
+from provider_sdk.lattice.manifests import Generation
 from provider_sdk.lattice.manner import Manner
 from provider_sdk.lattice.state import FOLDER, State, read_state
+from provider_sdk.lattice.wrpc.attached import WrpcAttached
 
 dev = typer.Typer(
     no_args_is_help=True,
@@ -37,12 +39,19 @@ DETACHED_WITHIN = 30.0
 SEED = "CLUSTER_SEED"
 
 ManifestArgument = Annotated[
-    Path, typer.Argument(help="A wadm manifest of a 0.x lattice, or a folder that holds wadm.yaml; by default the one here.")
+    Path, typer.Argument(help="A wadm manifest of a 0.x or 1.x lattice, or a folder that holds wadm.yaml; by default the one here.")
 ]
 ActorArgument = Annotated[Path, typer.Argument(help="A signed WebAssembly actor.")]
-MannerOption = Annotated[Manner, typer.Option(help="Behave as a Rust host or as an OTP host.")]
+MannerOption = Annotated[Manner, typer.Option(help="Behave as a Rust host or as an OTP host; of 0.x alone.")]
+GenerationOption = Annotated[
+    Generation | None, typer.Option(help="The hosts that the manifest is for; by default those that it looks like.")
+]
 UrlOption = Annotated[
-    str, typer.Option("--nats-url", help=f"Another lattice than the one of this folder; its cluster seed comes from the variable {SEED}.")
+    str,
+    typer.Option(
+        "--nats-url",
+        help=f"Another lattice than the one of this folder; of 0.x where the variable {SEED} has its cluster seed, else of 1.x.",
+    ),
 ]
 LatticeOption = Annotated[str, typer.Option("--lattice", help="The lattice's name, with --nats-url.")]
 
@@ -54,14 +63,15 @@ def up(
     check: Annotated[bool, typer.Option("--check", help="Ask the hello example over HTTP, check the answers, end.")] = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Go on in the background; `provider dev down` ends it.")] = False,
     manner: MannerOption = Manner.RUST,
+    generation: GenerationOption = None,
 ) -> None:
     """Start a lattice with what a manifest says, and follow its changes."""
     from provider_sdk.cli.serve import Showing, load, serve
 
     path = manifest / "wadm.yaml" if manifest.is_dir() else manifest
-    read = load(path)
+    read = load(path, generation)
     if detach:
-        _detached(["up", str(path), "--manner", manner.value])
+        _detached(["up", str(path), "--manner", manner.value, *(["--generation", generation.value] if generation else [])])
     else:
         raise typer.Exit(serve(read, path, manner=manner, showing=Showing(demo, check)))
 
@@ -126,53 +136,78 @@ def status(
     nats_url: UrlOption = "",
     lattice: LatticeOption = "default",
 ) -> None:
-    """What runs: hosts, providers with their health, actors, links."""
-    from provider_sdk.cli.report import gather, show
+    """What runs: hosts, providers with their health, actors or components, links."""
+    from provider_sdk.cli import report, wrpc_report
 
-    async def work(attached: Attached) -> None:
-        found = await gather(attached)
-        print(json.dumps(found, indent=2)) if as_json else show(found)
+    async def work(attached: Attached | WrpcAttached) -> None:
+        if isinstance(attached, WrpcAttached):
+            found, columns = await wrpc_report.gather(attached), wrpc_report.COLUMNS
+        else:
+            found, columns = await report.gather(attached), report.COLUMNS
+        print(json.dumps(found, indent=2)) if as_json else report.show(found, columns)
 
     _attached(work, nats_url, lattice)
 
 
 @dev.command()
 def call(
-    target: Annotated[str, typer.Argument(help="Name, public key or call alias of an actor or provider.")],
-    operation: Annotated[str, typer.Argument(help="Such as NumberGen.RandomInRange.")],
+    target: Annotated[str, typer.Argument(help="Name or id of an actor, component or provider, or an actor's call alias.")],
+    operation: Annotated[str, typer.Argument(help="Such as NumberGen.RandomInRange, on 1.x store.get or get.")],
     argument: Annotated[str, typer.Argument(help='JSON: \'{"min": 1, "max": 6}\'; nothing for an operation without argument.')] = "",
     contract: Annotated[str, typer.Option(help="The provider's contract, for one that the state of this folder does not name.")] = "",
+    interface: Annotated[
+        str, typer.Option(help="Where the interface is declared, as for `provider wit`: for what has no source here. 1.x only.")
+    ] = "",
     nats_url: UrlOption = "",
     lattice: LatticeOption = "default",
 ) -> None:
     """Call an operation and print its result as JSON."""
-    from provider_sdk.cli.report import invoke
+    from provider_sdk.cli import report, wrpc_report
 
     try:
         value = json.loads(argument) if argument else None
     except ValueError as error:
         raise InvalidArgument(f"the argument is not JSON: {error} (text goes in quotes: '\"Ada\"')") from None
 
-    async def work(attached: Attached) -> None:
-        print(json.dumps(await invoke(attached, target, operation, value, argument != "", contract), ensure_ascii=False))
+    async def work(attached: Attached | WrpcAttached) -> None:
+        given = argument != ""
+        if isinstance(attached, WrpcAttached):
+            result = await wrpc_report.invoke(attached, target, operation, value, given, interface)
+        else:
+            result = await report.invoke(attached, target, operation, value, given, contract)
+        print(json.dumps(result, ensure_ascii=False))
 
     _attached(work, nats_url, lattice)
 
 
+InterfacesOption = Annotated[
+    str, typer.Option("--interfaces", help="NAMESPACE:PACKAGE/NAME,NAME, such as wasi:keyvalue/store; for a new link, on 1.x.")
+]
+LinkNameOption = Annotated[str, typer.Option("--name", help="The link's name, on 1.x.")]
+ContractOption = Annotated[str, typer.Option(help="Default: the provider's own; on 0.x.")]
+
+
 @link.command("put")
 def link_put(
-    actor: Annotated[str, typer.Argument(help="Name or key of the actor.")],
-    provider: Annotated[str, typer.Argument(help="Name or key of the provider.")],
-    values: Annotated[list[str] | None, typer.Argument(help="KEY=VALUE …")] = None,
-    contract: Annotated[str, typer.Option(help="Default: the provider's own.")] = "",
+    source: Annotated[str, typer.Argument(help="Name or key of the actor, or of the side that calls.")],
+    target: Annotated[str, typer.Argument(help="Name or key of the provider, or of the side that is called.")],
+    values: Annotated[list[str] | None, typer.Argument(help="KEY=VALUE … for the provider")] = None,
+    contract: ContractOption = "",
+    interfaces: InterfacesOption = "",
+    name: LinkNameOption = "default",
     nats_url: UrlOption = "",
     lattice: LatticeOption = "default",
 ) -> None:
     """Put a link, or change its values."""
+    from provider_sdk.cli import wrpc_report
+
     given = dict(_pair(item) for item in values or [])
 
-    async def work(attached: Attached) -> None:
-        caller, asked = await attached.look_up(actor), await attached.look_up(provider)
+    async def work(attached: Attached | WrpcAttached) -> None:
+        if isinstance(attached, WrpcAttached):
+            await wrpc_report.put_link(attached, source, target, given, interfaces, name)
+            return
+        caller, asked = await attached.look_up(source), await attached.look_up(target)
         body = {
             "actor_id": caller.key,
             "provider_id": asked.key,
@@ -187,16 +222,21 @@ def link_put(
 
 @link.command("del")
 def link_del(
-    actor: Annotated[str, typer.Argument(help="Name or key of the actor.")],
-    provider: Annotated[str, typer.Argument(help="Name or key of the provider.")],
-    contract: Annotated[str, typer.Option(help="Default: the provider's own.")] = "",
+    source: Annotated[str, typer.Argument(help="Name or key of the actor, or of the side that calls.")],
+    target: Annotated[str, typer.Argument(help="Name or key of the provider, or of the side that is called.")],
+    contract: ContractOption = "",
+    name: LinkNameOption = "default",
     nats_url: UrlOption = "",
     lattice: LatticeOption = "default",
 ) -> None:
     """Delete a link."""
+    from provider_sdk.cli import wrpc_report
 
-    async def work(attached: Attached) -> None:
-        caller, asked = await attached.look_up(actor), await attached.look_up(provider)
+    async def work(attached: Attached | WrpcAttached) -> None:
+        if isinstance(attached, WrpcAttached):
+            await wrpc_report.delete_link(attached, source, target, name)
+            return
+        caller, asked = await attached.look_up(source), await attached.look_up(target)
         body = {"actor_id": caller.key, "contract_id": contract or asked.contract, "link_name": asked.link_name}
         await attached.control("linkdefs.del", body)
 
@@ -244,31 +284,17 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-@asynccontextmanager
-async def _entered(nats_url: str, lattice: str) -> AsyncIterator[Attached]:
-    if not nats_url:
-        async with attach() as attached:
-            yield attached
-        return
-    from provider_sdk.caller import connect
-
-    seed = os.environ.get(SEED, "")
-    if not seed:
-        raise InvalidArgument(f"calling another lattice needs its cluster seed (SC…) in the environment variable {SEED}")
-    async with connect(nats_url, lattice=lattice, cluster_seed=seed, timeout=5.0) as entered:
-        attached = Attached(entered, State(0, nats_url, lattice, "", seed))
-        try:
-            yield attached
-        finally:
-            await attached.detach()
-
-
-def _attached(work: Callable[[Attached], Coroutine[Any, Any, None]], nats_url: str, lattice: str) -> None:
-    async def enter() -> None:
-        async with _entered(nats_url, lattice) as attached:
+def _attached(work: Callable[[Attached | WrpcAttached], Coroutine[Any, Any, None]], nats_url: str, lattice: str) -> None:
+    async def run() -> None:
+        async with enter(_elsewhere(nats_url, lattice) if nats_url else read_state()) as attached:
             await work(attached)
 
-    asyncio.run(enter())
+    asyncio.run(run())
+
+
+def _elsewhere(nats_url: str, lattice: str) -> State:
+    seed = os.environ.get(SEED, "")
+    return State(0, nats_url, lattice, "", seed, caller="" if seed else CALLER, generation="0.x" if seed else "1.x")
 
 
 def _detached(arguments: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,13 @@ from provider_sdk.hosts.wasmbus.client import LatticeTarget
 from provider_sdk.lattice.attached import Attached
 from provider_sdk.lattice.deploy import ask_health
 from provider_sdk.nkeys import KeyPair, Prefix
+
+COLUMNS = {
+    "hosts": ("id", "lattice", "url"),
+    "providers": ("name", "contract", "link_name", "healthy", "message"),
+    "actors": ("name", "id", "instances"),
+    "links": ("actor", "provider", "contract_id", "link_name"),
+}
 
 
 async def gather(attached: Attached) -> dict[str, Any]:
@@ -43,18 +51,12 @@ async def gather(attached: Attached) -> dict[str, Any]:
     return {"hosts": hosts, "providers": providers, "actors": actors, "links": shown}
 
 
-def show(found: dict[str, Any]) -> None:
+def show(found: dict[str, Any], columns: Mapping[str, tuple[str, ...]]) -> None:
     """The same as tables on the terminal. Values of links stay out: there may be secrets in them."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
-    columns = {
-        "hosts": ("id", "lattice", "url"),
-        "providers": ("name", "contract", "link_name", "healthy", "message"),
-        "actors": ("name", "id", "instances"),
-        "links": ("actor", "provider", "contract_id", "link_name"),
-    }
     for title, names in columns.items():
         table = Table(title=title, title_justify="left", box=None, pad_edge=False)
         for name in names:
@@ -88,21 +90,22 @@ async def invoke(attached: Attached, target: str, operation: str, value: Any, gi
     if not result:
         return None
     try:
-        return _jsonable(msgpack.unpackb(result, strict_map_key=False, unicode_errors="replace"))
+        return jsonable(msgpack.unpackb(result, strict_map_key=False, unicode_errors="replace"))
     except (ValueError, msgpack.UnpackException):
-        return _jsonable(result)
+        return jsonable(result)
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
+    """A decoded value as JSON has it: bytes are text, or base64."""
     if isinstance(value, bytes):
         try:
             return value.decode()
         except UnicodeDecodeError:
             return {"base64": base64.b64encode(value).decode()}
     if isinstance(value, dict):
-        return {str(key): _jsonable(item) for key, item in value.items()}
+        return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_jsonable(item) for item in value]
+        return [jsonable(item) for item in value]
     return value
 
 

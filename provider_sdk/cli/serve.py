@@ -16,10 +16,12 @@ from provider_sdk.hosts.wasmbus.actor_claims import ActorClaims, verify_actor
 from provider_sdk.lattice.box import Box, BoxOptions, open_box
 from provider_sdk.lattice.deploy import HTTP
 from provider_sdk.lattice.images import actor_file
+from provider_sdk.lattice.manifests import Generation, read_any_manifest
 from provider_sdk.lattice.manner import Manner
 from provider_sdk.lattice.pack import provider_for
 from provider_sdk.lattice.state import FOLDER
-from provider_sdk.lattice.wadm import ActorComponent, Manifest, ManifestLink, ProviderComponent, read_manifest
+from provider_sdk.lattice.wadm import ActorComponent, Manifest, ManifestLink, ProviderComponent
+from provider_sdk.lattice.wrpc.manifest import WrpcManifest
 
 BUILT_IN = ("wasmcloud:builtin:numbergen", "wasmcloud:builtin:logging")
 PREFERRED_PORT = 8080
@@ -42,12 +44,12 @@ class Showing:
     hints: tuple[str, ...] = ()
 
 
-def serve(manifest: Manifest, path: Path | None, *, manner: Manner, showing: Showing, folder: Path = FOLDER) -> int:
-    """Run a box with the manifest until told to end, or as long as the check takes. The exit code."""
+def serve(manifest: Manifest | WrpcManifest, path: Path | None, *, manner: Manner, showing: Showing, folder: Path = FOLDER) -> int:
+    """Run a box with the manifest until told to end, or as long as the check takes. The exit code. `manner` is of 0.x."""
     return asyncio.run(_serve(manifest, path, manner, showing, folder))
 
 
-async def _serve(manifest: Manifest, path: Path | None, manner: Manner, showing: Showing, folder: Path) -> int:
+async def _serve(manifest: Manifest | WrpcManifest, path: Path | None, manner: Manner, showing: Showing, folder: Path) -> int:
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -58,7 +60,9 @@ async def _serve(manifest: Manifest, path: Path | None, manner: Manner, showing:
         if showing.every_line or any(word in line for word in LOUD):
             say(f"{name}: {line}")
 
-    options = BoxOptions(folder, manner, say=say, on_call=None if showing.check else traffic.take, on_output=output)
+    generation = Generation.WRPC if isinstance(manifest, WrpcManifest) else Generation.WASMBUS
+    on_call = None if showing.check else traffic.take
+    options = BoxOptions(folder, manner, generation, manifest.base, say=say, on_call=on_call, on_output=output)
     async with open_box(options) as box:
         work = asyncio.create_task(_deploy(box, manifest, showing))
         ended = asyncio.create_task(ending.wait())
@@ -84,7 +88,7 @@ async def _serve(manifest: Manifest, path: Path | None, manner: Manner, showing:
     return 0
 
 
-async def _deploy(box: Box, manifest: Manifest, showing: Showing) -> int:
+async def _deploy(box: Box, manifest: Manifest | WrpcManifest, showing: Showing) -> int:
     await box.deploy(manifest)
     troubles = await box.unhealthy()
     for trouble in troubles:
@@ -161,6 +165,6 @@ def _free_port() -> int:
     raise Unavailable("no free port on 127.0.0.1")
 
 
-def load(path: Path) -> Manifest:
-    """The manifest in `path`, or of the only wadm.yaml in a folder of that name."""
-    return read_manifest(path / "wadm.yaml" if path.is_dir() else path)
+def load(path: Path, generation: Generation | None = None) -> Manifest | WrpcManifest:
+    """The manifest in `path`, or of the only wadm.yaml in a folder of that name; of the generation that it looks like, unless given."""
+    return read_any_manifest(path / "wadm.yaml" if path.is_dir() else path, generation)

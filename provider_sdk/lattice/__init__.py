@@ -1,6 +1,7 @@
-"""A lattice in a box for development: a NATS server process, a 0.x host emulator, wasm actors, manifests.
+"""A lattice in a box for development: a NATS server process, emulated hosts of 0.x and 1.x, actors and components, manifests.
 
-`attach` is for programs that call what runs there; it is imported when it is asked for.
+`attach` is for programs that call what runs there, `Component` for Python that stands in for a component; each is imported when it is
+asked for.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from provider_sdk.lattice.attached import Attached, attach
+    from provider_sdk.lattice.wrpc.components import Component
 
-__all__ = ["Attached", "attach"]
+__all__ = ["Attached", "Component", "attach"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,6 +20,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(name)
     import importlib
 
-    value = getattr(importlib.import_module("provider_sdk.lattice.attached"), name)
+    module = "wrpc.components" if name == "Component" else "attached"
+    value = getattr(importlib.import_module(f"provider_sdk.lattice.{module}"), name)
     globals()[name] = value
     return value

@@ -13,14 +13,16 @@ from provider_sdk.caller import connect
 from provider_sdk.errors import NotFound, PreconditionFailed, ProviderError
 from provider_sdk.hosts.wasmbus.client import Lattice
 from provider_sdk.interface import Target
+from provider_sdk.lattice.manifests import Generation
 from provider_sdk.lattice.state import FOLDER, Named, State, read_state
+from provider_sdk.lattice.wrpc.attached import WrpcAttached
 
 CONTROL_TIMEOUT = 2.0
 
 
 @dataclass
 class Attached:
-    """The lattice as a program sees it, with the manifest's names."""
+    """A 0.x lattice as a program sees it, with the manifest's names."""
 
     lattice: Lattice
     state: State
@@ -88,14 +90,23 @@ class Attached:
 
 
 @asynccontextmanager
-async def attach(folder: Path = FOLDER, *, timeout: float = 5.0) -> AsyncIterator[Attached]:
+async def attach(folder: Path = FOLDER, *, timeout: float = 5.0) -> AsyncIterator[Attached | WrpcAttached]:
     """Enter the lattice that runs in `folder`; NotFound where none does. `timeout` bounds a call, seconds."""
-    state = read_state(folder)
-    async with connect(
-        state.url, lattice=state.lattice, cluster_seed=state.cluster_seed, identity=state.caller, timeout=timeout
-    ) as lattice:
-        attached = Attached(lattice, state)
-        try:
-            yield attached
-        finally:
-            await attached.detach()
+    async with enter(read_state(folder), timeout=timeout) as attached:
+        yield attached
+
+
+@asynccontextmanager
+async def enter(state: State, *, timeout: float = 5.0) -> AsyncIterator[Attached | WrpcAttached]:
+    """Enter the lattice that a state tells of."""
+    attached: Attached | WrpcAttached
+    async with contextlib.AsyncExitStack() as stack:
+        if state.generation == Generation.WRPC:
+            wrpc = await stack.enter_async_context(connect(state.url, lattice=state.lattice, identity=state.caller, timeout=timeout))
+            attached = WrpcAttached(wrpc, state)
+        else:
+            seed = state.cluster_seed
+            entering = connect(state.url, lattice=state.lattice, cluster_seed=seed, identity=state.caller, timeout=timeout)
+            attached = Attached(await stack.enter_async_context(entering), state)
+        stack.push_async_callback(attached.detach)
+        yield attached

@@ -4,74 +4,102 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 from provider_sdk.errors import ProviderError, Unavailable
-from provider_sdk.lattice.deploy import CALLER, Deployment, ask_health, fingerprint
+from provider_sdk.lattice.deploy import CALLER, Deployment, fingerprint
 from provider_sdk.lattice.events import OnCall
 from provider_sdk.lattice.handshake import ProviderProgram
 from provider_sdk.lattice.health import HealthTimes
 from provider_sdk.lattice.host import Host, HostOptions
 from provider_sdk.lattice.images import provider_program
+from provider_sdk.lattice.manifests import Generation, read_any_manifest
 from provider_sdk.lattice.manner import Manner
 from provider_sdk.lattice.nats_server import NatsServer
+from provider_sdk.lattice.process import Executable
 from provider_sdk.lattice.state import FOLDER, State, hold, write_state
-from provider_sdk.lattice.wadm import Manifest, read_manifest
+from provider_sdk.lattice.wadm import Manifest
+from provider_sdk.lattice.wrpc.deploy import WrpcDeployment
+from provider_sdk.lattice.wrpc.handshake import WrpcProgram
+from provider_sdk.lattice.wrpc.host import WrpcHostOptions, WrpcLatticeHost
+from provider_sdk.lattice.wrpc.manifest import WrpcManifest
+from provider_sdk.lattice.wrpc.providers import Supervision
+from provider_sdk.lattice.wrpc.secrets_file import BoxSecrets
+from provider_sdk.lattice.wrpc.stand_in import load_stand_in, stand_in_file
 from provider_sdk.nkeys import KeyPair, Prefix
+from provider_sdk.runnable import Runnable
 
 HEALTH = HealthTimes(first=5.0, every=3.0)
+RESTART_PAUSE = 1.0
 SETTLED_WITHIN = 5.0
 OUTPUT_KEPT = 16 << 20
 
 
 @dataclass
 class BoxOptions:
-    """How a box behaves. `say` gets lines for a person; `on_output` (name, line) what providers write."""
+    """How a box behaves. `say` gets lines for a person; `on_output` (name, line) what providers write. `manner` and
+    `on_call` are of 0.x alone, `base` (the folder of secrets) of 1.x."""
 
     folder: Path = FOLDER
     manner: Manner = Manner.RUST
+    generation: Generation = Generation.WASMBUS
+    base: Path = Path()
     lattice: str = "default"
     say: Callable[[str], None] = field(default=print)
     on_call: OnCall | None = None
     on_output: Callable[[str, str], None] | None = None
 
 
+class Deploys(Protocol):
+    """What runs of a manifest, on a host of either generation."""
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where HTTP is served."""
+
+    async def apply(self, manifest: Any) -> None:
+        """Bring the host to what a manifest of its generation says; ProviderError."""
+
+    async def health(self) -> list[tuple[str, bool, str]]:
+        """Each provider's name, whether it is healthy, and its message."""
+
+    def watched(self) -> list[Path]:
+        """Files and folders whose change concerns something that runs."""
+
+    def state(self, source: str) -> State:
+        """How other programs reach it."""
+
+
 class Box:
     """A running box; made by `open_box`."""
 
-    def __init__(self, host: Host, deployment: Deployment, options: BoxOptions, caller: str) -> None:
+    def __init__(self, host: Host | WrpcLatticeHost, deployment: Deploys, options: BoxOptions) -> None:
         self.host = host
         self.deployment = deployment
         self.options = options
-        self._caller = caller
         self._applied = ""
 
-    async def deploy(self, manifest: Manifest) -> None:
+    async def deploy(self, manifest: Manifest | WrpcManifest) -> None:
         """Bring the host to what the manifest says, and write down how to reach it; ProviderError with a line."""
         await self.deployment.apply(manifest)
         self._applied = fingerprint((*([Path(manifest.source)] if manifest.source else []), *self.deployment.watched()))
         for warning in manifest.warnings:
             self.options.say(warning)
-        core = self.host.core
-        state = State(os.getpid(), self.host.url, core.lattice, core.host_id, core.cluster.seed, self._caller, manifest.source)
-        state.addresses, state.names = self.deployment.addresses, self.deployment.names()
-        write_state(self.options.folder, state)
+        write_state(self.options.folder, self.deployment.state(manifest.source))
 
     async def unhealthy(self) -> list[str]:
         """Wait until links are up; a line for each provider that says it is not well."""
-        core = self.host.core
         troubles: list[str] = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLED_WITHIN):
                 while True:
                     await asyncio.sleep(0.1)
-                    named = [(name, item) for name, item in self.deployment.names().items() if item.kind == "provider"]
-                    answers = [(name, *await ask_health(core.transport, core.lattice, item.key, item.link_name)) for name, item in named]
+                    answers = await self.deployment.health()
                     troubles = [f"provider {name}: {message}" for name, healthy, message in answers if not healthy]
                     if not troubles and await self._reachable():
                         return []
@@ -91,7 +119,7 @@ class Box:
                 await writer.wait_closed()
         return True
 
-    async def follow(self, path: Path | None, manifest: Manifest) -> None:
+    async def follow(self, path: Path | None, manifest: Manifest | WrpcManifest) -> None:
         """Apply each change of the manifest file (None: there is none) and of the sources that it names, until cancelled."""
         from watchfiles import awatch
 
@@ -106,7 +134,7 @@ class Box:
                     continue
                 applied = seen
                 try:
-                    current = read_manifest(path) if path else current
+                    current = read_any_manifest(path, self.options.generation) if path else current
                     await self.deploy(current)
                 except ProviderError as error:
                     self.options.say(f"not applied: {error}")
@@ -122,7 +150,7 @@ class _Output:
         self._file = path.open("w", encoding="utf-8", errors="backslashreplace", buffering=1)
         self._watcher = watcher
 
-    def take(self, program: ProviderProgram, stream: str, line: str) -> None:
+    def take(self, program: Executable, stream: str, line: str) -> None:
         """One line of a provider's output."""
         if self._file.tell() > OUTPUT_KEPT:
             self._file.seek(0)
@@ -139,32 +167,48 @@ class _Output:
 @asynccontextmanager
 async def open_box(options: BoxOptions) -> AsyncIterator[Box]:
     """A box without a manifest yet. AlreadyExists where one runs in the folder, Unavailable where NATS cannot be had."""
-    folder = options.folder
-    with hold(folder):
-        output = _Output(folder / "log", options.on_output)
-        caller = KeyPair.generate(Prefix.MODULE).public
-        host_options = HostOptions(
-            lattice=options.lattice,
-            manner=options.manner,
-            health=HEALTH,
-            on_call=options.on_call,
-            on_output=output.take,
-            resolve_provider=_resolve_provider,
-            resolve_actor=lambda reference: Path(reference.removeprefix("file://")).read_bytes(),
-        )
+    with hold(options.folder):
+        output = _Output(options.folder / "log", options.on_output)
+        opened = _open_wrpc if options.generation is Generation.WRPC else _open_wasmbus
         try:
-            async with NatsServer.start() as server, Host.start(server.url, host_options) as host:
-                host.trust_origin(caller, CALLER)
-                yield Box(host, Deployment(host, folder / "data", options.say, caller), options, caller)
+            async with NatsServer.start() as server, opened(server.url, options, output) as box:
+                yield box
         finally:
             output.close()
 
 
+@asynccontextmanager
+async def _open_wasmbus(url: str, options: BoxOptions, output: _Output) -> AsyncIterator[Box]:
+    caller = KeyPair.generate(Prefix.MODULE).public
+    host_options = HostOptions(
+        lattice=options.lattice,
+        manner=options.manner,
+        health=HEALTH,
+        on_call=options.on_call,
+        on_output=output.take,
+        resolve_provider=_resolve_provider,
+        resolve_actor=lambda reference: Path(reference.removeprefix("file://")).read_bytes(),
+    )
+    async with Host.start(url, host_options) as host:
+        host.trust_origin(caller, CALLER)
+        yield Box(host, Deployment(host, options.folder / "data", options.say, caller), options)
+
+
+@asynccontextmanager
+async def _open_wrpc(url: str, options: BoxOptions, output: _Output) -> AsyncIterator[Box]:
+    host_options = WrpcHostOptions(
+        lattice=options.lattice,
+        supervision=Supervision(restart_pause=RESTART_PAUSE, health=HEALTH, on_output=output.take),
+        find_secret=BoxSecrets(options.base),
+        resolve_provider=_resolve_wrpc_provider,
+        resolve_component=lambda reference: load_stand_in(stand_in_file(reference, Path.cwd())),
+    )
+    async with WrpcLatticeHost.start(url, host_options) as host:
+        yield Box(host, WrpcDeployment(host, options.folder / "data", options.say), options)
+
+
 async def _resolve_provider(reference: str) -> ProviderProgram:
-    runnable = await asyncio.to_thread(provider_program, reference, Path.cwd())
-    name = reference.rpartition("/")[2]
-    if not runnable.command:
-        raise Unavailable(f"{reference}: nothing to run")
+    runnable, name = await _runnable(reference)
     return ProviderProgram(
         runnable.command,
         runnable.key,
@@ -175,3 +219,15 @@ async def _resolve_provider(reference: str) -> ProviderProgram:
         revision=runnable.revision,
         cwd=runnable.cwd,
     )
+
+
+async def _resolve_wrpc_provider(reference: str) -> WrpcProgram:
+    runnable, name = await _runnable(reference)
+    return WrpcProgram(runnable.command, "", name, cwd=runnable.cwd)
+
+
+async def _runnable(reference: str) -> tuple[Runnable, str]:
+    runnable = await asyncio.to_thread(provider_program, reference, Path.cwd())
+    if not runnable.command:
+        raise Unavailable(f"{reference}: nothing to run")
+    return runnable, reference.rpartition("/")[2]

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from provider_sdk.errors import PreconditionFailed, ProviderError
 from provider_sdk.lattice.handshake import ProviderProgram
 from provider_sdk.lattice.host import Host
 from provider_sdk.lattice.images import actor_file, provider_program
-from provider_sdk.lattice.state import Named
+from provider_sdk.lattice.state import Named, State
 from provider_sdk.lattice.wadm import ActorComponent, Manifest, ManifestLink, ProviderComponent
 from provider_sdk.transport.base import Transport
 
@@ -74,6 +74,19 @@ class Deployment:
             actors[name] = Named("provider", program.key, program.contract, program.link_name)
         return {**({CALLER: Named("actor", self._caller)} if self._called else {}), **actors}
 
+    def state(self, source: str) -> State:
+        """How other programs reach what runs; `source` is the manifest's file."""
+        core = self._host.core
+        state = State(os.getpid(), self._host.url, core.lattice, core.host_id, core.cluster.seed, self._caller, source)
+        state.addresses, state.names = self.addresses, self.names()
+        return state
+
+    async def health(self) -> list[tuple[str, bool, str]]:
+        """Each provider's name, and its own word: healthy or not, and its message."""
+        core = self._host.core
+        named = [(name, item) for name, item in self.names().items() if item.kind == "provider"]
+        return [(name, *await ask_health(core.transport, core.lattice, item.key, item.link_name)) for name, item in named]
+
     def watched(self) -> list[Path]:
         """Files and folders whose change concerns something that runs."""
         found = [actor.path for actor in self._actors.values()]
@@ -87,17 +100,10 @@ class Deployment:
         self._called = bool(manifest.programs)
         await self._stop_vanished(manifest)
         for provider in manifest.providers:
-            await self._located(manifest, provider.line, self._apply_provider(provider, manifest.base))
+            await located(manifest.source, provider.line, self._apply_provider(provider, manifest.base))
         for actor in manifest.actors:
-            await self._located(manifest, actor.line, self._apply_actor(actor, manifest.base))
+            await located(manifest.source, actor.line, self._apply_actor(actor, manifest.base))
         await self._apply_links(manifest)
-
-    async def _located(self, manifest: Manifest, line: int, work: object) -> None:
-        try:
-            await work  # type: ignore[misc]  # a coroutine of ours
-        except ProviderError as error:
-            place = f"{manifest.source}:{line}: " if manifest.source else ""
-            raise ProviderError.of(error.code, f"{place}{error.message}") from error
 
     async def _stop_vanished(self, manifest: Manifest) -> None:
         for name in set(self._actors) - {item.name for item in manifest.actors}:
@@ -196,6 +202,15 @@ class Deployment:
                 place = f"{manifest.source}:{link.line}: " if manifest.source else ""
                 advice = "end what listens there, or give the link another address"
                 raise PreconditionFailed(f"{place}port {port} of {host} cannot be used ({problem}): {advice}")
+
+
+async def located(source: str, line: int, work: Awaitable[object]) -> None:
+    """Await a step of a deployment; its ProviderError says where in the manifest `source` its cause stands."""
+    try:
+        await work
+    except ProviderError as error:
+        place = f"{source}:{line}: " if source else ""
+        raise ProviderError.of(error.code, f"{place}{error.message}") from error
 
 
 def http_links(manifest: Manifest) -> Iterator[tuple[ActorComponent, ManifestLink]]:

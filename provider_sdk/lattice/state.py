@@ -18,17 +18,21 @@ FOLDER = Path(".provider")
 
 @dataclass
 class Named:
-    """An actor or provider that the manifest names."""
+    """An actor, component or provider that the manifest names. `source` is where its interfaces are declared (a file, a folder), on 1.x."""
 
     kind: str
     key: str
     contract: str = ""
     link_name: str = "default"
+    source: str = ""
 
 
 @dataclass
 class State:
-    """What another program needs to reach the lattice. `caller` is the identity that its host trusts for programs."""
+    """What another program needs to reach the lattice. `caller` is the identity of programs, which the host of a 0.x lattice trusts.
+
+    `generation` is 0.x or 1.x; the latter has no seed.
+    """
 
     pid: int
     url: str
@@ -39,6 +43,7 @@ class State:
     manifest: str = ""
     addresses: list[str] = field(default_factory=list)
     names: dict[str, Named] = field(default_factory=dict)
+    generation: str = "0.x"
 
 
 def write_state(folder: Path, state: State) -> None:

@@ -20,13 +20,12 @@ from provider_sdk.hosts.wrpc.client import WrpcTarget
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.hosts.wrpc.host import WrpcHost
 from provider_sdk.hosts.wrpc.hostdata import parse_host_data
-from provider_sdk.hosts.wrpc.names import contract_of
 from provider_sdk.interface import Interface, Target
 from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.lattice.wrpc.components import Component
 from provider_sdk.lattice.wrpc.handshake import WrpcProgram
 from provider_sdk.lattice.wrpc.host import WrpcHostOptions, WrpcLatticeHost
-from provider_sdk.lattice.wrpc.links import InterfaceLink
+from provider_sdk.lattice.wrpc.links import InterfaceLink, parts_of
 from provider_sdk.lattice.wrpc.providers import Supervision
 from provider_sdk.lattice.wrpc.settings import Secret, SecretReference
 from provider_sdk.provider import Provider
@@ -204,16 +203,12 @@ def _new_id(name: str) -> str:
 
 def _links(source: str, target: str, interfaces: Iterable[type[Interface]], name: str) -> list[InterfaceLink]:
     """A link for each package."""
-    packages: dict[str, list[str]] = {}
+    packages: dict[tuple[str, str], list[str]] = {}
     for interface in interfaces:
         if instance := interface.__identity__.wit:
-            names = packages.setdefault(contract_of(instance), [])
-            names.append(instance.partition("/")[2].partition("@")[0])
-    links = []
-    for package, names in packages.items():
-        namespace, _, bare = package.partition(":")
-        links.append(InterfaceLink(source, target, namespace, bare, tuple(dict.fromkeys(names)), name))
-    return links
+            namespace, package, bare = parts_of(instance)
+            packages.setdefault((namespace, package), []).append(bare)
+    return [InterfaceLink(source, target, *package, tuple(dict.fromkeys(names)), name) for package, names in packages.items()]
 
 
 @asynccontextmanager

@@ -9,8 +9,9 @@ from provider_sdk.cli.outline import ask_outline
 from provider_sdk.errors import NotFound, ProviderError, Unavailable
 from provider_sdk.findings import Finding, right, warning, wrong
 from provider_sdk.lattice.images import provider_program
+from provider_sdk.lattice.manifests import read_any_manifest
 from provider_sdk.lattice.state import FOLDER, read_state
-from provider_sdk.lattice.wadm import Manifest, read_manifest
+from provider_sdk.lattice.wadm import Manifest
 from provider_sdk.provider_toml import FILE, ProviderToml, read_provider_toml
 
 MANIFEST = "wadm.yaml"
@@ -59,7 +60,7 @@ def _program(folder: Path, read: ProviderToml) -> Finding:
 
 def _manifest(path: Path) -> Iterator[Finding]:
     try:
-        read: Manifest = read_manifest(path)
+        read = read_any_manifest(path)
     except ProviderError as error:
         yield from (wrong(MANIFEST, line, "change that line") for line in error.message.splitlines())
         return
@@ -67,5 +68,8 @@ def _manifest(path: Path) -> Iterator[Finding]:
         yield warning(MANIFEST, "not looked at: PyYAML is not installed", "pip install 'provider-sdk[lattice]'")
         return
     yield from (warning(MANIFEST, line, "see whether you meant that") for line in read.warnings)
-    names = [actor.name for actor in read.actors] + [provider.name for provider in read.providers]
+    if isinstance(read, Manifest):
+        names = [actor.name for actor in read.actors] + [provider.name for provider in read.providers]
+    else:
+        names = [workload.name for workload in read.workloads]
     yield right(MANIFEST, f"{read.name}: {', '.join(names)}")

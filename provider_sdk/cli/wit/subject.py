@@ -87,11 +87,12 @@ def _named(module: ModuleType, name: str, what: str) -> list[type[Interface]]:
 
 
 def _declared(module: ModuleType) -> list[type[Interface]]:
-    """Interfaces that the module itself declares, in order, then those that its providers serve beside them."""
+    """Interfaces that the module itself declares, in order, then those that it implements or that its providers serve beside them."""
     own = [item for item in vars(module).values() if isinstance(item, type) and item.__module__ == module.__name__]
     declared = [item for item in own if issubclass(item, Interface) and item.__dict__.get("__declaration__") is item]
+    implemented = [item.__declaration__ for item in own if issubclass(item, Interface) and hasattr(item, "__declaration__")]
     served = [interface for item in own if issubclass(item, Provider) for interface in item.serves]
-    return list(dict.fromkeys([*declared, *served]))
+    return list(dict.fromkeys([*declared, *implemented, *served]))
 
 
 def _of_class(value: Any) -> list[type[Interface]]:

@@ -8,7 +8,7 @@ A component is made by a function of the module that its image names:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,8 @@ from provider_sdk.hosts.wrpc.server import Server, served
 from provider_sdk.interface import Interface, Operation, Target
 from provider_sdk.lattice.answers import Answers
 from provider_sdk.lattice.wrpc.core import WrpcCore
-from provider_sdk.lattice.wrpc.links import InterfaceLinks
+from provider_sdk.lattice.wrpc.links import InterfaceLinks, parts_of
+from provider_sdk.lattice.wrpc.settings import Resolved, Secret
 from provider_sdk.transport.base import Subscription
 
 EXECUTION_TIME = 600.0
@@ -34,9 +35,10 @@ class Component(Target):
     Store.at(me.over("cache"))   over the link of another name
     """
 
-    def __init__(self, client: Client, links: InterfaceLinks, link_name: str = "default") -> None:
+    def __init__(self, client: Client, links: InterfaceLinks, settings: Resolved, link_name: str = "default") -> None:
         self._client = client
         self._links = links
+        self._settings = settings
         self._link_name = link_name
 
     @property
@@ -44,9 +46,19 @@ class Component(Target):
         """Its id on the lattice."""
         return self._client.origin
 
+    @property
+    def config(self) -> Mapping[str, str]:
+        """What the component is configured with."""
+        return self._settings.values
+
+    @property
+    def secrets(self) -> Mapping[str, Secret]:
+        """The secrets that it is given."""
+        return self._settings.secrets
+
     def over(self, link_name: str) -> Component:
         """The same, over its links of that name."""
-        return Component(self._client, self._links, link_name)
+        return Component(self._client, self._links, self._settings, link_name)
 
     def provider(self, id: str, link_name: str = "default") -> Target:
         """The provider or component `id`, linked or not, asked as over the link of that name."""
@@ -55,9 +67,7 @@ class Component(Target):
     async def call(self, operation: Operation, arguments: tuple[Any, ...], timeout: float | None) -> Any:
         """See Target. The link is looked up at each call; NotFound where there is none."""
         instance = operation.interface.__identity__.wit
-        package, _, rest = instance.partition("/")
-        namespace, _, package = package.partition(":")
-        link = self._links.find(self.id, namespace, package, rest.partition("@")[0], self._link_name)
+        link = self._links.find(self.id, *parts_of(instance), self._link_name)
         if link is None:
             raise NotFound(f"component {self.id} has no link named {self._link_name} for {instance}")
         return await self.provider(link.target, self._link_name).call(operation, arguments, timeout)
@@ -98,11 +108,11 @@ class Components:
         """Those that are served."""
         return list(self._running.values())
 
-    def caller(self, identifier: str) -> Component:
-        """Whoever calls in the name of the component `id`, served here or not."""
+    def caller(self, identifier: str, settings: Resolved) -> Component:
+        """Whoever calls in the name of a component, served here or not."""
         core = self._core
         client = Client(core.transport, self._inbox, lattice=core.lattice, origin=identifier, timeout=core.rpc_timeout, era=core.era)
-        return Component(client, self._links)
+        return Component(client, self._links, settings)
 
     async def serve(
         self, identifier: str, implementations: tuple[Interface, ...], image_ref: str = "", instances: int = 1

@@ -177,7 +177,11 @@ class WrpcControlInterface:
         reference, identifier, count = read_text(body, "component_ref"), read_text(body, "component_id"), body.get("count", 0)
         if type(count) is not int or count < 0:
             raise InvalidArgument(f"count: expected a number from 0, got {count!r}")
-        self._core.start(self._begun(self._host.scale_component(reference, identifier, count), identifier))
+        config = body.get("config") or []
+        if not isinstance(config, list):
+            raise InvalidArgument("config: expected a list")
+        names = tuple(map(str, config))
+        self._core.start(self._begun(self._host.scale_component(reference, identifier, count, names), identifier))
         return answer(message="successfully scaled component")
 
     async def _stop_host(self, body: Mapping[str, Any]) -> Answer:

@@ -203,9 +203,9 @@ class WrpcLatticeHost:
         """SIGKILL without a word, as an accident; returns the pid. NotFound."""
         return self._providers.kill(identifier)
 
-    def component(self, identifier: str) -> Component:
-        """Whoever calls in the name of the component `id`, served here or not."""
-        return self._components.caller(identifier)
+    def component(self, identifier: str, config: tuple[str, ...] = ()) -> Component:
+        """Whoever calls in the name of a component, served here or not; `config` names what it is configured with."""
+        return self._components.caller(identifier, self.configs.resolve(config))
 
     async def serve_component(
         self, identifier: str, *implementations: Interface, image_ref: str = "", instances: int = 1
@@ -217,7 +217,7 @@ class WrpcLatticeHost:
         """Serve it no more; an unknown one is nothing."""
         await self._components.stop(identifier)
 
-    async def scale_component(self, reference: str, identifier: str, count: int) -> None:
+    async def scale_component(self, reference: str, identifier: str, count: int, config: tuple[str, ...] = ()) -> None:
         """As the control interface does it: serve what `reference` stands for, under an id; a count of 0 ends it. ProviderError."""
         if count == 0:
             await self.stop_component(identifier)
@@ -225,16 +225,10 @@ class WrpcLatticeHost:
         try:
             make = await resolved(self.options.resolve_component, reference)
         except ProviderError as error:
-            failure = {
-                "host_id": self.host_id,
-                "component_id": identifier,
-                "image_ref": reference,
-                "max_instances": count,
-                "error": str(error),
-            }
-            await self.core.announce("component_scale_failed", failure)
+            failure = {"component_id": identifier, "image_ref": reference, "max_instances": count, "error": str(error)}
+            await self.core.announce("component_scale_failed", failure | {"host_id": self.host_id})
             raise
-        await self.serve_component(identifier, *make(self.component(identifier)), image_ref=reference, instances=count)
+        await self.serve_component(identifier, *make(self.component(identifier, config)), image_ref=reference, instances=count)
 
     async def put_link(self, link: InterfaceLink) -> None:
         """Keep the link and tell its sides (§2.1); put again unchanged, only those are told that listen on the provider's id.
@@ -258,9 +252,11 @@ class WrpcLatticeHost:
             for identifier in (link.source_id, link.target):
                 await self._tell(identifier, "linkdefs.put", self._definitions.plain(link))
 
-    async def delete_link(self, source_id: str, wit_namespace: str, wit_package: str, name: str = "default") -> list[InterfaceLink]:
-        """Forget what the caller has under these, and tell both sides; the links that there were."""
-        found = self._links.take(source_id, wit_namespace, wit_package, name)
+    async def delete_link(
+        self, source_id: str, wit_namespace: str, wit_package: str, name: str = "default", target: str = ""
+    ) -> list[InterfaceLink]:
+        """Forget what the caller has under these, to `target` or to any, and tell both sides; the links that there were."""
+        found = self._links.take(source_id, wit_namespace, wit_package, name, target)
         for link in found:
             await self.core.announce("linkdef_deleted", link.identity())
             for identifier in (link.source_id, link.target):

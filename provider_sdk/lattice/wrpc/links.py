@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provider_sdk.errors import AlreadyExists, InvalidArgument
-from provider_sdk.hosts.wrpc.names import contract
+from provider_sdk.hosts.wrpc.names import contract, contract_of
 from provider_sdk.lattice.command import read_text
 from provider_sdk.lattice.wrpc.settings import is_secret
 
@@ -90,9 +90,10 @@ class InterfaceLinks:
         before, self._links[link.id] = self._links.get(link.id), link
         return before != link
 
-    def take(self, source_id: str, wit_namespace: str, wit_package: str, name: str) -> list[InterfaceLink]:
-        """Remove and return what a caller has under these."""
+    def take(self, source_id: str, wit_namespace: str, wit_package: str, name: str, target: str = "") -> list[InterfaceLink]:
+        """Remove and return what a caller has under these, to `target` or to any."""
         found = [link for link in self if _caller_side(link) == (source_id, wit_namespace, wit_package, name)]
+        found = [link for link in found if target in ("", link.target)]
         for link in found:
             del self._links[link.id]
         return found
@@ -113,3 +114,12 @@ class InterfaceLinks:
 
 def _caller_side(link: InterfaceLink) -> tuple[str, str, str, str]:
     return (link.source_id, link.wit_namespace, link.wit_package, link.name)
+
+
+def parts_of(instance: str) -> tuple[str, str, str]:
+    """Namespace, package and interface of `wrpc:keyvalue/store@0.2.0-draft`, as links name them; InvalidArgument."""
+    interface = instance.partition("@")[0].partition("/")[2]
+    namespace, _, package = contract_of(instance).partition(":")
+    if not (namespace and package and interface):
+        raise InvalidArgument(f"{instance!r} is not NAMESPACE:PACKAGE/INTERFACE")
+    return namespace, package, interface
