@@ -274,7 +274,12 @@ def stored(name: str = "default", *configs: str, **changes: Any) -> dict[str, An
 async def test_a_link_lost_between_spawn_and_subscription_is_recovered_from_the_control_interface(driver: Driver) -> None:
     control = ControlInterface(driver.transport)
     control.configs = {"base": {"word": "base", "count": "3"}, "over": {"word": "over"}, "theirs": {"word": "not ours"}}
-    control.links = [stored("default", "base", "over"), link("a", "b"), {**link("comp", "observed"), "name": 5}, link("observer", "teller")]
+    control.links = [
+        stored("default", "base", "over"),
+        link("a", "b"),
+        {**link("comp", "observed"), "name": 5},
+        stored(source_id="observer"),
+    ]
     await control.open()
     provider = await driver.spawn()
     found = await provider.until_links(lambda links: IN in links)
@@ -286,7 +291,7 @@ async def test_a_link_lost_between_spawn_and_subscription_is_recovered_from_the_
 async def test_a_recovered_links_secrets_are_missed_in_health_until_the_host_tells_them(driver: Driver) -> None:
     control = ControlInterface(driver.transport)
     control.configs = {"base": {"word": "w"}}
-    control.links = [stored("default", "base", "SECRET_token"), link("observer", "teller")]
+    control.links = [stored("default", "base", "SECRET_token"), stored(source_id="observer")]
     await control.open()
     provider = await driver.spawn()
     await provider.until_links(lambda links: IN in links)
@@ -301,7 +306,7 @@ async def test_a_recovered_links_secrets_are_missed_in_health_until_the_host_tel
 async def test_a_link_that_was_told_with_its_secrets_keeps_them_whatever_the_store_says(driver: Driver) -> None:
     control = ControlInterface(driver.transport)
     control.configs = {"base": {"word": "w"}, "more": {"word": "changed"}}
-    control.links = [stored("default", "base", "SECRET_token"), link("observer", "teller")]
+    control.links = [stored("default", "base", "SECRET_token"), stored(source_id="observer")]
     await control.open()
     provider = await driver.spawn()
     await provider.put(incoming(target_config={"word": "w"}, target_secrets=provider.sealed({"token": "t"})))
@@ -327,7 +332,7 @@ async def test_a_link_lost_while_no_host_answers_is_recovered_from_the_buckets(t
 async def test_a_configuration_that_is_gone_is_missed_in_health(tmp_path: Path) -> None:
     async with NatsServer.start(url="") as server, a_driver(server.url, tmp_path) as driver:
         control = ControlInterface(driver.transport)
-        control.links = [stored("default", "base", "gone", "dotted.name"), link("observer", "teller")]
+        control.links = [stored("default", "base", "gone", "dotted.name"), stored(source_id="observer")]
         control.configs = {"base": {"word": "w"}}
         await control.open()
         await bucket(driver, "CONFIGDATA_lattice", {"dotted.name": {"count": "5"}, "gone": {"word": "was here"}})
@@ -361,6 +366,15 @@ async def test_a_store_that_cannot_be_read_takes_no_link_away(driver: Driver) ->
     provider = await driver.spawn(links=[incoming()])
     await provider.until_logged("the lattice's store of links cannot be read: link.interfaces: expected a list of strings")
     await provider.until_links(lambda links: IN in links)
+
+
+async def test_buckets_that_cannot_be_read_whole_take_no_link_away(tmp_path: Path) -> None:
+    async with NatsServer.start(url="") as server, a_driver(server.url, tmp_path) as driver:
+        await bucket(driver, "LATTICEDATA_lattice", {"COMPONENT_comp": {"links": [stored()]}, "COMPONENT_x": {}})
+        await driver.transport.request("$KV.LATTICEDATA_lattice.COMPONENT_x", b"{", timeout=2.0)
+        provider = await driver.spawn()
+        await provider.until_logged("store of links cannot be read: COMPONENT_x of bucket LATTICEDATA_lattice is not JSON")
+        assert not await provider.links()
 
 
 async def bucket(driver: Driver, name: str, entries: dict[str, Any]) -> None:
