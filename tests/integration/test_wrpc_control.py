@@ -341,7 +341,7 @@ async def test_a_configuration_that_is_gone_is_missed_in_health(tmp_path: Path) 
         found = await provider.until_links(lambda links: IN in links)
         assert (found[IN]["word"], found[IN]["count"]) == ("w", 5)
         health = await provider.until_health(lambda answer: "message" in answer)
-        assert "its configuration 'gone' could not be had" in health["message"]
+        assert "its configuration could not be had: gone" in health["message"]
 
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b'{"success": false}', b'{"success": true, "response": {}}'])
