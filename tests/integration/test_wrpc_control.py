@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from provider_sdk.errors import ProviderError
 from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.transport.base import Message
 from tests.integration.wrpc_driver import IN, NO_KEYS, OUT, ControlInterface, Driver, a_driver, incoming, link
+from tests.tiers import scale
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -111,6 +113,31 @@ async def test_puts_and_dels_count_in_the_order_in_which_they_were_sent(driver: 
     await provider.put(incoming("last"))
     found = await provider.until_links(lambda links: len(links) == 2 and links.get(IN, {}).get("word") == "copy 29")
     assert "comp/acme:told/last as target" in found
+
+
+async def test_whatever_is_put_copied_and_deleted_what_was_said_last_counts(driver: Driver) -> None:
+    provider = await driver.spawn()
+    seed = random.randrange(1 << 32)
+    chance, said = random.Random(seed), dict[str, tuple[str, str | None]]()
+    for step in range(scale(test=100, ci=300, soak=5000)):
+        name, word, how = chance.choice("abc"), str(step), chance.choice(("put", "copy", "delete", "pause"))
+        if how == "put":
+            token = chance.choice(("s", "t", None))
+            await provider.put(
+                incoming(name, target_config={"word": word}, target_secrets=provider.sealed({"token": token}) if token else None)
+            )
+            said[name] = word, token
+        elif how == "copy":
+            await provider.publish("linkdefs.put", incoming(name, target_config={"word": word}))
+            said[name] = word, said.get(name, ("", None))[1]
+        elif how == "delete":
+            await provider.publish("linkdefs.del", incoming(name))
+            said.pop(name, None)
+        else:
+            await asyncio.sleep(chance.random() / 50)
+    expected = {f"comp/acme:told/{name} as target": what for name, what in said.items()}
+    print("seed", seed)
+    await provider.until_links(lambda links: {place: (item["word"], item["token"]) for place, item in links.items()} == expected)
 
 
 async def test_what_is_no_link_of_this_provider_is_logged_and_dropped(driver: Driver) -> None:
