@@ -26,12 +26,15 @@ class Answers:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start_call(self, serve: Coroutine[Any, Any, None]) -> None:
+        """See Calls."""
         self._tasks.add(asyncio.create_task(serve))
 
     def end_call(self) -> None:
+        """See Calls."""
         self._tasks.discard(asyncio.current_task())
 
     async def run_call(self, call: Call) -> Any:
+        """See Calls."""
         deadline = call.received + self._time
         Context(call.operation.name, call.caller, LinkKey(call.caller, call.contract, ""), call.call_id, deadline, call.trace).enter()
         found = next((item for item in self._implementations if isinstance(item, call.operation.interface)), None)

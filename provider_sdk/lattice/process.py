@@ -23,14 +23,19 @@ _LAST_WORDS = 0.5
 
 
 class Executable(Protocol):
-    """What is started: the argument vector, a name for messages, the working directory (None: the host's own)."""
+    """What is started."""
 
     @property
-    def command(self) -> tuple[str, ...]: ...
+    def command(self) -> tuple[str, ...]:
+        """The argument vector."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What messages call it."""
+
     @property
-    def cwd(self) -> Path | None: ...
+    def cwd(self) -> Path | None:
+        """Where it starts; None: the host's own folder."""
 
 
 class ProviderProcess:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
@@ -23,6 +24,8 @@ from providers.blobstore.flows import Flow, Stream, Way
 from providers.blobstore.linked import LinkedStore
 
 T = TypeVar("T")
+
+log = logging.getLogger("provider")
 
 READ = 1 << 20
 """Bytes of a download that are read at once: three of them are in memory, one being read, one waiting and one being sent."""
@@ -159,11 +162,15 @@ class _Objects:
         return found, held
 
     def _start(self, way: Way, what: str, work: Coroutine[Any, Any, None], held: AsyncExitStack, outcome: asyncio.Future[Outcome]) -> None:
-        async def holding() -> None:
-            async with held:
-                await work
+        streams = self._linked.streams
 
-        self._linked.streams.flows.start(Flow(self._linked.key, way, what), holding(), outcome)
+        async def holding() -> None:
+            try:
+                await work
+            finally:
+                await streams.tasks.finish(_closed(held, what))
+
+        streams.flows.start(Flow(self._linked.key, way, what), holding(), outcome)
 
 
 class ComponentBlobstore(_Objects, WasiBlobstore):
@@ -196,6 +203,14 @@ class EarlyComponentBlobstore(_Objects, EarlyWasiBlobstore):
         found = await (await self._received(id, data))
         if isinstance(found, Err):
             raise error_of(found.value)
+
+
+async def _closed(held: AsyncExitStack, what: str) -> None:
+    """What became of the stream is not changed by a failure to let go of it."""
+    try:
+        await held.aclose()
+    except Exception as error:
+        log.warning("the rest of %s could not be removed: %s", what, error)
 
 
 async def _nothing(page: Page) -> None:

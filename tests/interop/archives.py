@@ -49,7 +49,12 @@ def of_script(module: str, folder: Path) -> Path:
     """An archive whose program is a script that runs a module of this repository with this Python."""
     script = folder / f"{module}.script"
     paths = [str(REPOSITORY), str(REPOSITORY / "packaging")]
-    lines = [f"#!{sys.executable} -I", "import runpy, sys", f"sys.path[:0] = {paths}", f"runpy.run_module({module!r}, run_name='__main__')"]
+    lines = [
+        f"#!{sys.executable} -I",
+        "import runpy, sys",
+        f"sys.path[:0] = {paths}",
+        f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)",
+    ]
     script.write_text("\n".join(lines))
     return of_program(script, folder / f"{module}.par.gz")
 

@@ -1,4 +1,4 @@
-"""A provider that is told secrets: it greets with the word of the link, and signs with the key of the provider."""
+"""A provider that is told secrets, and a number: it greets with a secret word and a secret signature, so many times."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from provider_sdk import Config, Link, Provider, Secret, main, setting
 class ConfidantConfig(Config):
     word: Secret = setting(Secret(""), doc="Word placed before the name.")
     signature: Secret = setting(Secret(""), doc="Text behind it.")
+    times: int = setting(1, doc="How often it is said.")
 
 
 class Whisper(Greeter):
@@ -19,7 +20,8 @@ class Whisper(Greeter):
         self._config = config
 
     async def greet(self, name: str) -> str:
-        return f"{self._config.word.reveal()} {name} {self._config.signature.reveal()}"
+        config = self._config
+        return " ".join([config.word.reveal(), name, config.signature.reveal()] * config.times)
 
 
 class Confidant(Provider[ConfidantConfig], serves=(Greeter,)):

@@ -45,10 +45,7 @@ def _cached() -> Path:
 
 
 def _compile(workshop: Path, folder: Path) -> None:
-    sources = workshop / "sources"
-    shutil.rmtree(sources, ignore_errors=True)
-    shutil.copytree(SOURCES, sources)
-    cargo.lock(sources)
+    sources = cargo.copied(SOURCES, workshop / "sources")
     cargo.build(sources, target=workshop / "target", environment=_environment())
     folder.mkdir(exist_ok=True)
     for program in PROGRAMS:

@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from tests.built_once import kept
@@ -35,12 +34,9 @@ def build(output: Path) -> Path:
     workshop = kept("host1x") / "component"
     root = _unpacked(workshop)
     encoder = _encoder(workshop)
-    with tempfile.TemporaryDirectory() as folder:
-        sources = Path(folder) / "component"
-        shutil.copytree(SOURCES, sources)
-        cargo.lock(sources)
-        core = _compile(sources, root, workshop / "target")
-        subprocess.run([encoder, "new", core, "-o", output], check=True, stdout=subprocess.DEVNULL)
+    sources = cargo.copied(SOURCES, workshop / "sources")
+    core = _compile(sources, root, workshop / "target")
+    subprocess.run([encoder, "new", core, "-o", output], check=True, stdout=subprocess.DEVNULL)
     return output
 
 

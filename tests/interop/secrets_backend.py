@@ -46,4 +46,5 @@ class SecretsBackend:
 
 def reference(name: str, key: str) -> dict[str, str]:
     """The configuration that stands for a secret: as `name` in a provider's settings, by `key` in the backend."""
-    return {"name": name, "type": "secret.wasmcloud.dev/v1alpha1", "backend": BACKEND, "key": key, "policy": "{}"}
+    policy = json.dumps({"type": "properties.secret.wasmcloud.dev/v1alpha1", "properties": {}})
+    return {"name": name, "type": "secret.wasmcloud.dev/v1alpha1", "backend": BACKEND, "key": key, "policy": policy}

@@ -58,14 +58,16 @@ async def test_a_link_put_anew_with_other_values_has_those(world: World, archive
 
 
 async def test_a_providers_configuration_may_change_and_what_is_wrong_changes_nothing(world: World, archive: Archive) -> None:
-    await world.provide(archive("greeter"), "greeter", config=await world.config({"greeting": "Hi"}, "greetings"))
-    await world.link("greeter", "acme:greeter/greeter")
-    assert await world.told("greet", name="Ada") == "Hi, Ada!"
-    await world.config({"greeting": "Good day"}, "greetings")
-    await _greets(world, "Good day, Ada!")
-    await world.config({"greeting": "Hi", "log_level": "loud"}, "greetings")
-    await asyncio.sleep(0.5)
-    assert await world.told("greet", name="Ada") == "Good day, Ada!"
+    await world.provide(archive("confidant"), "confidant", config=await world.config({"times": "1"}, "manner"))
+    await world.link("confidant", "acme:greeter/greeter")
+    assert (await world.told("greet", name="Ada")).count("Ada") == 1
+    await world.config({"times": "3"}, "manner")
+    await _greets(world, " ".join([" Ada "] * 3))
+    await world.config({"times": "many"}, "manner")
+    async with asyncio.timeout(10):
+        while "many" not in str(await world.health("confidant")):
+            await asyncio.sleep(0.05)
+    assert (await world.told("greet", name="Ada")).count("Ada") == 3
 
 
 async def _greets(world: World, greeting: str) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import http.client
 import json
 import os
-import re
 import secrets
 import shutil
 import sys
@@ -114,7 +113,7 @@ class World:
 
     def process(self, id: str) -> int:
         """The process of a provider: of a frozen one, which is two, the one that the host started."""
-        return min(pid for pid, place in processes.of_folder(self.host.folder).items() if re.search(rf"\b_?{id}_par", place))
+        return min(pid for pid, place in processes.of_folder(self.host.folder).items() if place.endswith(f"_{id}_par_gz"))
 
     async def health(self, id: str) -> dict[str, object]:
         """What the provider answers to a health request; ProviderError."""

