@@ -58,6 +58,8 @@ class ComponentDoor(ComponentConformance):
 
     __test__ = False
 
+    generation, contract_name, way = "1.x", "keyvalue", "direct"
+
     backend: ClassVar[str]
     settings: ClassVar[Mapping[str, str]] = {"keys_per_page": str(PAGE)}
     longest_page = 2 * PAGE
