@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -79,6 +80,10 @@ class Context:
     def detach() -> None:
         """Leave the call: for a task that was started in one and outlives it, which would else be bound by its deadline."""
         _current.set(None)
+
+    def without_deadline(self) -> None:
+        """The call takes as long as it takes: for one that waits for a stream, which has limits of its own."""
+        self.deadline = math.inf
 
     def remaining(self) -> float:
         """Seconds until the deadline, never negative."""

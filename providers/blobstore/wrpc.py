@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
-from provider_sdk import DeadlineExceeded, InvalidArgument, NotFound, ProviderError, ResourceExhausted
+from provider_sdk import Context, DeadlineExceeded, InvalidArgument, NotFound, ProviderError, ResourceExhausted
 from provider_sdk.contracts.wasi_blobstore import (
     ContainerMetadata,
     EarlyWasiBlobstore,
@@ -200,6 +200,8 @@ class EarlyComponentBlobstore(_Objects, EarlyWasiBlobstore):
         return await self._bytes(id, start, end, breaks=True)
 
     async def write_container_data(self, id: ObjectId, data: AsyncIterator[bytes]) -> None:
+        if (context := Context.or_none()) is not None:
+            context.without_deadline()
         found = await (await self._received(id, data))
         if isinstance(found, Err):
             raise error_of(found.value)
