@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.contract.matrix import Matrix
 from tests.interop import host1x
 from tests.servers import built
 from tests.tiers import scale
@@ -33,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEFT_OUT] = Counter()
     config.stash[MISSING] = set()
+    if folder := os.environ.get("CONFORMANCE_MATRIX"):
+        config.pluginmanager.register(Matrix(Path(folder)), "matrix")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

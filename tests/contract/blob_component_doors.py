@@ -79,6 +79,8 @@ class ComponentDoor(WasiBlobstoreSuite):
 
     __test__ = False
 
+    generation, contract_name, way = "1.x", "blobstore", "direct"
+
     backend: ClassVar[str]
     settings: ClassVar[Mapping[str, str]] = MappingProxyType({})
     resolution = 0.05
@@ -137,6 +139,8 @@ class ComponentDirectKept(ComponentDirect):
 @pytest.mark.asyncio(loop_scope="class")
 class ComponentProcess(ComponentDoor):
     """Every store is a link of a new component to a provider that a host started; it is opened again after the provider was killed."""
+
+    way = "from source"
 
     @pytest.fixture(autouse=True)
     def _served(self, component_instances: ComponentInstances) -> None:

@@ -51,13 +51,16 @@ async def a_box(
     values: Mapping[str, str],
     secrets: Mapping[str, str] | None = None,
     version: type[AnyBlobstore] = WasiBlobstore,
+    container: str = "c",
 ) -> AsyncIterator[ComponentBox]:
-    """The container c of a component that is linked as long as the block runs."""
+    """A container of a component that is linked as long as the block runs."""
     target = await lattice.link(provider, values, secrets=secrets, component="painter")
-    store: AnyBlobstore = version.at(target, timeout=30.0)
-    await store.create_container("c")
-    yield ComponentBox(store, "c")
-    await lattice.unlink(provider, target)
+    try:
+        store: AnyBlobstore = version.at(target, timeout=30.0)
+        await store.create_container(container)
+        yield ComponentBox(store, container)
+    finally:
+        await lattice.unlink(provider, target)
 
 
 async def _upload(box: ComponentBox, name: str) -> tuple[Held, asyncio.Task[None]]:
@@ -160,8 +163,7 @@ class TestS3:
     async def test_buckets_are_made_in_their_region(self, lattice: WrpcTestLattice, provider: WrpcProvided, tmp_path: Path) -> None:
         with s3.moto(tmp_path) as server:
             values = {**server.settings, "BUCKET_REGION": "eu-west-3"}
-            async with a_box(lattice, provider, values) as box:
-                await box.store.create_container("paintings")
+            async with a_box(lattice, provider, values, container="paintings"):
                 found = server.client().get_bucket_location(Bucket="paintings")
                 assert found["LocationConstraint"] == "eu-west-3"
 

@@ -26,6 +26,10 @@ CHILD = Path(__file__).with_name("wrpc_child.py")
 OBSERVER = "observer"
 WITHIN = 5.0
 Secrets = Mapping[str, str | bytes]
+NO_KEYS: dict[str, Any] = {"host_xkey_public_key": ..., "provider_xkey_private_key": ...}
+"""The host data of hosts of v1.0."""
+IN = "comp/acme:told/default as target"
+OUT = "comp/acme:told/default as source"
 
 
 def link(source: str, target: str, name: str = "default", **changes: Any) -> dict[str, Any]:
@@ -43,6 +47,11 @@ def link(source: str, target: str, name: str = "default", **changes: Any) -> dic
         "target_secrets": None,
     }
     return {**whole, **changes}
+
+
+def incoming(name: str = "default", **more: Any) -> dict[str, Any]:
+    """A link from the component `comp` to the provider."""
+    return link("comp", "teller", name, **more)
 
 
 @dataclass

@@ -24,7 +24,7 @@ def meaning(path: Path, package: str) -> dict[str, Any]:
     return {
         f"{package}/{interface['name']}.{function['name']}": _function(document["types"], function)
         for interface in document["interfaces"]
-        if interface["package"] == number
+        if interface["package"] == number and interface["name"]
         for function in interface["functions"].values()
     }
 

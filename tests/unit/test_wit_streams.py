@@ -34,6 +34,22 @@ async def all_of(stream: AsyncIterator[Any]) -> list[Any]:
     return [item async for item in stream]
 
 
+class Live:
+    """A call with one path, on which things come when the test says so."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def open(self, path: str) -> Live:
+        return self
+
+    async def read(self) -> bytes:
+        return await self.queue.get()
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
 def read(codec: OperationCodec, data: bytes, sent: dict[str, list[bytes]]) -> tuple[Any, Paths]:
     """The one argument of `data`, and the paths of its call."""
     paths = Paths(sent)
@@ -221,27 +237,10 @@ async def test_a_message_in_the_middle_of_a_list_is_not_copied() -> None:
 
 
 async def test_the_first_bytes_are_there_before_the_rest_has_come() -> None:
-    class Slow:
-        def __init__(self) -> None:
-            self.reads = 0
-
-        async def read(self) -> bytes:
-            self.reads += 1
-            return b"\x64first"
-
-        def close(self) -> None:
-            pass
-
-    channel = Slow()
-
-    class One:
-        def open(self, path: str) -> Slow:
-            return channel
-
-    (stream,) = codec_of(AsyncIterator[bytes]).decode_arguments(b"\x00", One())
-    assert channel.reads == 0
-    assert await anext(stream) == b"first"
-    assert channel.reads == 1
+    channel = Live()
+    (stream,) = codec_of(AsyncIterator[bytes]).decode_arguments(b"\x00", channel)
+    channel.queue.put_nowait(b"\x64first")
+    assert await asyncio.wait_for(anext(stream), 1) == b"first"
 
 
 async def test_items_come_one_by_one_from_lists_of_any_length() -> None:
@@ -294,20 +293,33 @@ async def test_a_future_may_come_in_place() -> None:
     assert (await future, await future, paths.opened) == (300, 300, [])
 
 
+async def test_a_future_is_received_once_whoever_waits_for_it() -> None:
+    channel = Live()
+    (future,) = codec_of(Awaitable[str]).decode_arguments(b"\x00", channel)
+    waiting = [asyncio.ensure_future(future) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    channel.queue.put_nowait(b"\x02hi")
+    assert await asyncio.wait_for(asyncio.gather(*waiting), 1) == ["hi", "hi"]
+
+
 async def test_a_future_without_a_value_is_there_when_its_channel_ends() -> None:
     codec = codec_of(Awaitable[None])
     encoded = codec.encode_arguments((soon(None),))
     assert (await carried(encoded)).sent == {}
-    future, paths = read(codec, encoded.data, {})
+    channel = Live()
+    (future,) = codec.decode_arguments(encoded.data, channel)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(future, 0.01)
+    channel.queue.put_nowait(b"")
     assert await future is None
-    assert paths.closed == ["0"]
 
 
 async def test_a_future_that_does_not_come_whole_has_broken_off_however_often_it_is_asked() -> None:
-    future, _ = read(codec_of(Awaitable[str]), b"\x00", {"0": [b"\x05he"]})
+    future, paths = read(codec_of(Awaitable[str]), b"\x00", {"0": [b"\x05he"]})
     for _ in range(2):
         with pytest.raises(Unavailable, match=r"^a: the stream broke off$"):
             await future
+        assert paths.closed == ["0"]
 
 
 async def test_what_comes_and_does_not_fit_is_told_with_its_place() -> None:
@@ -329,23 +341,8 @@ async def test_a_value_that_would_fill_the_memory_is_not_waited_for() -> None:
 
 
 async def test_a_reader_that_is_cancelled_may_come_again() -> None:
-    class Halting:
-        def __init__(self) -> None:
-            self.queue: asyncio.Queue[bytes] = asyncio.Queue()
-
-        async def read(self) -> bytes:
-            return await self.queue.get()
-
-        def close(self) -> None:
-            pass
-
-    channel = Halting()
-
-    class One:
-        def open(self, path: str) -> Halting:
-            return channel
-
-    (stream,) = codec_of(AsyncIterator[str]).decode_arguments(b"\x00", One())
+    channel = Live()
+    (stream,) = codec_of(AsyncIterator[str]).decode_arguments(b"\x00", channel)
     for part in (b"\x01\x06", b"abc"):
         channel.queue.put_nowait(part)
         with pytest.raises(TimeoutError):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, Flag, IntEnum
 from pathlib import Path
+from types import new_class
 from typing import Any
 
 import pytest
@@ -228,7 +229,7 @@ def _declared(annotation: Any, result: Any = None, **names: str) -> type[Interfa
     ask.__annotations__ = {"value": annotation, "return": result}
     ask.__isabstractmethod__ = True  # type: ignore[attr-defined]  # a function takes any attribute
     members = {"ask": operation(**names)(ask), "__module__": __name__}
-    return type(Interface)("Asked", (Interface,), members, wit="acme:asked/asked@1.0.0")
+    return new_class("Asked", (Interface,), {"wit": "acme:asked/asked@1.0.0"}, lambda namespace: namespace.update(members))
 
 
 @pytest.mark.parametrize(

@@ -161,9 +161,9 @@ def _class(head: str, docs: str, lines: list[str]) -> Iterator[str]:
 def _docstring(docs: str, indent: str) -> list[str]:
     if not docs:
         return []
-    safe = docs.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    if safe.endswith('"'):
-        safe = f'{safe[:-1]}\\"'
+    safe = docs.replace("\\", "\\\\")
+    if '"""' in safe or safe.endswith('"'):
+        safe = safe.replace('"', '\\"')
     first, *rest = safe.splitlines()
     if not rest:
         return [f'{indent}"""{first}"""']
