@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from provider_sdk.link import LinkKey
@@ -79,6 +80,17 @@ class Context:
     def detach() -> None:
         """Leave the call: for a task that was started in one and outlives it, which would else be bound by its deadline."""
         _current.set(None)
+
+    def without_deadline(self) -> None:
+        """The call takes as long as it takes: for one that waits for a stream, which has limits of its own."""
+        self.deadline = math.inf
+
+    @staticmethod
+    def lift_deadline() -> None:
+        """Stay in the call without its deadline: for a task that delivers what the call has begun, such as a stream."""
+        context = _current.get()
+        if context is not None:
+            _current.set(replace(context, deadline=math.inf))
 
     def remaining(self) -> float:
         """Seconds until the deadline, never negative."""

@@ -66,10 +66,13 @@ def _by_hand(provider_class: type[Provider[Any]], options: list[str]) -> int:
         return USAGE
     name = provider_class.__name__
     summary = (provider_class.__doc__ or "").strip().partition("\n")[0]
-    contracts = ", ".join(sorted({interface.__identity__.contract for interface in provider_class.serves})) or "none: it only calls"
+    identities = [interface.__identity__ for interface in provider_class.serves]
+    contracts = ", ".join(sorted({item.contract for item in identities if item.contract}))
+    interfaces = ", ".join(sorted({item.wit for item in identities if item.wit}))
+    served = "\n".join(filter(None, (contracts and f"  on 0.x: {contracts}", interfaces and f"  on 1.x: {interfaces}")))
     print(
         f"{name} is a wasmCloud capability provider. {summary}\n"
-        f"It serves: {contracts}\n\n"
+        f"It serves{':' if served else ' nothing: it only calls'}\n{served}\n\n"
         "A wasmCloud host starts it and writes one line of host data to its standard input; it is not meant to be started by hand.\n"
         "To try it on this machine, with no host installed:\n\n"
         "    provider run                  this provider, from its source\n"

@@ -1,4 +1,4 @@
-"""Settings of the httpserver: those of the official one under its names (wasmbus-0x.md §9.1), and what it lacks."""
+"""Settings of the httpserver: those of the official ones under their names (wasmbus-0x.md §9.1, wrpc-1x.md §5.2), and what they lack."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
-from provider_sdk import Config, InvalidArgument, Layer, Secret, setting
+from provider_sdk import Config, InvalidArgument, Layer, Role, Secret, setting
 from provider_sdk.config import unfold_json
 
 _NAME = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
@@ -20,6 +20,15 @@ _MEANT_OTHERWISE = {
     *("connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "expect", "content-length", "content-type"),
     *("content-encoding", "host", "date", "cookie", "set-cookie", "authorization", "location", "vary", "cache-control", "origin"),
     *("traceparent", "tracestate", "forwarded", "client-cert", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
+}
+# Names that 1.x has for settings of an object: which object, and which setting.
+_FLAT = {
+    f"{group}{name}".replace("_", ""): (group, name)
+    for group, names in {
+        "tls": ("cert_file", "priv_key_file"),
+        "cors": ("allowed_origins", "allowed_headers", "allowed_methods", "exposed_headers", "max_age_secs"),
+    }.items()
+    for name in names
 }
 LARGEST_FILE = 1 << 20
 
@@ -38,13 +47,13 @@ class CorsConfig(Config):
     mode: str = setting(
         "official",
         choices=("official", "fetch", "off"),
-        doc="official: as the official provider, a refused origin gets 403 and the actor is not asked; fetch: by the Fetch standard, "
-        "the browser does the refusing; off: left to the actor, preflights too.",
+        doc="official: as the official provider of the generation, on 0.x a refused origin gets 403 and the actor is not asked; "
+        "fetch: by the Fetch standard, the browser does the refusing; off: left to the actor, preflights too.",
     )
 
     def __post_init__(self) -> None:
         for origin in self.allowed_origins:
-            if not _ORIGIN.fullmatch(origin):
+            if not _ORIGIN.fullmatch(origin.removesuffix("/")):
                 raise InvalidArgument(f"allowed_origins: {origin!r} is not http(s)://host[:port] without a path")
         for setting_name in ("allowed_headers", "allowed_methods", "exposed_headers"):
             for name in getattr(self, setting_name):
@@ -86,15 +95,35 @@ class TlsConfig(Config):
 class HttpServerConfig(Config):
     """Settings of one link: where it listens, what it lets through, how long it waits."""
 
-    address: str = setting("127.0.0.1:8000", doc="ip:port to listen on; port 0 takes a free one and logs it.")
-    port: int | None = setting(None, minimum=0, maximum=65535, doc="Port to listen on at 127.0.0.1; overrides an address given beside it.")
+    address: str | None = setting(
+        None,
+        doc="ip:port to listen on; port 0 takes a free one and logs it; default: default_address, else 127.0.0.1:8000, "
+        "or 0.0.0.0:8000 on 1.x.",
+    )
+    port: int | None = setting(
+        None,
+        minimum=0,
+        maximum=65535,
+        doc="Port to listen on at 127.0.0.1; overrides an address given beside it. Without effect on 1.x, as with the official provider.",
+    )
+    default_address: str | None = setting(None, doc="ip:port for links that give no address.")
+    routing_mode: str = setting(
+        "address",
+        choices=("address", "path", "host"),
+        doc="In the provider's own configuration. address: each link says where it listens; path, host: all listen at one address, and "
+        "a link gives nothing but its `path` or `host`.",
+    )
+    header: str = setting("host", doc="Header that routing_mode host goes by.")
+    path: str | None = setting(None, doc="The one path that a link answers for in routing_mode path, without the query.")
+    host: str | None = setting(None, doc="The one value of `header` that a link answers for in routing_mode host, a port included.")
     readonly_mode: bool = setting(False, doc="Refuse every method but GET and HEAD with 405.")
     cache_control: str | None = setting(None, doc="Cache-Control header of responses that have none of their own.")
     timeout_ms: int | None = setting(
         None,
         unit="milliseconds",
         minimum=1,
-        doc="How long the actor may take; default: what the host says that calls may take, and 13 s more where bodies go in chunks.",
+        doc="How long the actor may take to answer; default: what the host says that calls may take, and 13 s more where bodies go in "
+        "chunks; on 1.x 10 minutes.",
     )
     max_content_len: int = setting(100 << 20, unit="bytes", minimum=0, maximum=1 << 30, doc="Longest request body; longer ones get 413.")
     tls: TlsConfig = setting(TlsConfig(), doc="HTTPS.")
@@ -144,7 +173,11 @@ class HttpServerConfig(Config):
     max_connections_per_client: int = setting(1000, minimum=1, doc="Connections of one client address; trusted proxies have no such limit.")
 
     def __post_init__(self) -> None:
-        _ = self.bind
+        for text in (self.address, self.default_address):
+            if text is not None:
+                _address(text)
+        if not _TOKEN.fullmatch(self.header):
+            raise InvalidArgument(f"header: {self.header!r} is not a name that HTTP allows")
         for host in self.hosts:
             if not (_NAME.fullmatch(host.lower()) or _is_ip(host.strip("[]"))):
                 raise InvalidArgument(f"hosts: {host!r} is not a host name, such as www.example.com or *.example.com, without a port")
@@ -166,28 +199,29 @@ class HttpServerConfig(Config):
 
     @property
     def bind(self) -> tuple[str, int]:
-        """IP address and port to listen on."""
+        """IP address and port to listen on for 0.x links."""
         if self.port is not None:
             return "127.0.0.1", self.port
-        host, colon, port = self.address.strip().rpartition(":")
-        host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-        if not (colon and _is_ip(host) and port.isdecimal() and port.isascii() and int(port) <= 65535):
-            raise InvalidArgument(f"address: {self.address!r} is not ip:port, such as 127.0.0.1:8080")
-        return host, int(port)
+        return _address(self.address or self.default_address or "127.0.0.1:8000")
+
+    def bind_for(self, role: Role) -> tuple[str, int]:
+        """IP address and port to listen on for a link: on 1.x the provider is its source, and the official defaults are others."""
+        return self.bind if role is Role.TARGET else _address(self.address or self.default_address or "0.0.0.0:8000")
 
     @classmethod
     def expand(cls, layer: Layer) -> list[Layer]:
         """`config_file`, `config_b64` and `config_json` unfolded, in this order, below the rest.
 
-        An address overrides a port that was given in an earlier place. `log` of the official provider is without effect:
-        the host says what is logged.
+        An address overrides a port that was given in an earlier place. Names of 1.x, such as `tls_cert_file`, stand for settings of `tls`
+        and `cors`. `log` of the official provider is without effect: the host says what is logged; so is `disable_keepalive`, which means
+        probes of idle connections: those are always sent.
         """
         parts = [part for inner in _with_file(layer) for part in unfold_json(inner)]
-        return [_without_earlier_port(_without_log(part)) for part in parts]
+        return [_without_earlier_port(_folded(_without_effect(part))) for part in parts]
 
 
 def _with_file(layer: Layer) -> list[Layer]:
-    given = [key for key in layer.values if key.replace("_", "").replace("-", "").lower() == "configfile"]
+    given = [key for key in layer.values if _fold(key) == "configfile"]
     if len(given) > 1:
         raise InvalidArgument(f"{layer.source}: {' and '.join(given)} name the same setting: give only one of them")
     rest = {key: value for key, value in layer.values.items() if key not in given}
@@ -220,13 +254,43 @@ def _read(path: Path, where: str) -> dict[str, object]:
     return content
 
 
-def _without_log(layer: Layer) -> Layer:
-    return replace(layer, values={key: value for key, value in layer.values.items() if key.lower() != "log"})
+def _without_effect(layer: Layer) -> Layer:
+    return replace(layer, values={key: value for key, value in layer.values.items() if _fold(key) not in ("log", "disablekeepalive")})
+
+
+def _folded(layer: Layer) -> Layer:
+    """Single values under names of 1.x, moved into the object that they belong to."""
+    values: dict[str, object] = {}
+    inner: dict[str, dict[str, object]] = {}
+    for key, value in layer.values.items():
+        group, name = _FLAT.get(_fold(key), ("", ""))
+        if group:
+            inner.setdefault(group, {})[name] = value
+        else:
+            values[key] = value
+    for group, given in inner.items():
+        beside = next((key for key in values if _fold(key) == group), "")
+        if beside and values[beside]:
+            raise InvalidArgument(f"{layer.source}: {beside} and {group}_{next(iter(given))} name the same settings: give only one of them")
+        values[beside or group] = given
+    return replace(layer, values=values)
+
+
+def _fold(key: str) -> str:
+    return key.replace("_", "").replace("-", "").lower()
 
 
 def _without_earlier_port(layer: Layer) -> Layer:
     given = {key.lower() for key in layer.values}
     return replace(layer, values={**layer.values, "port": None}) if "address" in given and "port" not in given else layer
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.strip().rpartition(":")
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not (colon and _is_ip(host) and port.isdecimal() and port.isascii() and int(port) <= 65535):
+        raise InvalidArgument(f"address: {text!r} is not ip:port, such as 127.0.0.1:8080")
+    return host, int(port)
 
 
 def _is_ip(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Cross-origin requests: as the official provider answers them (wasmbus-0x.md §9.1) or by the Fetch standard, §3.2 to §3.3."""
+"""Cross-origin requests: as the official providers answer them (wasmbus-0x.md §9.1, wrpc-1x.md §5.2) or by the Fetch standard, §3.2."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 class Cors:
-    """The policy of one link."""
+    """The policy of one link; `second`: of a 1.x host."""
 
-    def __init__(self, config: CorsConfig) -> None:
-        self._official = config.mode == "official"
+    def __init__(self, config: CorsConfig, *, second: bool = False) -> None:
+        self._official = config.mode == "official" and not second
+        self._second = config.mode == "official" and second
         self._off = config.mode == "off"
         self._origins = frozenset(map(_plain, config.allowed_origins))
         # Every method that is in use is in capitals, and names of methods are told apart by their case.
@@ -30,6 +31,10 @@ class Cors:
             ("access-control-allow-methods", ", ".join(methods)),
             ("access-control-max-age", str(config.max_age_secs)),
         ]
+        if self._second:
+            # There, what is not named stands for all.
+            self._exposed = self._exposed or [("access-control-expose-headers", "*")]
+            self._preflight = [(name, value or "*") for name, value in self._preflight]
         # What caches have to know of every response: without Origin there is no permission in it.
         self._always: Lines = [ORIGIN] if self._origins else []
 
@@ -67,14 +72,14 @@ class Cors:
             granted = [("access-control-allow-origin", "*"), *self._exposed]
         elif self._allowed(origin):
             granted = [("access-control-allow-origin", origin), *self._credentials, *self._exposed]
-        if method != "OPTIONS" or "Access-Control-Request-Method" not in header:
+        if method != "OPTIONS" or not (self._second or "Access-Control-Request-Method" in header):
             return [*granted, *self._always]
-        return Answer(204, [*(granted and self._preflight), *granted, PREFLIGHT])
+        return Answer(200 if self._second else 204, [*(granted and self._preflight), *granted, PREFLIGHT])
 
 
 def _plain(origin: str) -> str:
     """An origin as browsers write it: in lower case, without the scheme's own port."""
-    origin = origin.lower()
+    origin = origin.lower().removesuffix("/")
     return origin.removesuffix(_DEFAULT_PORTS.get(origin.partition(":")[0], "\0"))
 
 

@@ -15,8 +15,10 @@ from provider_sdk import AlreadyExists, Unavailable
 from provider_sdk.metrics import Metrics
 from providers.httpserver import tls
 from providers.httpserver.answer import Answer
+from providers.httpserver.config import HttpServerConfig
 from providers.httpserver.connection import Connection
 from providers.httpserver.counts import Counts
+from providers.httpserver.exact import ExactRoutes
 from providers.httpserver.exchange import Exchange
 from providers.httpserver.forwarded import plain_address
 from providers.httpserver.hello import NotTls, read_hello
@@ -43,11 +45,12 @@ Address = tuple[str, int]
 
 
 class Listener:
-    """One listening socket, its connections and its routes."""
+    """One listening socket, its connections and its routes: those of routing mode address, and the exact ones of the others."""
 
     def __init__(self, address: Address, counts: Counts, budget: Budget) -> None:
         self.address = address
         self.routes: Routes[Site] = Routes()
+        self.exact: ExactRoutes[Site] = ExactRoutes()
         self.draining = False
         self.counts = counts
         self.connections: set[Connection] = set()
@@ -67,6 +70,11 @@ class Listener:
         """Whether new connections are TLS."""
         return bool(self._tls)
 
+    @property
+    def sites(self) -> list[Site]:
+        """Whoever answers here, or waits for its turn."""
+        return [*self.routes, *self.exact]
+
     def open(self) -> None:
         """Begin to listen; Unavailable with one line where that is not possible."""
         host, port = self.address
@@ -83,7 +91,7 @@ class Listener:
 
     def add(self, site: Site) -> None:
         """Have `site` answer on its routes; AlreadyExists where another link has one of them or the address speaks otherwise."""
-        others = [other for other in self.routes if other.owner != site.owner]
+        others = [other for other in self.sites if other.owner != site.owner]
         if others and bool(others[0].certificates) != bool(site.certificates):
             speaks = "HTTPS" if others[0].certificates else "HTTP"
             taken = f"address {text(self.address)} speaks {speaks} for the link {others[0].owner}"
@@ -92,19 +100,28 @@ class Listener:
             clash = tls.disagreement(site.certificates, [other.certificates for other in others if other.certificates])
             if clash:
                 raise AlreadyExists(clash)
-        self.routes.add(site.config.hosts, site.config.path_prefix, site, text(self.address))
+        self._add_route(site, site.config)
         self._settle()
+
+    def _add_route(self, site: Site, config: HttpServerConfig) -> None:
+        if config.routing_mode == "path":
+            self.exact.add_path(config.path or "", site)
+        elif config.routing_mode == "host":
+            self.exact.add_value(config.header.lower(), config.host or "", site)
+        else:
+            self.routes.add(config.hosts, config.path_prefix, site, text(self.address))
 
     def remove(self, site: Site) -> None:
         """Have `site` get no more requests. After the last one, what is left is closed."""
         self.routes.remove(site)
-        if not list(self.routes):
+        self.exact.remove(site)
+        if not self.sites:
             self._end()
         elif not self.draining:
             self._settle()
 
     def _settle(self) -> None:
-        sites = list(self.routes)
+        sites = self.sites
         self._limits = Limits.of(site.config for site in sites)
         self._tls = [site.certificates for site in reversed(sites) if site.certificates]
 
@@ -132,7 +149,7 @@ class Listener:
         of_client = self._clients.get(client, 0)
         if self._count >= limits.max_connections:
             self._turn_away(accepted, "address")
-        elif of_client >= limits.max_connections_per_client and not any(site.proxies.trusts(client) for site in self.routes):
+        elif of_client >= limits.max_connections_per_client and not any(site.proxies.trusts(client) for site in self.sites):
             self._turn_away(accepted, "client")
         else:
             self._count += 1
@@ -230,10 +247,15 @@ class Listener:
             return refused
         site = self._site(exchange, host)
         if site is None:
-            return exchange.page(404)
+            status, reason = self.exact.refusal(request.headers) if self.exact else (404, "")
+            return exchange.page(status, detail=reason)
         return await site.respond(exchange)
 
     def _site(self, exchange: Exchange, host: str) -> Site | None:
+        if self.exact:
+            found = self.exact.find(exchange.path, exchange.request.headers)
+            if found is not None:
+                return found
         found = self.routes.find(host, exchange.path)
         peer = exchange.connection.peer
         believing = found if found is not None else next((site for site in self.routes if site.proxies.trusts(peer)), None)
@@ -310,7 +332,7 @@ class Listeners:
         AlreadyExists where another link has a route of it, Unavailable where the system refuses the address. Cancelled while leaving:
         what is unfinished is answered 503.
         """
-        address = site.config.bind
+        address = site.bind
         # Port 0 is another port for each owner, but the same one again for a changed link of an owner.
         key = (address, site.owner if address[1] == 0 else "")
         listener = self._open.get(key)
@@ -329,7 +351,7 @@ class Listeners:
 
     async def _leave(self, key: tuple[Address, str], listener: Listener, site: Site) -> None:
         # The last site of an address, and every one at the end of the process, still answers what comes over the connections there.
-        closes = self._stopping() or list(listener.routes) == [site]
+        closes = self._stopping() or listener.sites == [site]
         try:
             if closes:
                 self._open.pop(key, None)

@@ -20,6 +20,10 @@ class Owned(Protocol):
     def owner(self) -> str:
         """The link that it belongs to."""
 
+    @property
+    def turn(self) -> str:
+        """The name under which it waits while another link has its route; empty where it does not wait."""
+
 
 S = TypeVar("S", bound=Owned)
 
@@ -27,7 +31,8 @@ S = TypeVar("S", bound=Owned)
 class Routes(Generic[S]):
     """The routes of one address.
 
-    A route may have several sites of one owner: the newest answers, the others are on their way out.
+    A route may have several sites of one owner: the newest answers, the others are on their way out. Behind them may wait those of other
+    owners, each until the ones before it are gone.
     """
 
     def __init__(self) -> None:
@@ -43,14 +48,14 @@ class Routes(Generic[S]):
         """Have `site` answer; AlreadyExists, with a line that names the other, where another owner has one of the routes."""
         keys = [(host, prefix.rstrip("/")) for host in {plain_host(host): None for host in hosts} or [ANY]]
         for host, path in keys:
-            there = self._hosts.get(host, {}).get(path)
-            if there and there[-1].owner != site.owner:
+            there = [other for other in self._hosts.get(host, {}).get(path, ()) if other.owner != site.owner]
+            if any(not site.turn or other.turn == site.turn for other in there):
                 what = f"address {address}" if (host, path) == (ANY, "") else f"route {host or '*'}{path or '/'} of address {address}"
                 raise AlreadyExists(
-                    f"{what} is taken by the link {there[-1].owner}: give this one other hosts, another path_prefix or another address"
+                    f"{what} is taken by the link {there[0].owner}: give this one other hosts, another path_prefix or another address"
                 )
         for host, path in keys:
-            self._hosts.setdefault(host, {}).setdefault(path, []).append(site)
+            _enqueue(self._hosts.setdefault(host, {}).setdefault(path, []), site)
         self._sort()
 
     def remove(self, site: S) -> None:
@@ -77,10 +82,23 @@ class Routes(Generic[S]):
 
     def _sort(self) -> None:
         self._sorted = {
-            host: [(path, prefixes[path][-1]) for path in sorted(prefixes, key=len, reverse=True)] for host, prefixes in self._hosts.items()
+            host: [(path, _answering(prefixes[path])) for path in sorted(prefixes, key=len, reverse=True)]
+            for host, prefixes in self._hosts.items()
         }
         only = self._sorted.get(ANY, []) if len(self._sorted) == 1 else []
         self._only = only[0][1] if len(only) == 1 and only[0][0] == "" else None
+
+
+def _enqueue(sites: list[S], site: S) -> None:
+    """Add a site behind those of its owner, or behind all."""
+    owners = [other.owner for other in sites]
+    at = len(owners) - owners[::-1].index(site.owner) if site.owner in owners else len(owners)
+    sites.insert(at, site)
+
+
+def _answering(sites: list[S]) -> S:
+    """The newest site of the owner whose turn it is."""
+    return [site for site in sites if site.owner == sites[0].owner][-1]
 
 
 def plain_host(host: str) -> str:

@@ -9,6 +9,7 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable
 
+from provider_sdk import LinkKey, Role
 from providers.httpserver import gzip
 from providers.httpserver.access import AccessLog, Entry
 from providers.httpserver.answer import Answer, Lines, Refused
@@ -27,23 +28,26 @@ _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 
 class Site:
-    """The front of one link."""
+    """The front of one link, which listens at `bind`. On 1.x, where the provider is its source, it waits while another has its route."""
 
     def __init__(
         self,
-        owner: str,
+        key: LinkKey,
         config: HttpServerConfig,
         handle: Handler,
         counts: Counts,
         certificates: Certificates | None,
         access: AccessLog | None,
     ) -> None:
-        self.owner = owner
+        second = key.role is Role.SOURCE
+        self.owner = str(key)
+        self.turn = key.name if second else ""
+        self.bind = config.bind_for(key.role)
         self.config = config
         self.certificates = certificates
         self.proxies = Proxies.of(config)
         self._handle = handle
-        self._cors = Cors(config.cors)
+        self._cors = Cors(config.cors, second=second)
         self._counts = counts
         self._access = access
         self._in_progress: set[Exchange] = set()

@@ -15,7 +15,7 @@ from providers.keyvalue.config import KeyValueConfig
 from providers.keyvalue.namespaces import Buckets
 from providers.keyvalue.stores import Stores
 from providers.keyvalue.wasmbus import ActorKeyValue
-from providers.keyvalue.watching import Told, Watching
+from providers.keyvalue.watching import Counters, Watching
 from providers.keyvalue.wrpc import ComponentAtomics, ComponentBatch, ComponentStore
 
 WATCHER = "watcher"
@@ -25,12 +25,12 @@ class KeyValueProvider(Provider[KeyValueConfig], serves=(KeyValue, Store, Atomic
     """Values, counters, lists and sets."""
 
     _stores: Stores
-    _told: Told
+    _counters: Counters
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
         self._stores = Stores(self.data_dir)
-        self._told = Told.of(self.metrics)
+        self._counters = Counters.of(self.metrics)
         yield
 
     @asynccontextmanager
@@ -54,7 +54,7 @@ class KeyValueProvider(Provider[KeyValueConfig], serves=(KeyValue, Store, Atomic
     @asynccontextmanager
     async def _telling(self, link: Link[KeyValueConfig], backend: Backend, store: Place) -> AsyncIterator[None]:
         """Tell the component at the other end of changes, where it wants to hear of any."""
-        watching = Watching(backend, link.config.interest, link, self._told)
+        watching = Watching(backend, link.config.interest, link, self._counters)
 
         async def trouble() -> str:
             return await store.trouble() or watching.trouble

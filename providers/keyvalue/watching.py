@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from provider_sdk import Link, PreconditionFailed, ProviderError
 from provider_sdk.contracts.wasi_keyvalue import Watcher
@@ -27,16 +27,16 @@ SAY_EVERY = 10.0
 
 
 @dataclass(slots=True)
-class Told:
-    """Counters of changes; `lost` also by why: overload, component or store."""
+class Counters:
+    """Changes that were told, and those that were not, by why: overload, component or store."""
 
     told: Counter
     lost: Counter
 
     @staticmethod
-    def of(metrics: Metrics) -> Told:
+    def of(metrics: Metrics) -> Counters:
         """Those of a provider."""
-        return Told(
+        return Counters(
             metrics.counter("keyvalue_watch_told_total", "Changes that a watching component was told of.", "change"),
             metrics.counter("keyvalue_watch_lost_total", "Changes, or times without any, that no component was told of.", "reason"),
         )
@@ -49,7 +49,7 @@ class Watching:
     backend: Backend
     interest: Interest
     link: Link[Any]
-    counters: Told
+    counters: Counters
     trouble: str = ""
     _waiting: dict[bytes, deque[Change]] = field(default_factory=dict)
     _queue: deque[bytes] = field(default_factory=deque)
@@ -108,19 +108,21 @@ class Watching:
 
     def _begin(self) -> None:
         if len(self._workers) < AT_ONCE:
-            worker = asyncio.create_task(self._work(), name=f"changes for {self.link.key}")
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+            self._workers.add(asyncio.create_task(self._work(), name=f"changes for {self.link.key}"))
 
     async def _work(self) -> None:
-        while self._queue:
-            key = self._queue.popleft()
-            waiting = self._waiting[key]
-            await self._deliver(waiting.popleft(), key)
-            if waiting:
-                self._queue.append(key)
-            else:
-                del self._waiting[key]
+        try:
+            while self._queue:
+                key = self._queue.popleft()
+                waiting = self._waiting[key]
+                await self._deliver(waiting.popleft(), key)
+                if waiting:
+                    self._queue.append(key)
+                else:
+                    del self._waiting[key]
+        finally:
+            # At once, not in a callback: a change that comes in between would be left to nobody.
+            self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _deliver(self, change: Change, key: bytes) -> None:
         for pause in (*PAUSES, 0.0):
@@ -135,7 +137,7 @@ class Watching:
             await asyncio.sleep(pause)
 
     async def _call(self, change: Change, key: bytes) -> bool:
-        """One attempt; False where there is nothing to tell: the value is gone by now, which is a change of its own, or the key is no text."""
+        """One attempt; False where there is nothing to tell: the value is gone by now, which is told too, or the key is no text."""
         watcher = Watcher.at(self.link.peer)
         try:
             name = key.decode()

@@ -95,6 +95,8 @@ class BlobDoor(BlobstoreSuite):
 
     __test__ = False
 
+    generation, contract_name, way = "0.x", "blobstore", "direct"
+
     backend: ClassVar[str]
     settings: ClassVar[Mapping[str, str]] = MappingProxyType({})
     resolution = 0.05
@@ -155,6 +157,8 @@ class BlobDirectKept(BlobDirect):
 @pytest.mark.asyncio(loop_scope="class")
 class BlobOnALattice(BlobDoor):
     """Every store is a link; what several providers share is shared between processes."""
+
+    way = "from source"
 
     as_process: ClassVar[bool]
 

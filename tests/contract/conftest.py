@@ -30,6 +30,7 @@ from tests.contract.blob_backends import (
 from tests.contract.blob_component_doors import ComponentInstances
 from tests.contract.blob_doors import BlobInstances
 from tests.contract.blob_places import BlobPlace
+from tests.contract.component_doors import KeyValueInstances
 from tests.contract.doors import Instances
 from tests.frozen import frozen
 
@@ -38,6 +39,7 @@ __all__ = [
     "component_instances",
     "instances",
     "kept_stores",
+    "keyvalue_instances",
     "local",
     "memory",
     "memory_blobs",
@@ -71,6 +73,14 @@ async def instances(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
 
 
 @pytest_asyncio.fixture(scope="class", loop_scope="class")
+async def keyvalue_instances(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KeyValueInstances]:
+    async with a_wrpc_lattice(rpc_timeout=15.0) as lattice:
+        instances = KeyValueInstances(lattice, tmp_path_factory.mktemp("data"), **_program(request))
+        await instances.start()
+        yield instances
+
+
+@pytest_asyncio.fixture(scope="class", loop_scope="class")
 async def blob_instances(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BlobInstances]:
     folder: Path = tmp_path_factory.mktemp("data")
     async with a_lattice(rpc_timeout=15.0) as lattice:
@@ -94,7 +104,7 @@ async def component_instances(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ComponentInstances]:
     folder: Path = tmp_path_factory.mktemp("data")
-    async with a_wrpc_lattice(supervision=Supervision(restart_pause=0.1)) as lattice:
+    async with a_wrpc_lattice(era=request.cls.era, supervision=Supervision(restart_pause=0.1)) as lattice:
         instances = ComponentInstances(lattice, folder, **_program(request))
         await instances.start()
         yield instances

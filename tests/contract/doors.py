@@ -72,6 +72,8 @@ class Door(KeyValueConformance):
 
     __test__ = False
 
+    generation, contract_name, way = "0.x", "keyvalue", "direct"
+
     backend: ClassVar[str]
     expiry_slack = 0.1
     rounds = scale(test=10, ci=15, soak=500)
@@ -156,6 +158,8 @@ class Unnamed(Direct):
 @pytest.mark.asyncio(loop_scope="class")
 class OnALattice(Door):
     """Every store is a link; what several providers share is shared between processes."""
+
+    way = "from source"
 
     as_process: ClassVar[bool]
 

@@ -15,7 +15,7 @@ from provider_sdk.caller import connect
 from provider_sdk.contracts.numbergen import BUILTIN_CONTRACT, NumberGen
 from provider_sdk.hosts.wasmbus.envelope import Entity
 from provider_sdk.nkeys import KeyPair, Prefix
-from provider_sdk.testing import Manner, Provided, TestLattice, a_lattice
+from provider_sdk.testing import Era, Manner, Provided, TestLattice, a_lattice, a_wrpc_lattice
 
 BOTH = pytest.mark.parametrize("manner", list(Manner))
 CONTRACT = NumberGen.__identity__.contract
@@ -71,3 +71,17 @@ async def test_many_calls_at_once_are_all_answered(manner: Manner) -> None:
         numbers = NumberGen.at(await lattice.link(provider))
         guids = await asyncio.gather(*(numbers.generate_guid() for _ in range(200)))
         assert len(set(guids)) == 200
+
+
+@pytest.mark.parametrize("era", list(Era))
+async def test_a_component_of_1x_is_answered_over_its_link_alone(era: Era) -> None:
+    async with a_wrpc_lattice(era=era) as lattice:
+        provider = await lattice.process("providers.numbergen", serves=(NumberGen,))
+        numbers = NumberGen.at(await lattice.link(provider))
+        assert await numbers.random_in_range(7, 7) == 7
+        assert await numbers.random32() in range(2**32)
+        assert uuid.UUID(await numbers.generate_guid()).version == 4
+        with pytest.raises(InvalidArgument, match="min 9 is above max 5"):
+            await numbers.random_in_range(9, 5)
+        with pytest.raises(PermissionDenied):
+            await NumberGen.at(lattice.caller("stranger").provider(provider.id)).random_in_range(1, 2)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
-import sys
-import time
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +12,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from provider_sdk.errors import DeadlineExceeded, ProviderError, Unavailable
+from provider_sdk.errors import ProviderError
 from provider_sdk.lattice.nats_server import NatsServer
-from provider_sdk.nkeys import CurveKey
 from provider_sdk.transport.base import Message
-from tests.integration.test_transport import Operator
-from tests.integration.wrpc_driver import CHILD, ControlInterface, Driver, Spawned, a_driver, host_data, link, stdin_line
+from tests.integration.wrpc_driver import IN, NO_KEYS, OUT, ControlInterface, Driver, a_driver, incoming, link
+from tests.tiers import scale
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -32,15 +29,6 @@ async def server() -> AsyncIterator[NatsServer]:
 async def driver(server: NatsServer, tmp_path: Path) -> AsyncIterator[Driver]:
     async with a_driver(server.url, tmp_path) as found:
         yield found
-
-
-def incoming(name: str = "default", **more: Any) -> dict[str, Any]:
-    return link("comp", "teller", name, **more)
-
-
-NO_KEYS: dict[str, Any] = {"host_xkey_public_key": ..., "provider_xkey_private_key": ...}
-IN = "comp/acme:told/default as target"
-OUT = "comp/acme:told/default as source"
 
 
 # Links: the subjects, the roles, the names
@@ -125,6 +113,31 @@ async def test_puts_and_dels_count_in_the_order_in_which_they_were_sent(driver: 
     await provider.put(incoming("last"))
     found = await provider.until_links(lambda links: len(links) == 2 and links.get(IN, {}).get("word") == "copy 29")
     assert "comp/acme:told/last as target" in found
+
+
+async def test_whatever_is_put_copied_and_deleted_what_was_said_last_counts(driver: Driver) -> None:
+    provider = await driver.spawn()
+    seed = random.randrange(1 << 32)
+    chance, said = random.Random(seed), dict[str, tuple[str, str | None]]()
+    for step in range(scale(test=100, ci=300, soak=5000)):
+        name, word, how = chance.choice("abc"), str(step), chance.choice(("put", "copy", "delete", "pause"))
+        if how == "put":
+            token = chance.choice(("s", "t", None))
+            await provider.put(
+                incoming(name, target_config={"word": word}, target_secrets=provider.sealed({"token": token}) if token else None)
+            )
+            said[name] = word, token
+        elif how == "copy":
+            await provider.publish("linkdefs.put", incoming(name, target_config={"word": word}))
+            said[name] = word, said.get(name, ("", None))[1]
+        elif how == "delete":
+            await provider.publish("linkdefs.del", incoming(name))
+            said.pop(name, None)
+        else:
+            await asyncio.sleep(chance.random() / 50)
+    expected = {f"comp/acme:told/{name} as target": what for name, what in said.items()}
+    print("seed", seed)
+    await provider.until_links(lambda links: {place: (item["word"], item["token"]) for place, item in links.items()} == expected)
 
 
 async def test_what_is_no_link_of_this_provider_is_logged_and_dropped(driver: Driver) -> None:
@@ -278,156 +291,6 @@ async def test_settings_that_count_from_the_next_start_on_are_told_in_one_line(d
     assert "configuration refused, as before: provider configuration: max_calls" in health["message"]
 
 
-# Health
-
-
-async def test_health_is_json_with_a_message_only_where_there_is_one(driver: Driver) -> None:
-    provider = await driver.spawn()
-    assert json.loads(await provider.request("health")) == {"healthy": True}
-
-
-async def test_a_slow_health_check_delays_neither_another_nor_a_link_nor_the_answer_beyond_a_second(driver: Driver) -> None:
-    provider = await driver.spawn(config={"health_pause": "5s"})
-    started = time.monotonic()
-    asked = [asyncio.create_task(provider.request("health")) for _ in range(5)]
-    await provider.put(incoming())
-    await provider.until_links(lambda links: IN in links)
-    assert not any(task.done() for task in asked)
-    answers = [json.loads(await task) for task in asked]
-    assert time.monotonic() - started < 1.9
-    assert not answers[0]["healthy"]
-    assert "gave no answer within 1 s" in answers[0]["message"]
-
-
-# The end
-
-
-HOSTS_PATIENCE = 0.3
-TRIES = 3
-
-
-async def seconds_until_shut_down(provider: Spawned) -> float:
-    """How long the shutdown request takes; SIGKILL follows its answer at once, as it does under a host."""
-    began = time.monotonic()
-    answer = await provider.shut_down()
-    took = time.monotonic() - began
-    provider.process.kill()
-    assert answer == b"shutting down"
-    await provider.process.wait()
-    return took
-
-
-async def test_shutdown_is_answered_when_all_is_done_and_within_the_hosts_patience(driver: Driver, tmp_path: Path) -> None:
-    took = []
-    for number in range(TRIES):
-        goodbye = tmp_path / f"goodbye {number}"
-        provider = await driver.spawn(links=[incoming(target_config={"goodbye": str(goodbye)})])
-        await provider.until_links(lambda links: IN in links)
-        in_flight = asyncio.create_task(provider.over("comp").nap(5000))
-        await asyncio.sleep(0.2)
-        took.append(await seconds_until_shut_down(provider))
-        assert goodbye.read_text() == "left"
-        with pytest.raises(ProviderError):
-            await in_flight
-    assert min(took) < HOSTS_PATIENCE
-
-
-async def test_shutdown_is_answered_within_the_hosts_patience_although_a_link_does_not_end(driver: Driver) -> None:
-    took = []
-    for _ in range(TRIES):
-        provider = await driver.spawn(links=[incoming(name, target_config={"leave_pause": "9s"}) for name in ("a", "b", "c")])
-        await provider.until_links(lambda links: len(links) == 3)
-        took.append(await seconds_until_shut_down(provider))
-    assert min(took) < HOSTS_PATIENCE
-
-
-async def test_the_shutdown_of_the_same_provider_on_another_host_is_not_ours(driver: Driver) -> None:
-    provider = await driver.spawn()
-    with pytest.raises(DeadlineExceeded):
-        await provider.shut_down("NOTHER", timeout=0.3)
-    for body in (b"", b"{}", b"[]", b"no JSON", b'{"host_id": null}'):
-        with pytest.raises(DeadlineExceeded):
-            await provider.request("default.shutdown", body, 0.1)
-    await provider.publish("default.shutdown", {"host_id": "NHOST"})
-    assert (await provider.health())["healthy"]
-    assert await provider.shut_down() == b"shutting down"
-    assert await provider.process.wait() == 0
-
-
-async def test_two_providers_of_one_id_on_two_hosts_end_one_by_one(driver: Driver) -> None:
-    first, second = await driver.spawn(host_id="NONE"), await driver.spawn(host_id="NTWO")
-    await first.shut_down()
-    assert await first.process.wait() == 0
-    assert second.process.returncode is None
-    assert (await second.health())["healthy"]
-
-
-async def test_sigterm_ends_it_well(driver: Driver) -> None:
-    provider = await driver.spawn()
-    provider.process.send_signal(signal.SIGTERM)
-    assert await provider.process.wait() == 0
-    with pytest.raises(Unavailable):
-        await provider.request("health")
-
-
-async def test_the_end_of_the_host_ends_it(driver: Driver, tmp_path: Path) -> None:
-    program = f"import subprocess, sys; subprocess.run([{sys.executable!r}, {str(CHILD)!r}], input=sys.stdin.buffer.read(), check=False)"
-    told = host_data(driver.url, provider_key="orphan")
-    log = tmp_path / "orphan.log"
-    with log.open("wb") as output:
-        host = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", program, stdin=asyncio.subprocess.PIPE, stderr=output, env={}, cwd=CHILD.parents[2]
-        )
-    driver.started.append(host)
-    assert host.stdin is not None
-    host.stdin.write(stdin_line(told))
-    host.stdin.close()
-    provider = Spawned(told, host, driver.transport, driver.client, CurveKey.generate(), CurveKey.generate(), log)
-    async with asyncio.timeout(10):
-        while not log.read_text().count("is subscribed"):
-            await asyncio.sleep(0.02)
-    assert (await provider.health())["healthy"]
-    host.kill()
-    await provider.until_logged("the process that started this one has ended")
-    async with asyncio.timeout(5):
-        while True:
-            try:
-                await provider.request("health", timeout=0.2)
-            except ProviderError:
-                break
-
-
-# The connection
-
-
-async def test_user_jwt_and_seed_let_it_in(tmp_path: Path) -> None:
-    operator = Operator()
-    async with NatsServer.start(url="", config=operator.config(tmp_path), jetstream=False) as server:
-        user_jwt, seed = operator.user()
-        told = host_data(server.url, lattice_rpc_user_jwt=f"{user_jwt}\n", lattice_rpc_user_seed=seed)
-        process = await started(told)
-        async with asyncio.timeout(10):
-            while b"is subscribed" not in await process.stderr.readline():  # type: ignore[union-attr]  # it is piped
-                pass
-        process.terminate()
-        assert await process.wait() == 0
-        refused = await started(host_data(server.url))
-        _, log = await refused.communicate()
-        assert refused.returncode == 1
-        assert log.count(b"\n") == 1
-        assert b"refused the credentials" in log
-        assert seed.encode() not in log
-
-
-async def started(told: dict[str, Any]) -> asyncio.subprocess.Process:
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(sys.executable, str(CHILD), stdin=pipe, stderr=pipe, env={}, cwd=CHILD.parents[2])
-    assert process.stdin is not None
-    process.stdin.write(stdin_line(told))
-    process.stdin.close()
-    return process
-
-
 # What was lost
 
 
@@ -438,7 +301,12 @@ def stored(name: str = "default", *configs: str, **changes: Any) -> dict[str, An
 async def test_a_link_lost_between_spawn_and_subscription_is_recovered_from_the_control_interface(driver: Driver) -> None:
     control = ControlInterface(driver.transport)
     control.configs = {"base": {"word": "base", "count": "3"}, "over": {"word": "over"}, "theirs": {"word": "not ours"}}
-    control.links = [stored("default", "base", "over"), link("a", "b"), {**link("comp", "observed"), "name": 5}, link("observer", "teller")]
+    control.links = [
+        stored("default", "base", "over"),
+        link("a", "b"),
+        {**link("comp", "observed"), "name": 5},
+        stored(source_id="observer"),
+    ]
     await control.open()
     provider = await driver.spawn()
     found = await provider.until_links(lambda links: IN in links)
@@ -450,7 +318,7 @@ async def test_a_link_lost_between_spawn_and_subscription_is_recovered_from_the_
 async def test_a_recovered_links_secrets_are_missed_in_health_until_the_host_tells_them(driver: Driver) -> None:
     control = ControlInterface(driver.transport)
     control.configs = {"base": {"word": "w"}}
-    control.links = [stored("default", "base", "SECRET_token"), link("observer", "teller")]
+    control.links = [stored("default", "base", "SECRET_token"), stored(source_id="observer")]
     await control.open()
     provider = await driver.spawn()
     await provider.until_links(lambda links: IN in links)
@@ -465,7 +333,7 @@ async def test_a_recovered_links_secrets_are_missed_in_health_until_the_host_tel
 async def test_a_link_that_was_told_with_its_secrets_keeps_them_whatever_the_store_says(driver: Driver) -> None:
     control = ControlInterface(driver.transport)
     control.configs = {"base": {"word": "w"}, "more": {"word": "changed"}}
-    control.links = [stored("default", "base", "SECRET_token"), link("observer", "teller")]
+    control.links = [stored("default", "base", "SECRET_token"), stored(source_id="observer")]
     await control.open()
     provider = await driver.spawn()
     await provider.put(incoming(target_config={"word": "w"}, target_secrets=provider.sealed({"token": "t"})))
@@ -491,7 +359,7 @@ async def test_a_link_lost_while_no_host_answers_is_recovered_from_the_buckets(t
 async def test_a_configuration_that_is_gone_is_missed_in_health(tmp_path: Path) -> None:
     async with NatsServer.start(url="") as server, a_driver(server.url, tmp_path) as driver:
         control = ControlInterface(driver.transport)
-        control.links = [stored("default", "base", "gone", "dotted.name"), link("observer", "teller")]
+        control.links = [stored("default", "base", "gone", "dotted.name"), stored(source_id="observer")]
         control.configs = {"base": {"word": "w"}}
         await control.open()
         await bucket(driver, "CONFIGDATA_lattice", {"dotted.name": {"count": "5"}, "gone": {"word": "was here"}})
@@ -500,7 +368,7 @@ async def test_a_configuration_that_is_gone_is_missed_in_health(tmp_path: Path) 
         found = await provider.until_links(lambda links: IN in links)
         assert (found[IN]["word"], found[IN]["count"]) == ("w", 5)
         health = await provider.until_health(lambda answer: "message" in answer)
-        assert "its configuration 'gone' could not be had" in health["message"]
+        assert "its configuration could not be had: gone" in health["message"]
 
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b'{"success": false}', b'{"success": true, "response": {}}'])
@@ -525,6 +393,15 @@ async def test_a_store_that_cannot_be_read_takes_no_link_away(driver: Driver) ->
     provider = await driver.spawn(links=[incoming()])
     await provider.until_logged("the lattice's store of links cannot be read: link.interfaces: expected a list of strings")
     await provider.until_links(lambda links: IN in links)
+
+
+async def test_buckets_that_cannot_be_read_whole_take_no_link_away(tmp_path: Path) -> None:
+    async with NatsServer.start(url="") as server, a_driver(server.url, tmp_path) as driver:
+        await bucket(driver, "LATTICEDATA_lattice", {"COMPONENT_comp": {"links": [stored()]}, "COMPONENT_x": {}})
+        await driver.transport.request("$KV.LATTICEDATA_lattice.COMPONENT_x", b"{", timeout=2.0)
+        provider = await driver.spawn()
+        await provider.until_logged("store of links cannot be read: COMPONENT_x of bucket LATTICEDATA_lattice is not JSON")
+        assert not await provider.links()
 
 
 async def bucket(driver: Driver, name: str, entries: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from providers.httpserver.routes import Routes
 @dataclass(frozen=True, eq=False)
 class Place:
     owner: str
+    turn: str = ""
 
 
 def table(*entries: tuple[str, list[str], str]) -> Routes[Place]:
@@ -132,3 +133,30 @@ def test_find_agrees_with_looking_at_every_route(given: dict[tuple[str, str], st
 
     fitting = [entry for entry in given.items() if _matches(entry[0][0], host) and f"{path}/".startswith(entry[0][1].rstrip("/") + "/")]
     assert found(routes, host, path) == (max(fitting, key=rank)[1] if fitting else "nobody")
+
+
+# Turns (wrpc-1x.md §5.2)
+
+
+def test_of_links_that_wait_their_turn_the_first_answers_and_the_next_takes_over() -> None:
+    routes: Routes[Place] = Routes()
+    first, second, third = (Place(name, turn) for name, turn in (("one", "a"), ("two", "b"), ("three", "c")))
+    for place in (first, second, third):
+        routes.add([], "/", place, "127.0.0.1:80")
+    assert found(routes, "x") == "one"
+    changed = Place("one", "a")
+    routes.add([], "/", changed, "127.0.0.1:80")
+    routes.remove(first)
+    assert (routes.find("x", "/"), set(routes)) == (changed, {changed, second, third})
+    routes.remove(changed)
+    assert found(routes, "x") == "two"
+    routes.remove(second)
+    assert found(routes, "x") == "three"
+
+
+def test_a_second_link_of_the_same_name_does_not_wait() -> None:
+    routes: Routes[Place] = Routes()
+    for place in (Place("one", "a"), Place("two", "b")):
+        routes.add([], "/", place, "127.0.0.1:80")
+    with pytest.raises(AlreadyExists, match="is taken by the link one"):
+        routes.add([], "/", Place("three", "b"), "127.0.0.1:80")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from provider_sdk import InvalidArgument, Layer
+from provider_sdk import InvalidArgument, Layer, Role
 from providers.httpserver.config import HttpServerConfig
 
 
@@ -215,7 +215,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("path_prefix", "/a?b", "path_prefix: '/a?b' is not a path"),
     ("path_prefix", "/a b", "path_prefix: '/a b' is not a path"),
     ("path_prefix", "/\u00e9", "path_prefix: '/\u00e9' is not a path"),
-    ("timeout_status", "500", 'link values: timeout_status: "500" is not one of 503, 504'),
+    ("timeout_status", "500", 'link values: timeout_status: "500" is not one of 408, 503, 504'),
     ("max_requests", "0", 'link values: max_requests: "0" is not a whole number of at least 1'),
     ("max_body_memory", "1k", 'link values: max_body_memory: "1k" is not a size in bytes'),
     ("gzip", "perhaps", 'link values: gzip: "perhaps" is not true or false'),
@@ -312,8 +312,8 @@ def test_tls_without_files_is_none(tls: str) -> None:
     ("cors", "told"),
     [
         (
-            {"allowed_origins": ["https://a.example/"]},
-            "cors: allowed_origins: 'https://a.example/' is not http(s)://host[:port] without a path",
+            {"allowed_origins": ["https://a.example/x"]},
+            "cors: allowed_origins: 'https://a.example/x' is not http(s)://host[:port] without a path",
         ),
         ({"allowed_origins": ["*"]}, "cors: allowed_origins: '*' is not http(s)://host[:port]"),
         ({"allowed_origins": ["a.example"]}, "cors: allowed_origins: 'a.example' is not http(s)://host[:port]"),
@@ -333,3 +333,53 @@ def test_wrong_cors_settings_are_told_in_one_line(cors: dict[str, object], told:
 def test_nested_settings_are_put_together_from_all_places() -> None:
     config = load({"cors": '{"max_age_secs": 7}'}, {"cors": {"allowed_origins": ["https://a.example"], "max_age_secs": 5}})
     assert (config.cors.allowed_origins, config.cors.max_age_secs) == (["https://a.example"], 7)
+
+
+# 1.x
+
+
+def test_on_1_x_the_default_is_the_official_one_and_a_port_by_itself_has_no_effect() -> None:
+    assert load({"port": "9000"}).bind_for(Role.SOURCE) == ("0.0.0.0", 8000)
+    assert load({"port": "9000"}).bind_for(Role.TARGET) == ("127.0.0.1", 9000)
+    assert load({"address": "127.0.0.1:9001", "port": "9000"}).bind_for(Role.SOURCE) == ("127.0.0.1", 9001)
+
+
+def test_a_link_without_an_address_listens_at_the_providers_default_address() -> None:
+    own: dict[str, object] = {"DEFAULT_ADDRESS": "127.0.0.1:7000"}
+    assert [load({}, own).bind_for(role) for role in Role] == [("127.0.0.1", 7000)] * 2
+    assert load({"address": "127.0.0.1:7001"}, own).bind_for(Role.SOURCE) == ("127.0.0.1", 7001)
+    with pytest.raises(InvalidArgument, match="address: 'here:80' is not ip:port"):
+        load({}, {"default_address": "here:80"})
+
+
+def test_single_settings_of_tls_and_cors_are_read_under_their_1_x_names(tmp_path: Path) -> None:
+    values: dict[str, object] = {
+        "TLS_CERT_FILE": str(tmp_path / "cert"),
+        "tls_priv_key_file": str(tmp_path / "key"),
+        "cors_allowed_origins": '["https://a.example/", "http://b.example:81"]',
+        "cors_allowed_methods": '["GET"]',
+        "cors_max_age_secs": "5",
+        "disable_keepalive": "false",
+    }
+    config = load(values)
+    assert (config.tls.cert_file, config.tls.priv_key_file) == (tmp_path / "cert", tmp_path / "key")
+    assert (config.cors.allowed_origins, config.cors.allowed_methods) == (["https://a.example/", "http://b.example:81"], ["GET"])
+    assert config.cors.max_age_secs == 5
+
+
+def test_the_same_names_are_read_in_json_and_one_by_one_they_may_come_from_several_places() -> None:
+    config = load({"config_json": '{"cors_max_age_secs": 7, "cors_allowed_headers": ["a"]}', "cors_max_age_secs": "8"})
+    assert (config.cors.max_age_secs, config.cors.allowed_headers) == (8, ["a"])
+
+
+def test_a_setting_that_is_given_under_both_kinds_of_names_in_one_place_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="cors and cors_max_age_secs name the same settings"):
+        load({"cors": "{}", "cors_max_age_secs": "5"} | {"cors": '{"max_age_secs": 6}'})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("routing_mode", "random"), ("header", "no header"), ("readonly_mode", "perhaps"), ("timeout_ms", "soon")]
+)
+def test_what_the_official_provider_passes_over_is_told(name: str, value: str) -> None:
+    with pytest.raises(InvalidArgument, match=name):
+        load({name: value})

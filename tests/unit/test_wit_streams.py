@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from provider_sdk.contracts.wasi_blobstore import EarlyWasiBlobstore, WasiBlobstore
+from provider_sdk.contracts.wasi_http import IncomingHandler
 from provider_sdk.errors import Internal, InvalidArgument, ResourceExhausted, Unavailable, error_of, error_text
 from provider_sdk.hosts.wrpc.era import Era
-from provider_sdk.hosts.wrpc.values import Incomplete, OperationCodec
-from provider_sdk.interface import Failure
+from provider_sdk.hosts.wrpc.values import Incomplete, OperationCodec, operation_codec
+from provider_sdk.interface import Failure, Interface
 from provider_sdk.types import U8, U16, U32, Case, Err, Ok
 from tests.unit.wit_wire import Paths, carried, codec_of
 
@@ -32,6 +34,22 @@ async def soon(value: Any) -> Any:
 
 async def all_of(stream: AsyncIterator[Any]) -> list[Any]:
     return [item async for item in stream]
+
+
+class Live:
+    """A call with one path, on which things come when the test says so."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def open(self, path: str) -> Live:
+        return self
+
+    async def read(self) -> bytes:
+        return await self.queue.get()
+
+    def close(self) -> None:
+        """Nothing is left to do."""
 
 
 def read(codec: OperationCodec, data: bytes, sent: dict[str, list[bytes]]) -> tuple[Any, Paths]:
@@ -81,7 +99,7 @@ async def test_a_future_goes_without_a_prefix() -> None:
     assert (await carried(encoded)).sent == {"0": [b"\x01\x02io"]}
 
 
-async def test_a_source_that_raises_ends_the_pieces_with_its_error_and_is_closed() -> None:
+async def test_a_source_that_raises_ends_the_pieces_inside_a_count_with_its_error_and_is_closed() -> None:
     closed = []
 
     async def breaking() -> AsyncIterator[bytes]:
@@ -96,7 +114,7 @@ async def test_a_source_that_raises_ends_the_pieces_with_its_error_and_is_closed
     with pytest.raises(Unavailable, match="the disk is gone"):
         async for piece in encoded.pending[0].pieces(100):
             sent.append(piece)  # noqa: PERF401 - what came before the error is looked at
-    assert (sent, closed) == ([b"\x01x"], [True])
+    assert (sent, closed) == ([b"\x01x", b"\x80"], [True])
 
 
 async def test_a_source_is_closed_when_its_reader_stops() -> None:
@@ -180,6 +198,26 @@ def test_the_paths_of_results(result: Any, failure: Failure | None, second: tupl
     assert codec_of(result=result, failure=failure, era=Era.FIRST).result_paths == first
 
 
+@pytest.mark.parametrize(
+    ("interface", "function", "era", "parameters", "results"),
+    [
+        (IncomingHandler, "handle", Era.SECOND, ("0.0", "0.1"), ("0.0", "0.1")),
+        (IncomingHandler, "handle", Era.FIRST, ("0", "1"), ("0.0", "0.1")),
+        (WasiBlobstore, "list-container-objects", Era.SECOND, (), ("0.0", "0.1")),
+        (WasiBlobstore, "get-container-data", Era.SECOND, (), ("0.0", "0.1")),
+        (WasiBlobstore, "write-container-data", Era.SECOND, ("1",), ("0",)),
+        (EarlyWasiBlobstore, "get-container-data", Era.FIRST, (), ("0",)),
+        (EarlyWasiBlobstore, "write-container-data", Era.FIRST, ("1",), ()),
+    ],
+)
+def test_the_paths_of_the_standard_interfaces(
+    interface: type[Interface], function: str, era: Era, parameters: tuple[str, ...], results: tuple[str, ...]
+) -> None:
+    (operation,) = (item for item in interface.operations() if item.function == function)
+    codec = operation_codec(operation, era)
+    assert (codec.parameter_paths, codec.result_paths) == (parameters, results)
+
+
 @pytest.mark.parametrize("era", Era)
 async def test_what_is_sent_and_what_is_opened_are_the_paths_that_were_told(era: Era) -> None:
     codec = codec_of(str, Page, Plain | Streamed, result=Page, failure=TEXT, era=era)
@@ -221,27 +259,10 @@ async def test_a_message_in_the_middle_of_a_list_is_not_copied() -> None:
 
 
 async def test_the_first_bytes_are_there_before_the_rest_has_come() -> None:
-    class Slow:
-        def __init__(self) -> None:
-            self.reads = 0
-
-        async def read(self) -> bytes:
-            self.reads += 1
-            return b"\x64first"
-
-        def close(self) -> None:
-            pass
-
-    channel = Slow()
-
-    class One:
-        def open(self, path: str) -> Slow:
-            return channel
-
-    (stream,) = codec_of(AsyncIterator[bytes]).decode_arguments(b"\x00", One())
-    assert channel.reads == 0
-    assert await anext(stream) == b"first"
-    assert channel.reads == 1
+    channel = Live()
+    (stream,) = codec_of(AsyncIterator[bytes]).decode_arguments(b"\x00", channel)
+    channel.queue.put_nowait(b"\x64first")
+    assert await asyncio.wait_for(anext(stream), 1) == b"first"
 
 
 async def test_items_come_one_by_one_from_lists_of_any_length() -> None:
@@ -294,20 +315,33 @@ async def test_a_future_may_come_in_place() -> None:
     assert (await future, await future, paths.opened) == (300, 300, [])
 
 
+async def test_a_future_is_received_once_whoever_waits_for_it() -> None:
+    channel = Live()
+    (future,) = codec_of(Awaitable[str]).decode_arguments(b"\x00", channel)
+    waiting = [asyncio.ensure_future(future) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    channel.queue.put_nowait(b"\x02hi")
+    assert await asyncio.wait_for(asyncio.gather(*waiting), 1) == ["hi", "hi"]
+
+
 async def test_a_future_without_a_value_is_there_when_its_channel_ends() -> None:
     codec = codec_of(Awaitable[None])
     encoded = codec.encode_arguments((soon(None),))
     assert (await carried(encoded)).sent == {}
-    future, paths = read(codec, encoded.data, {})
+    channel = Live()
+    (future,) = codec.decode_arguments(encoded.data, channel)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(future, 0.01)
+    channel.queue.put_nowait(b"")
     assert await future is None
-    assert paths.closed == ["0"]
 
 
 async def test_a_future_that_does_not_come_whole_has_broken_off_however_often_it_is_asked() -> None:
-    future, _ = read(codec_of(Awaitable[str]), b"\x00", {"0": [b"\x05he"]})
+    future, paths = read(codec_of(Awaitable[str]), b"\x00", {"0": [b"\x05he"]})
     for _ in range(2):
         with pytest.raises(Unavailable, match=r"^a: the stream broke off$"):
             await future
+        assert paths.closed == ["0"]
 
 
 async def test_what_comes_and_does_not_fit_is_told_with_its_place() -> None:
@@ -329,23 +363,8 @@ async def test_a_value_that_would_fill_the_memory_is_not_waited_for() -> None:
 
 
 async def test_a_reader_that_is_cancelled_may_come_again() -> None:
-    class Halting:
-        def __init__(self) -> None:
-            self.queue: asyncio.Queue[bytes] = asyncio.Queue()
-
-        async def read(self) -> bytes:
-            return await self.queue.get()
-
-        def close(self) -> None:
-            pass
-
-    channel = Halting()
-
-    class One:
-        def open(self, path: str) -> Halting:
-            return channel
-
-    (stream,) = codec_of(AsyncIterator[str]).decode_arguments(b"\x00", One())
+    channel = Live()
+    (stream,) = codec_of(AsyncIterator[str]).decode_arguments(b"\x00", channel)
     for part in (b"\x01\x06", b"abc"):
         channel.queue.put_nowait(part)
         with pytest.raises(TimeoutError):

@@ -68,6 +68,8 @@ def _manifest(path: Path) -> Iterator[Finding]:
         yield warning(MANIFEST, "not looked at: PyYAML is not installed", "pip install 'provider-sdk[lattice]'")
         return
     yield from (warning(MANIFEST, line, "see whether you meant that") for line in read.warnings)
-    parts = (*read.actors, *read.providers) if isinstance(read, Manifest) else read.workloads
-    names = [item.name for item in parts]
+    if isinstance(read, Manifest):
+        names = [actor.name for actor in read.actors] + [provider.name for provider in read.providers]
+    else:
+        names = [workload.name for workload in read.workloads]
     yield right(MANIFEST, f"{read.name}: {', '.join(names)}")

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from provider_sdk.errors import InvalidArgument, ProviderError
+from provider_sdk.errors import InvalidArgument
 from provider_sdk.hosts.base import Control, HostSettings, Identity, LinkSpec, StreamLimits
 from provider_sdk.hosts.wrpc.client import Client, WrpcLattice, WrpcTarget
+from provider_sdk.hosts.wrpc.control_messages import ControlMessages, own_settings
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.hosts.wrpc.hostdata import HostData
 from provider_sdk.hosts.wrpc.inbox import Inbox
 from provider_sdk.hosts.wrpc.link_book import LinkBook
-from provider_sdk.hosts.wrpc.links_wire import LinkDefinition, decode_json, decode_link, read_texts
+from provider_sdk.hosts.wrpc.links_wire import LinkDefinition
 from provider_sdk.hosts.wrpc.names import PROTOCOL
-from provider_sdk.hosts.wrpc.otel import is_otel_key
 from provider_sdk.hosts.wrpc.server import Server, served
 from provider_sdk.hosts.wrpc.spool import Budget
-from provider_sdk.hosts.wrpc.stored_links import LinkStore, StoredLink
+from provider_sdk.hosts.wrpc.stored_links import LinkStore
 from provider_sdk.interface import Interface, Lattice, Target
 from provider_sdk.link import LinkKey
 from provider_sdk.metrics import Metrics
-from provider_sdk.transport.base import Credentials, Message, Subscription, Transport
+from provider_sdk.transport.base import Credentials, Subscription, Transport
 
 log = logging.getLogger("provider.host")
 
@@ -48,17 +46,17 @@ class WrpcHost:
             trace_endpoint=data.otel_config.trace_endpoint,
             keeps_secrets=data.era is Era.SECOND,
         )
-        self.provider_values: Mapping[str, object] = _own(data.config)
+        self.provider_values: Mapping[str, object] = own_settings(data.config)
         self.provider_secrets: Mapping[str, str | bytes] = data.secrets
-        self._box = data.secret_box
-        self._book = LinkBook(data.provider_key, self._box)
+        box = data.secret_box
+        self._x_key = box.key.public if box.key is not None else ""
+        self._book = LinkBook(data.provider_key, box)
         self._refused: list[str] = []
         self.links = tuple(self._first_links(data.link_definitions))
         self._transport: Transport | None = None
         self._client: Client | None = None
         self._calls: list[Subscription] = []
-        self._shutdown_replies: list[str] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._messages: ControlMessages | None = None
 
     def _first_links(self, links: tuple[LinkDefinition, ...]) -> list[LinkSpec]:
         specs = []
@@ -96,52 +94,12 @@ class WrpcHost:
         return self._transport
 
     async def subscribe(self, control: Control, serves: tuple[type[Interface], ...], metrics: Metrics) -> None:
-        """Control first, calls last (§1.4). Plain functions: they are called in the order in which messages come."""
+        """Control first, calls last but for health (§1.4)."""
         transport, data = self._connected(), self.data
-        base = f"wasmbus.rpc.{data.lattice_rpc_prefix}"
-        malformed = metrics.counter("provider_control_malformed_total", "Control messages that could not be read.")
-
-        def checked(handle: Callable[[bytes], None]) -> Callable[[Message], None]:
-            def handler(message: Message) -> None:
-                try:
-                    handle(message.data)
-                except InvalidArgument as error:
-                    malformed.add()
-                    log.error("%s: dropped: %s", message.subject, error)
-
-            return handler
-
-        def put(payload: bytes) -> None:
-            control.put_link(self._book.put(decode_link(payload)))
-
-        def put_copy(payload: bytes) -> None:
-            control.put_link(self._book.put(decode_link(payload), with_secrets=False))
-
-        def delete(payload: bytes) -> None:
-            control.delete_link(self._book.delete(decode_link(payload)))
-
-        def update(payload: bytes) -> None:
-            control.update_config(_own(read_texts(decode_json(payload, "configuration"), "configuration")))
-
-        def health(message: Message) -> None:
-            if message.reply:
-                task = asyncio.create_task(self._answer_health(control, message.reply))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-                task.add_done_callback(control.fault)
-
-        def shutdown(message: Message) -> None:
-            self._shut_down(control, message)
-
-        own = f"{base}.{data.provider_key}"
-        if self._box.key is not None:
-            await transport.subscribe(f"{base}.{self._box.key.public}.linkdefs.put", checked(put))
-        await transport.subscribe(f"{own}.linkdefs.put", checked(put_copy))
-        await transport.subscribe(f"{own}.linkdefs.del", checked(delete))
-        await transport.subscribe(f"{own}.config.update", checked(update))
-        await transport.subscribe(f"{own}.default.shutdown", shutdown)
+        messages = self._messages = ControlMessages(transport, control, self._book, data.host_id, metrics)
+        await messages.subscribe(data.lattice_rpc_prefix, data.provider_key, self._x_key)
         await self._subscribe_calls(control, serves, metrics)
-        await transport.subscribe(f"{own}.health", health)
+        await messages.subscribe_health(data.lattice_rpc_prefix, data.provider_key)
         await transport.flush()
 
     async def _subscribe_calls(self, control: Control, serves: tuple[type[Interface], ...], metrics: Metrics) -> None:
@@ -155,45 +113,15 @@ class WrpcHost:
             queue = f"{data.lattice_rpc_prefix}.{data.provider_key}"
             self._calls.append(await transport.subscribe(f"{subjects}{instance}.>", server.receive, queue=queue))
 
-    async def _answer_health(self, control: Control, reply: str) -> None:
-        state = await control.health()
-        members: dict[str, Any] = {"healthy": state.healthy}
-        if state.message:
-            members["message"] = state.message.encode("utf-8", "backslashreplace").decode()
-        try:
-            await self._connected().publish(reply, json.dumps(members, ensure_ascii=False).encode())
-        except ProviderError as error:
-            log.warning("a health request could not be answered: %s", error)
-
-    def _shut_down(self, control: Control, message: Message) -> None:
-        """Begin to stop, if the request is for this host's provider; `close` answers it, for SIGKILL follows the answer (§1.4)."""
-        try:
-            asked = json.loads(message.data)
-            host_id = asked.get("host_id") if isinstance(asked, dict) else None
-        except (ValueError, RecursionError):
-            host_id = None
-        if not message.reply or host_id != self.data.host_id:
-            log.debug("a shutdown request for the provider of another host: %s", host_id)
-            return
-        self._shutdown_replies.append(message.reply)
-        control.shut_down()
-
     async def known_links(self) -> tuple[LinkSpec, ...] | None:
         """The links of this provider as the lattice keeps them, without secrets but those that were told; None without an answer."""
-        store = LinkStore(self._connected(), self.identity.lattice)
-        links = await store.links(self.identity.provider_key)
-        return None if links is None else tuple(await asyncio.gather(*(self._recovered(store, link) for link in links)))
-
-    async def _recovered(self, store: LinkStore, link: StoredLink) -> LinkSpec:
-        values: dict[str, str] = {}
-        missing = ""
-        for name in link.configs(link.ends.key(self.identity.provider_key).role):
-            config = await store.config(name)
-            if config is None:
-                missing = name
-            else:
-                values.update(config)
-        return self._book.recovered(link, values, missing)
+        own, store = self.identity.provider_key, LinkStore(self._connected(), self.identity.lattice)
+        links = await store.links(own)
+        if links is None:
+            return None
+        names = list(dict.fromkeys(name for link in links for name in link.configs(link.ends.key(own).role)))
+        configs = dict(zip(names, await asyncio.gather(*map(store.config, names)), strict=True))
+        return tuple(self._book.recovered(link, configs) for link in links)
 
     def target(self, key: LinkKey) -> Target:
         """The far side of a link."""
@@ -212,7 +140,7 @@ class WrpcHost:
         """Answer the shutdown request as the very last thing."""
         if self._transport is None:
             return
-        for reply in self._shutdown_replies:
+        for reply in self._messages.shutdown_replies if self._messages is not None else ():
             await self._transport.publish(reply, b"shutting down")
         await self._transport.close()
 
@@ -223,8 +151,3 @@ class WrpcHost:
     def _calling(self) -> Client:
         assert self._client is not None
         return self._client
-
-
-def _own(config: Mapping[str, str]) -> dict[str, str]:
-    """The provider's own settings: those of telemetry are the host's to be read."""
-    return {name: value for name, value in config.items() if not is_otel_key(name)}

@@ -48,7 +48,7 @@ async def send_pending(transport: Transport, root: str, pending: Sequence[Pendin
 
 async def _send(transport: Transport, root: str, item: Pending) -> None:
     """One path to its end. A source that fails ends it early, which the other side sees by what is missing."""
-    Context.detach()
+    Context.lift_deadline()
     subject = f"{root}.{item.path}"
     ahead = 0
     try:

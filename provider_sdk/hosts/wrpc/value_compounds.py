@@ -1,6 +1,6 @@
 """Kinds of values with parts: tuples, records, lists, options, results, variants (wrpc-1x.md §4.1).
 
-Only parts that hold streams or futures need to know where they stand: those are wrapped in `Step`.
+Only parts that hold streams or futures need to know where they stand: those are wrapped in `Step`, which puts the place back behind them.
 """
 
 from __future__ import annotations
@@ -139,7 +139,6 @@ class Sequence(Kind):
                 items.append(read(reader))
         except Fault as fault:
             raise fault.within(f"[{len(items)}]") from None
-        reader.place = place
         return items
 
     def write(self, writer: Writer, value: Any) -> None:
@@ -158,7 +157,6 @@ class Sequence(Kind):
                 write(writer, item)
         except Fault as fault:
             raise fault.within(f"[{number}]") from None
-        writer.place = place
 
 
 class Table(Sequence):

@@ -54,9 +54,6 @@ class Feed:
         """One to `most` bytes, as they come."""
         if self._at == len(self._data):
             await self._gather(1)
-        if self._at == 0 and len(self._data) <= most:
-            piece, self._data = self._data, b""
-            return piece
         piece = self._data[self._at : self._at + most]
         self._at += len(piece)
         return piece

@@ -23,6 +23,7 @@ from provider_sdk.testing.conformance.keyvalue.sets import Sets
 from provider_sdk.testing.conformance.keyvalue.suite import Capability, KeyValueSuite
 from provider_sdk.testing.conformance.keyvalue.texts import Counters, Texts
 from provider_sdk.testing.conformance.keyvalue.values import BucketNames, Values
+from provider_sdk.testing.conformance.keyvalue.watched import Watched
 
 __all__ = [
     "Capability",
@@ -39,5 +40,5 @@ class KeyValueConformance(Texts, Counters, Lists, Sets, Kinds, Keys, Sizes, Expi
     """The whole suite. A subclass whose name begins with Test declares `capabilities` and gives `store()`."""
 
 
-class ComponentConformance(Values, BucketNames, Listing, Numbers, Batches, Generations):
+class ComponentConformance(Values, BucketNames, Listing, Numbers, Batches, Generations, Watched):
     """The whole suite for components. A subclass whose name begins with Test declares `capabilities` and gives `imports()`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from provider_sdk.testing.conformance.choice import Suite, optional
 
 LARGEST = (1 << 63) - 1
 """What a counter reaches."""
+
+
+Changes = asyncio.Queue[tuple[str, bytes | None]]
+"""Key and value for what was set, key and None for what was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class ImportsCapability(StrEnum):
     """Two instances see one store: `second()`."""
     ACTORS = "actors"
     """Actors of 0.x see what is in the bucket `default`: `actor()`."""
+    WATCHED = "watched"
+    """Components are told of changes: `watched()`."""
     LIMITS = "limits"
     """Sizes and counts have limits that are settings: `limited()`."""
 
@@ -46,12 +53,14 @@ class ImportsSuite(Suite):
     """What a subclass gives. Each context manager's store lives as long as it is entered.
 
     `keys_listed` is how many keys there are where listings are looked at, `longest_page` how many of them one page may have;
-    `callers` and `rounds` are the load of tests with callers at the same time; `largest_value`, in bytes, what is tried.
+    `callers` and `rounds` are the load of tests with callers at the same time; `largest_value`, in bytes, what is tried; `told_within` is
+    the number of seconds within which a component is told of a change.
     """
 
     provided_by: ClassVar[Mapping[Any, str]] = {
         ImportsCapability.SHARED: "second",
         ImportsCapability.ACTORS: "actor",
+        ImportsCapability.WATCHED: "watched",
         ImportsCapability.LIMITS: "limited",
     }
     keys_listed: ClassVar[int] = 2500
@@ -59,6 +68,7 @@ class ImportsSuite(Suite):
     callers: ClassVar[int] = 16
     rounds: ClassVar[int] = 20
     largest_value: ClassVar[int] = 3 << 20
+    told_within: ClassVar[float] = 5.0
 
     def imports(self) -> AbstractAsyncContextManager[Imports]:
         """A store whose buckets are empty."""
@@ -72,6 +82,11 @@ class ImportsSuite(Suite):
     @optional
     def actor(self) -> AbstractAsyncContextManager[KeyValue]:
         """What an actor of 0.x sees of what `imports()` gave, which is still entered."""
+        raise NotImplementedError
+
+    @optional
+    def watched(self, watch: str) -> AbstractAsyncContextManager[Changes]:
+        """What a component is told that watches so, of what `imports()` gave, which is still entered."""
         raise NotImplementedError
 
     @optional

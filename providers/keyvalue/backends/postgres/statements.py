@@ -29,7 +29,7 @@ class Statements:
         self.listing = made(LISTING)
         self.watch = made("SELECT {schema}.watch($1, $2, $3)")
         self.renew = made(
-            "UPDATE {schema}.watches SET ends = now() + $2 * interval '1 second' WHERE owner = $1 AND ends > now() RETURNING 1"
+            "UPDATE {schema}.watches SET ends = now() + $2::float8 * interval '1 second' WHERE owner = $1 AND ends > now() RETURNING 1"
         )
         self.list_add = made("SELECT {schema}.list_add($1, $2, $3, $4, $5)")
         self.set_add = made("SELECT {schema}.set_add($1, $2, $3, $4, $5)")
