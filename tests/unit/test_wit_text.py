@@ -20,7 +20,6 @@ from provider_sdk.cli.wit.text import package_text, packages_text
 from provider_sdk.errors import InvalidArgument
 from provider_sdk.hosts.wrpc.values import operation_codec
 from provider_sdk.types import U8, U16, Borrow, Case, Err, Handle, Ok
-from tests.interop import codec_interfaces
 from tests.tools.wasm_tools import meaning
 from tests.unit import wit_interfaces
 from tests.unit.wit_interfaces import Elsewhere, Keepers, Level, Rights, TicketsOther, TicketsSoldOut, Visits, Zebra
@@ -132,20 +131,6 @@ package acme:park {
 }
 """
 
-PROBE = """\
-package probe:codec@0.1.0;
-
-interface things {
-  resource thing {
-    constructor(start: u64);
-    add: func(n: u64) -> u64;
-    make: static func(start: u64) -> result<thing, string>;
-  }
-  total: func(a: borrow<thing>, b: borrow<thing>) -> u64;
-  swallow: func(t: thing) -> u64;
-}
-"""
-
 
 def test_a_package_has_its_interfaces_with_each_type_in_one_of_them() -> None:
     (package,) = packages_of([Visits, Keepers])
@@ -157,13 +142,6 @@ def test_several_packages_are_one_text_with_the_later_ones_in_braces(tmp_path: P
     assert packages_text(packages) == f"{ZOO}\n{PARK}"
     (tmp_path / "zoo.wit").write_text(packages_text(packages))
     assert set(meaning(tmp_path / "zoo.wit", "acme:park")) == {"acme:park/walks.walk"}
-
-
-def test_the_package_means_to_others_what_it_says(tmp_path: Path) -> None:
-    (package,) = packages_of([codec_interfaces.Things])
-    (tmp_path / "ours.wit").write_text(package_text(package))
-    (tmp_path / "theirs.wit").write_text(PROBE)
-    assert meaning(tmp_path / "ours.wit", package.id) == meaning(tmp_path / "theirs.wit", package.id)
 
 
 def test_interfaces_of_0_x_alone_are_left_out() -> None:
