@@ -130,7 +130,16 @@ class WrpcDeployment:
         if running is not None:
             del self._running[workload.name]
             await self._stop(running)
-        program = WrpcProgram(runnable.command, workload.id, workload.name, names, workload.image, cwd=runnable.cwd)
+        program = WrpcProgram(
+            runnable.command,
+            workload.id,
+            workload.name,
+            names,
+            workload.image,
+            cwd=runnable.cwd,
+            key=runnable.key,
+            version=runnable.version,
+        )
         started = await self._host.start_provider(program)
         self._running[workload.name] = wanted
         await self._host.ready(started)
