@@ -20,7 +20,7 @@ from provider_sdk.lattice.wrpc.host import WrpcHostOptions, WrpcLatticeHost
 from provider_sdk.lattice.wrpc.settings import Secret, SecretReference
 from provider_sdk.nkeys import CurveKey, KeyPair, Prefix
 from tests.interop import archives
-from tests.interop.control import Control
+from tests.interop.control import Control, Refused
 from tests.interop.secrets_backend import PREFIX, SecretsBackend, reference
 from tests.interop.world import a_world
 
@@ -62,19 +62,28 @@ async def play(control: Control, archive: str) -> Seen:
         "with the provider as its source": partial(
             control.put_link, "fake", "comp", "wasi:http/incoming-handler", source_config="link,SECRET_raw", target_config="own"
         ),
+        "the same for another provider": partial(control.put_link, "comp", "other", "acme:fake/fake"),
+        "with other interfaces of it for another provider": partial(control.put_link, "comp", "other", "acme:fake/third"),
+        "with a configuration that is not there": partial(control.put_link, "third", "fake", "acme:fake/fake", target_config="nothing"),
+        "of the namespace of the wire": partial(control.put_link, "third", "fake", "wrpc:fake/fake"),
         "of others": partial(control.put_link, "comp", "somebody", "wasi:keyvalue/store"),
         "a changed configuration": partial(control.put_config, "own", {"a": "1", "c": "4"}),
         "an unchanged one": partial(control.put_config, "own", {"a": "1", "c": "4"}),
         "one of a link": partial(control.put_config, "link", {"url": "elsewhere"}),
         "a deleted one": partial(control.command, "config.del.more"),
         "a deleted link": partial(control.delete_link, "comp", "acme:fake"),
+        "one that is not there": partial(control.delete_link, "comp", "acme:nothing"),
     }
     for name, step in steps.items():
         before = len((await _report(control))["heard"])
-        await step()
+        refused = ""
+        try:
+            await step()
+        except Refused:
+            refused = ", which is refused"
         await asyncio.sleep(SETTLED)
         report = await _report(control)
-        seen.steps.append((name, Counter(_readable(item, report["host_data"]) for item in report["heard"][before:])))
+        seen.steps.append((name + refused, Counter(_readable(item, report["host_data"]) for item in report["heard"][before:])))
     await control.stop_provider("fake")
     await control.event("provider_stopped", provider_id="fake")
     seen.host_data = _stable(report["host_data"])
@@ -149,6 +158,6 @@ async def test_a_provider_cannot_tell_them_apart(tmp_path: Path) -> None:
     wanted, found = await real(tmp_path), await emulated()
     assert found.host_data == wanted.host_data
     assert found.environment == wanted.environment
-    for (name, heard), (_, real_heard) in zip(found.steps, wanted.steps, strict=True):
-        assert heard == real_heard, name
+    for (name, heard), (real_name, real_heard) in zip(found.steps, wanted.steps, strict=True):
+        assert (name, heard) == (real_name, real_heard)
     assert found.events == wanted.events
