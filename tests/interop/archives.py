@@ -48,7 +48,7 @@ def of_pack(name: str, folder: Path) -> Path:
 def of_script(module: str, folder: Path) -> Path:
     """An archive whose program is a script that runs a module of this repository with this Python."""
     script = folder / f"{module}.script"
-    paths = [str(REPOSITORY), str(REPOSITORY / "packaging")]
+    paths = [str(REPOSITORY / folder) for folder in ("", "packaging", "examples/greeter")]
     lines = [
         f"#!{sys.executable} -I",
         "import runpy, sys",
