@@ -12,7 +12,7 @@ import pytest
 
 from provider_sdk import Secret, Unavailable
 from providers.keyvalue.backend import Backend
-from providers.keyvalue.backends import postgres, redis, sqlite, sqlite_changes
+from providers.keyvalue.backends import postgres, redis, sqlite, sqlite_changes, sqlite_statements
 from providers.keyvalue.config import KeyValueConfig
 from tests.kv_watch import Component, a_watch, until
 from tests.servers.postgres import PostgresServer
@@ -181,6 +181,7 @@ class TestSqlite:
 
     async def test_notes_are_removed_and_end_when_the_watcher_has_died(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sqlite_changes, "WATCHED_FOR", 1.5)
+        monkeypatch.setattr(sqlite_statements, "WATCHED_FOR", 1.5)
         monkeypatch.setattr(sqlite_changes, "RENEW_EVERY", 0.2)
         path = tmp_path / "kv.db"
         component = Component()
@@ -191,7 +192,7 @@ class TestSqlite:
                 await until(lambda: len(component.told) == 20)
                 with contextlib.closing(sqlite3.connect(path)) as db:
                     await until(lambda: db.execute("SELECT count(*) FROM change").fetchone() == (0,), 10)
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(4)
             await backend.set(b"nobody", b"1", 0)
             with contextlib.closing(sqlite3.connect(path)) as db:
                 assert db.execute("SELECT count(*) FROM change").fetchone() == (0,)
