@@ -81,6 +81,10 @@ class Context:
         """Leave the call: for a task that was started in one and outlives it, which would else be bound by its deadline."""
         _current.set(None)
 
+    def without_deadline(self) -> None:
+        """The call takes as long as it takes: for one that waits for a stream, which has limits of its own."""
+        self.deadline = math.inf
+
     @staticmethod
     def lift_deadline() -> None:
         """Stay in the call without its deadline: for a task that delivers what the call has begun, such as a stream."""

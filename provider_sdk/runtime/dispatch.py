@@ -40,7 +40,7 @@ class Dispatcher:
         self._tracing = tracing
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._deadlines: dict[asyncio.Task[Any], float] = {}
+        self._deadlines: dict[asyncio.Task[Any], Context] = {}
         self._overdue: set[asyncio.Task[Any]] = set()
         self._sweeping: asyncio.TimerHandle | None = None
         self._calls = metrics.counter(
@@ -119,7 +119,7 @@ class Dispatcher:
         context.enter()
         task = asyncio.current_task(self._loop)
         assert task is not None
-        self._deadlines[task] = context.deadline
+        self._deadlines[task] = context
         if self._sweeping is None:
             self._sweeping = self._loop.call_later(SWEEP, self._sweep)
         try:
@@ -139,8 +139,8 @@ class Dispatcher:
     def _sweep(self) -> None:
         """Cancel what is overdue; go on while calls are in flight."""
         now = self._loop.time()
-        for task, deadline in self._deadlines.items():
-            if deadline <= now and task not in self._overdue:
+        for task, context in self._deadlines.items():
+            if context.deadline <= now and task not in self._overdue:
                 self._overdue.add(task)
                 task.cancel()
         self._sweeping = self._loop.call_later(SWEEP, self._sweep) if self._deadlines else None

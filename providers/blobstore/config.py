@@ -105,7 +105,10 @@ class BlobstoreConfig(Config):
         "goes in chunks of 512 KiB at most.",
     )
     upload_timeout: float = setting(
-        300.0, unit="seconds", minimum=0.1, doc="An upload without a chunk for so long is given up; on 1.x hosts a stream of either way."
+        300.0,
+        unit="seconds",
+        minimum=0.1,
+        doc="0.x: an upload without a chunk for so long is given up. 1.x: a download of which nothing is taken.",
     )
     chunk_timeout: float = setting(10.0, unit="seconds", minimum=0.1, doc="What an actor may take for one chunk of a download.")
     max_streams: int = setting(100, minimum=1, doc="Uploads, and downloads, of one link at the same time.")

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
-from provider_sdk import DeadlineExceeded, InvalidArgument, NotFound, ProviderError, ResourceExhausted
+from provider_sdk import Context, InvalidArgument, NotFound, ProviderError, ResourceExhausted
 from provider_sdk.contracts.wasi_blobstore import (
     ContainerMetadata,
     EarlyWasiBlobstore,
@@ -138,8 +138,7 @@ class _Objects:
         """The end of an upload, which has begun."""
         writing, held = await self._opened(Way.UP, self._backend.create(*self._named(id), NO_DETAILS), lambda writing: writing.abort())
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        work = _receive(data, writing, self._linked.config.upload_timeout)
-        self._start(Way.UP, f"the upload of {shown(id.object)} to {shown(id.container)}", work, held, outcome)
+        self._start(Way.UP, f"the upload of {shown(id.object)} to {shown(id.container)}", _receive(data, writing), held, outcome)
         return outcome
 
     async def _opened(self, way: Way, opening: Awaitable[T], close: Callable[[T], Awaitable[None]]) -> tuple[T, AsyncExitStack]:
@@ -200,6 +199,8 @@ class EarlyComponentBlobstore(_Objects, EarlyWasiBlobstore):
         return await self._bytes(id, start, end, breaks=True)
 
     async def write_container_data(self, id: ObjectId, data: AsyncIterator[bytes]) -> None:
+        if (context := Context.or_none()) is not None:
+            context.without_deadline()
         found = await (await self._received(id, data))
         if isinstance(found, Err):
             raise error_of(found.value)
@@ -222,15 +223,9 @@ async def _send(reading: Reading, stream: Stream[bytes]) -> None:
         await stream.put([block[at : at + PIECE] for at in range(0, len(block), PIECE)])
 
 
-async def _receive(data: AsyncIterator[bytes], writing: Writing, patience: float) -> None:
-    while True:
-        try:
-            async with asyncio.timeout(patience):
-                piece = await anext(data, None)
-        except TimeoutError:
-            raise DeadlineExceeded(f"nothing of the object has come for {patience:g} s") from None
-        if piece is None:
-            break
+async def _receive(data: AsyncIterator[bytes], writing: Writing) -> None:
+    # How long the stream may stand still is a limit of the stream itself (stream_timeout).
+    async for piece in data:
         await writing.write(piece)
     await writing.commit()
 

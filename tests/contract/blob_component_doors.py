@@ -15,6 +15,7 @@ import pytest
 
 from provider_sdk import DeadlineExceeded, Layer, LinkKey, Unavailable
 from provider_sdk.contracts.wasi_blobstore import CONTRACT, EarlyWasiBlobstore, WasiBlobstore
+from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.testing.conformance.blobstore.component_box import AnyBlobstore
 from provider_sdk.testing.conformance.blobstore.component_suite import WasiBlobstoreSuite
 from provider_sdk.testing.wrpc_lattice import WrpcProvided, WrpcTestLattice
@@ -85,6 +86,9 @@ class ComponentDoor(WasiBlobstoreSuite):
     settings: ClassVar[Mapping[str, str]] = MappingProxyType({})
     resolution = 0.05
     examples = scale(test=10, ci=25, soak=1000)
+    steps = scale(test=25, ci=30, soak=60)
+    era: ClassVar[Era] = Era.SECOND
+    """Of the host, where there is one."""
 
     @pytest.fixture(autouse=True)
     def _placed(self, request: pytest.FixtureRequest) -> Iterator[None]:

@@ -104,7 +104,7 @@ async def component_instances(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ComponentInstances]:
     folder: Path = tmp_path_factory.mktemp("data")
-    async with a_wrpc_lattice(supervision=Supervision(restart_pause=0.1)) as lattice:
+    async with a_wrpc_lattice(era=request.cls.era, supervision=Supervision(restart_pause=0.1)) as lattice:
         instances = ComponentInstances(lattice, folder, **_program(request))
         await instances.start()
         yield instances

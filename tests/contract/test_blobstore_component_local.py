@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.testing.conformance.blobstore import Capability, EarlyWasiBlobstoreConformance, WasiBlobstoreConformance
 from tests.contract.blob_component_doors import ComponentDirect, ComponentProcess
 
@@ -21,6 +22,17 @@ class TestProcess(ComponentProcess, WasiBlobstoreConformance):
 
 
 class TestEarlyProcess(ComponentProcess, EarlyWasiBlobstoreConformance):
+    """What hosts of v1.1 ask."""
+
     __test__ = True
     backend = "local"
     capabilities = CAPABILITIES
+
+
+class TestFirstEra(ComponentProcess, EarlyWasiBlobstoreConformance):
+    """What hosts of v1.0 ask, on their wire."""
+
+    __test__ = True
+    backend = "local"
+    capabilities = CAPABILITIES
+    era = Era.FIRST

@@ -130,13 +130,6 @@ class TestWrites:
         await world.nothing_left()
         assert await world.stored() == b"old"
 
-    async def test_a_writer_that_sends_nothing_is_given_up(self, tmp_path: Path) -> None:
-        async for world in a_world(tmp_path, upload_timeout=0.1):
-            outcome = await world.component.write_container_data(OBJECT, Held())
-            assert isinstance(error_in(await outcome), DeadlineExceeded)
-            await world.nothing_left()
-            assert await world.stored() is None
-
 
 class TestLinks:
     async def test_a_link_that_is_left_ends_its_streams(self, world: World) -> None:

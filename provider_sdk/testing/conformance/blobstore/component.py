@@ -11,10 +11,20 @@ from provider_sdk.testing.conformance.blobstore.component_objects import (
     ComponentRanges,
 )
 from provider_sdk.testing.conformance.blobstore.component_places import ComponentPlaces
+from provider_sdk.testing.conformance.blobstore.component_sequences import ComponentSequences
 from provider_sdk.testing.conformance.blobstore.component_streams import ComponentFutures, ComponentStreams
 
 
-class _Both(ComponentContainers, ComponentObjects, ComponentRanges, ComponentLists, ComponentCopies, ComponentStreams, ComponentPlaces):
+class _Both(
+    ComponentContainers,
+    ComponentObjects,
+    ComponentRanges,
+    ComponentLists,
+    ComponentCopies,
+    ComponentStreams,
+    ComponentPlaces,
+    ComponentSequences,
+):
     """What both versions have."""
 
 

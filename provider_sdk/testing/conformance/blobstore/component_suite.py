@@ -24,8 +24,8 @@ class WasiBlobstoreSuite(Suite):
 
     Of `Capability` those count that have to do with names, times and places. `prefix` is what the names of all containers begin with, for
     stores whose containers are not theirs alone: `store()` may set it. `large`: bytes of an object that is many pieces; `many`: how many
-    objects a long list has; `resolution`: seconds that a time may be wrong beyond its own second; `examples`: how many cases Hypothesis
-    makes up; `longest_name` and `longest_container`: bytes of the longest names.
+    objects a long list has; `resolution`: seconds that a time may be wrong beyond its own second; `examples` and `steps`: how many cases
+    Hypothesis makes up, and the length of a sequence; `longest_name` and `longest_container`: bytes of the longest names.
     """
 
     provided_by: ClassVar[Mapping[Any, str]] = {Capability.DURABLE: "reopened", Capability.SHARED: "second"}
@@ -35,6 +35,7 @@ class WasiBlobstoreSuite(Suite):
     many: ClassVar[int] = 1100
     resolution: ClassVar[float] = 1.0
     examples: ClassVar[int] = 25
+    steps: ClassVar[int] = 30
     longest_name: int = 1024
     longest_container: ClassVar[int] = 255
 
