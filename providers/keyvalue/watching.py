@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from provider_sdk import Link, PreconditionFailed, ProviderError
+from provider_sdk import Context, Link, PreconditionFailed, ProviderError
 from provider_sdk.contracts.wasi_keyvalue import Watcher
 from provider_sdk.metrics import Counter, Metrics
 from providers.keyvalue.backend import Backend
@@ -111,6 +111,8 @@ class Watching:
             self._workers.add(asyncio.create_task(self._work(), name=f"changes for {self.link.key}"))
 
     async def _work(self) -> None:
+        # A change is told of within the call that makes it, which this outlives.
+        Context.detach()
         try:
             while self._queue:
                 key = self._queue.popleft()
