@@ -101,6 +101,11 @@ class TestRedis:
             await until(lambda: component.told == [("a", b"1")])
             assert not watch.trouble and "notify-keyspace-events has to have" in caplog.text
 
+    async def test_channels_that_may_not_be_heard_are_said(self, server: RedisServer) -> None:
+        server.command("ACL", "SETUSER", "deaf", "on", ">word", "~*", "resetchannels", "+@all")
+        async with on_redis(server.url.replace("://", "://deaf:word@")) as backend, a_watch(Component(), backend, "SET@a") as watch:
+            assert "does not allow its user the command or the key" in watch.trouble
+
     @pytest.mark.parametrize("how", ["killed", "hangs"])
     async def test_after_the_server_was_away_changes_are_told_again(self, server: RedisServer, how: str) -> None:
         component = Component()
@@ -158,6 +163,13 @@ class TestPostgres:
             await until(lambda: bool(watch.counters.lost.values), BACK_WITHIN)
             await until(lambda: not watch.trouble, BACK_WITHIN)
             await until_told(component, backend)
+
+    async def test_keys_whose_id_is_not_their_name_are_left_out(self, database: PostgresServer) -> None:
+        component = Component()
+        async with on_postgres(database.url()) as backend, a_watch(component, backend):
+            for size in (1001, 1000):
+                await backend.set(b"k" * size, b"%d" % size, 0)
+            await until(lambda: component.told == [("k" * 1000, b"1000")])
 
     async def test_what_expires_is_told_when_it_is_removed(self, database: PostgresServer) -> None:
         component = Component()

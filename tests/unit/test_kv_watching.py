@@ -191,3 +191,17 @@ async def test_a_change_is_told_without_the_deadline_of_the_call_that_made_it() 
     async with in_memory(component) as (_, backend):
         await asyncio.create_task(call(backend))
         await until(lambda: contexts == [None])
+
+
+async def test_a_fault_of_a_store_ends_the_link_and_not_the_watch_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = MemoryStore().namespace("")
+
+    async def fails(self: Backend, *arguments: Any) -> None:
+        await asyncio.sleep(0.05)
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(type(backend), "watch", fails)
+    with pytest.raises(ExceptionGroup) as caught:
+        async with a_watch(Component(), backend):
+            await asyncio.sleep(5)
+    assert caught.group_contains(RuntimeError, match="a fault")
