@@ -11,6 +11,7 @@ from pathlib import Path
 
 from provider_sdk.cli.checks import hello_checks
 from provider_sdk.cli.view import Traffic
+from provider_sdk.cli.wrpc_view import WrpcTraffic
 from provider_sdk.errors import NotFound, Unavailable
 from provider_sdk.hosts.wasmbus.actor_claims import ActorClaims, verify_actor
 from provider_sdk.lattice.box import Box, BoxOptions, open_box
@@ -55,15 +56,18 @@ async def _serve(manifest: Manifest | WrpcManifest, path: Path | None, manner: M
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, ending.set)
     traffic = Traffic(say)
+    wrpc_traffic = WrpcTraffic(say)
 
     def output(name: str, line: str) -> None:
         if showing.every_line or any(word in line for word in LOUD):
             say(f"{name}: {line}")
 
     generation = Generation.WRPC if isinstance(manifest, WrpcManifest) else Generation.WASMBUS
-    on_call = None if showing.check else traffic.take
-    options = BoxOptions(folder, manner, generation, manifest.base, say=say, on_call=on_call, on_output=output)
+    options = BoxOptions(folder, manner, generation, manifest.base, say=say, on_output=output)
+    if not showing.check:
+        options.on_call, options.on_wrpc_call = traffic.take, wrpc_traffic.take
     async with open_box(options) as box:
+        wrpc_traffic.names = lambda: {item.key: name for name, item in box.deployment.state("").names.items()}
         work = asyncio.create_task(_deploy(box, manifest, showing))
         ended = asyncio.create_task(ending.wait())
         await asyncio.wait([work, ended], return_when=asyncio.FIRST_COMPLETED)

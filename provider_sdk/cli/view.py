@@ -35,7 +35,7 @@ class Traffic:
         indent = "    " * depth
         took = f"{record.seconds * 1000:.1f} ms"
         children = self._children.pop(record.id, [])
-        asked, answered = _asked(record), f"error: {_short(record.error)}" if record.error else _answered(record)
+        asked, answered = _asked(record), f"error: {short(record.error)}" if record.error else _answered(record)
         if not children:
             self._show(f"{indent}{asked} → {answered}   {took}")
             return
@@ -63,7 +63,7 @@ def _answered(record: CallRecord) -> str:
     given = header.get("content-type") if isinstance(header, dict) else None
     media_type = str(given[0]).partition(";")[0] if isinstance(given, list) and given else "text/plain"
     if media_type == "text/plain" and isinstance(body, bytes):
-        return f"{status} {_short(repr(body.decode('utf-8', 'replace')))}"
+        return f"{status} {short(repr(body.decode('utf-8', 'replace')))}"
     return f"{status} {media_type}, {record.result_length / 1000:.1f} kB"
 
 
@@ -92,10 +92,11 @@ def _shown(data: bytes, length: int) -> str:
 
 def _written(value: Any) -> str:
     if isinstance(value, dict):
-        return _short("{" + ", ".join(f"{key}: {_written(item)}" for key, item in value.items()) + "}")
-    return _short(repr(value) if isinstance(value, str | bytes) else str(value))
+        return short("{" + ", ".join(f"{key}: {_written(item)}" for key, item in value.items()) + "}")
+    return short(repr(value) if isinstance(value, str | bytes) else str(value))
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """A text on one line, cut where it is long."""
     line = text.replace("\n", "\\n")
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"

@@ -24,6 +24,7 @@ from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.lattice.process import Executable
 from provider_sdk.lattice.state import FOLDER, State, hold, write_state
 from provider_sdk.lattice.wadm import Manifest
+from provider_sdk.lattice.wrpc.calls import OnWrpcCall
 from provider_sdk.lattice.wrpc.deploy import WrpcDeployment
 from provider_sdk.lattice.wrpc.handshake import WrpcProgram
 from provider_sdk.lattice.wrpc.host import WrpcHostOptions, WrpcLatticeHost
@@ -43,7 +44,7 @@ OUTPUT_KEPT = 16 << 20
 @dataclass
 class BoxOptions:
     """How a box behaves. `say` gets lines for a person; `on_output` (name, line) what providers write. `manner` and
-    `on_call` are of 0.x alone, `base` (the folder of secrets) of 1.x."""
+    `on_call` are of 0.x alone; `on_wrpc_call` and `base`, the folder of secrets, of 1.x."""
 
     folder: Path = FOLDER
     manner: Manner = Manner.RUST
@@ -52,6 +53,7 @@ class BoxOptions:
     lattice: str = "default"
     say: Callable[[str], None] = field(default=print)
     on_call: OnCall | None = None
+    on_wrpc_call: OnWrpcCall | None = None
     on_output: Callable[[str, str], None] | None = None
 
 
@@ -200,6 +202,7 @@ async def _open_wrpc(url: str, options: BoxOptions, output: _Output) -> AsyncIte
         lattice=options.lattice,
         supervision=Supervision(restart_pause=RESTART_PAUSE, health=HEALTH, on_output=output.take),
         find_secret=BoxSecrets(options.base),
+        on_call=options.on_wrpc_call,
         resolve_provider=_resolve_wrpc_provider,
         resolve_component=lambda reference: load_stand_in(stand_in_file(reference, Path.cwd())),
     )

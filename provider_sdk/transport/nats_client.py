@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from provider_sdk.transport.base import Message
@@ -52,7 +53,7 @@ class Received(NamedTuple):
     subject: str
     reply: str
     data: bytes
-    headers: dict[str, str] | None = None
+    headers: Mapping[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -153,8 +154,9 @@ class ShortParser(Parser):
         return data[missing:]
 
 
-def _plain_headers(raw: bytes) -> dict[str, str] | None:
-    """Headers without a status, each once; None for all else."""
+@lru_cache(maxsize=256)
+def _plain_headers(raw: bytes) -> Mapping[str, str] | None:
+    """Headers without a status, each once; None for all else. Remembered, since a caller sends the same ones with each call."""
     if not raw.startswith(_HEAD) or not raw.endswith(b"\r\n\r\n"):
         return None
     headers: dict[str, str] = {}
@@ -166,7 +168,7 @@ def _plain_headers(raw: bytes) -> dict[str, str] | None:
             headers[name] = value.strip()
     except UnicodeDecodeError:
         return None
-    return headers
+    return MappingProxyType(headers)
 
 
 def _size(data: bytes) -> int:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 from provider_sdk import ProviderError
-from providers.httpserver.answer import SLICE, Answer, Lines
+from providers.httpserver.answer import AT_ONCE, SLICE, Answer, Lines
 
 if TYPE_CHECKING:
     from providers.httpserver.connection import Connection
@@ -65,15 +65,17 @@ class StreamedAnswer(Answer):
         transport = connection.transport
         if transport is None or transport.is_closing() or request is None:
             raise ConnectionResetError("the client has gone")
-        length, bodiless = self.length, self._bodiless(request)
-        chunked = self._goes_in_chunks(request)
-        keep = self._keeps(connection, request) and (chunked or bodiless or length is not None)
-        head = self._head(request, keep)
-        transport.write(head)
-        connection.pace.watch(len(head))
-        if not bodiless:
-            connection.streams = True
-            await self._send(connection, transport, length, chunked)
+        bodiless, chunked = self._bodiless(request), self._goes_in_chunks(request)
+        keep = self._keeps(connection, request) and (chunked or bodiless or self.length is not None)
+        writing = Writing(connection, transport)
+        try:
+            await writing.put(self._head(request, keep))
+            if not bodiless:
+                connection.streams = True
+                await self._send(writing, chunked)
+            await writing.flush()
+        finally:
+            writing.end()
         return keep
 
     def _goes_in_chunks(self, request: Request | None) -> bool:
@@ -87,24 +89,60 @@ class StreamedAnswer(Answer):
             return f"content-length: {known}\r\n"
         return "transfer-encoding: chunked\r\n" if self._goes_in_chunks(request) else ""
 
-    async def _send(self, connection: Connection, transport: asyncio.Transport, length: int | None, chunked: bool) -> None:
-        exchange = self._exchange
+    async def _send(self, writing: Writing, chunked: bool) -> None:
+        exchange, length = self._exchange, self.length
         async for part in self.body:
             if length is not None and self.sent + len(part) > length:
                 raise BrokenOff(f"it was to be {length} bytes long, and more came")
             exchange.count(len(part))
             for start in range(0, len(part), SLICE):
                 piece = part[start : start + SLICE]
-                await self._put(connection, transport, b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+                await writing.put(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
                 self.sent += len(piece)
             exchange.let_go(len(part))
         if length is not None and self.sent < length:
             raise BrokenOff(f"it was to be {length} bytes long")
         if chunked:
-            await self._put(connection, transport, _LAST_CHUNK)
+            await writing.put(_LAST_CHUNK)
 
-    async def _put(self, connection: Connection, transport: asyncio.Transport, data: bytes) -> None:
-        transport.write(data)
-        connection.pace.watch(len(data))
-        if transport.get_write_buffer_size():
-            await connection.drain()
+
+class Writing:
+    """Writes to one client: what comes in one turn of the loop goes in one piece, and no more is taken than the client takes."""
+
+    def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
+        self._connection = connection
+        self._transport = transport
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._turn: asyncio.Handle | None = None
+
+    async def put(self, data: bytes) -> None:
+        """Write `data`, within this turn of the loop at the latest; waits where the system has not taken what was before."""
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size >= AT_ONCE or self._transport.get_write_buffer_size():
+            await self.flush()
+        elif self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._hand_over)
+
+    async def flush(self) -> None:
+        """Write what waits, and wait until the system has taken all."""
+        self._hand_over()
+        if self._transport.get_write_buffer_size():
+            await self._connection.drain()
+
+    def end(self) -> None:
+        """Nothing more is written."""
+        self._waiting.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+
+    def _hand_over(self) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        if self._waiting and not self._transport.is_closing():
+            self._transport.write(self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting))
+            self._connection.pace.watch(self._size)
+        self._waiting.clear()
+        self._size = 0

@@ -44,6 +44,7 @@ app = typer.Typer(
 StoreArgument = Annotated[str, typer.Argument(metavar="STORE", help="URL of the store.")]
 NamespaceOption = Annotated[str, typer.Option(help="The namespace, as the link's setting; by default the one without a name.")]
 ActorOption = Annotated[str, typer.Option(help="Public key of an actor: its own namespace, where the link has per_actor.")]
+BucketOption = Annotated[str, typer.Option(help="A component's bucket: its own namespace, where the link does not ignore buckets.")]
 PasswordOption = Annotated[Path | None, typer.Option(help=f"File that holds the store's password; else the variable {PASSWORD}.")]
 SettingOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the link, such as ca_file; may be repeated.")
@@ -57,12 +58,13 @@ class Side:
 
     config: KeyValueConfig
     actor: str
+    bucket: str
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Backend]:
         """Connect at first use."""
         async with one_store(self.config, Path.cwd()) as store:
-            yield store.namespace(namespace_of(self.config, self.actor))
+            yield store.namespace(namespace_of(self.config, self.actor, self.bucket))
 
 
 @app.command()
@@ -70,6 +72,7 @@ def stats(
     store: StoreArgument,
     namespace: NamespaceOption = "",
     actor: ActorOption = "",
+    bucket: BucketOption = "",
     password_file: PasswordOption = None,
     settings: SettingOption = None,
     as_json: JsonOption = False,
@@ -78,7 +81,7 @@ def stats(
 
     Keys by kind, those of them that expire, bytes.
     """
-    side = _existing(_side(store, namespace, actor, password_file, settings))
+    side = _existing(_side(store, namespace, (actor, bucket), password_file, settings))
 
     async def work() -> dict[str, int]:
         async with side.open() as backend:
@@ -95,12 +98,13 @@ def export_(
     file: Annotated[str, typer.Argument(help="File to write when all is there; - is standard output.")] = STANDARD,
     namespace: NamespaceOption = "",
     actor: ActorOption = "",
+    bucket: BucketOption = "",
     password_file: PasswordOption = None,
     settings: SettingOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write every entry as a line of JSON."""
-    side = _existing(_side(store, namespace, actor, password_file, settings))
+    side = _existing(_side(store, namespace, (actor, bucket), password_file, settings))
 
     async def work(write: Callable[[bytes], object], tell: Tell) -> int:
         async with side.open() as backend:
@@ -125,6 +129,7 @@ def import_(
     keep: Annotated[bool, typer.Option("--keep", help="Leave keys that exist as they are.")] = False,
     namespace: NamespaceOption = "",
     actor: ActorOption = "",
+    bucket: BucketOption = "",
     password_file: PasswordOption = None,
     settings: SettingOption = None,
     as_json: JsonOption = False,
@@ -136,7 +141,7 @@ def import_(
     if replace_ and keep:
         usage("--replace and --keep contradict each other")
     existing = Existing.REPLACE if replace_ else Existing.KEEP if keep else Existing.REFUSE
-    side = _side(store, namespace, actor, password_file, settings)
+    side = _side(store, namespace, (actor, bucket), password_file, settings)
     name = "standard input" if file == STANDARD else file
     with _files(), reading(None if file == STANDARD else Path(file)) as source:
         with _progress("checking") as tell:
@@ -161,10 +166,12 @@ def compare_(
     second: Annotated[str, typer.Argument(help="URL of the second store.")],
     namespace: NamespaceOption = "",
     actor: ActorOption = "",
+    bucket: BucketOption = "",
     password_file: PasswordOption = None,
     settings: SettingOption = None,
     other_namespace: Annotated[str | None, typer.Option(help="The second's namespace, where it is another.")] = None,
     other_actor: Annotated[str | None, typer.Option(help="The second's actor, where it is another.")] = None,
+    other_bucket: Annotated[str | None, typer.Option(help="The second's bucket, where it is another.")] = None,
     other_password_file: Annotated[Path | None, typer.Option(help=f"The second's password; else the variable {OTHER_PASSWORD}.")] = None,
     other_settings: Annotated[list[str] | None, typer.Option("--other-set", metavar="NAME=VALUE", help="A setting of the second.")] = None,
     most: Annotated[int, typer.Option("--show", min=0, help="Differences that are told of one by one.")] = 20,
@@ -174,12 +181,12 @@ def compare_(
 
     Expiry may differ by a second.
     """
-    one = _existing(_side(first, namespace, actor, password_file, settings))
+    one = _existing(_side(first, namespace, (actor, bucket), password_file, settings))
     other = _existing(
         _side(
             second,
             namespace if other_namespace is None else other_namespace,
-            actor if other_actor is None else other_actor,
+            (actor if other_actor is None else other_actor, bucket if other_bucket is None else other_bucket),
             other_password_file,
             other_settings,
             OTHER_PASSWORD,
@@ -202,7 +209,11 @@ def compare_(
     raise typer.Exit(0 if found.same else 1)
 
 
-def _side(url: str, namespace: str, actor: str, password_file: Path | None, settings: list[str] | None, variable: str = PASSWORD) -> Side:
+def _side(
+    url: str, namespace: str, part: tuple[str, str], password_file: Path | None, settings: list[str] | None, variable: str = PASSWORD
+) -> Side:
+    """`part` is the actor and the bucket whose namespace it is below the one named, empty for none."""
+    actor, bucket = part
     given = dict(_pair(item) for item in settings or [])
     layers = [Layer("--set", given), Layer("the command line", {"url": url, "namespace": namespace, "per_actor": bool(actor)})]
     if password_file is not None:
@@ -215,7 +226,7 @@ def _side(url: str, namespace: str, actor: str, password_file: Path | None, sett
         usage(loaded.warnings[0].replace("is ignored", "is not known"))
     if loaded.config.kind == "memory":
         usage("memory:// is the memory of one process: there is nothing in it that another one could reach")
-    return Side(loaded.config, actor)
+    return Side(loaded.config, actor, bucket)
 
 
 def _existing(side: Side) -> Side:

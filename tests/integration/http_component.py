@@ -80,7 +80,12 @@ class Running:
 @asynccontextmanager
 async def running(configuration: Mapping[str, str] | None = None, *, era: Era = Era.SECOND) -> AsyncIterator[Running]:
     async with a_wrpc_lattice(era=era) as lattice:
-        yield Running(lattice, await lattice.process("providers.httpserver", configuration=configuration))
+        provider = await lattice.process("providers.httpserver", configuration=configuration)
+        try:
+            yield Running(lattice, provider)
+        except BaseException:
+            print("\n".join(provider.output))  # what pytest shows with a failure
+            raise
 
 
 def answer(status: int = 200, headers: Fields | None = None, *parts: bytes) -> Response:

@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.integration.http_front import Answer, Running
 
@@ -98,6 +99,11 @@ async def comes_to(port: int, name: str, value: float, within: float = 5.0) -> N
     async with asyncio.timeout(within):
         while await metric(port, name) != value:
             await asyncio.sleep(0.05)
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process has."""
+    return int(re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[0]) << 10
 
 
 def complaints(it: Running) -> list[str]:

@@ -115,7 +115,7 @@ async def test_by_host_the_whole_value_of_the_header_decides() -> None:
         assert (await raw(port, "GET / HTTP/1.1", "host: two.example")).body == b"two"
         for lines, status, reason in (
             (("GET / HTTP/1.1", "host: one.example"), 404, b"host not found"),
-            (("GET / HTTP/1.1",), 400, b"missing host header"),
+            (("GET / HTTP/1.0",), 400, b"missing host header"),
         ):
             refused = await raw(port, *lines)
             assert (refused.status, reason in refused.body) == (status, True)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
 from provider_sdk.contracts.httpserver import HttpRequest, HttpResponse
 from tests.integration.http_front import Running, free_port, running
-from tests.integration.http_wire import Wire, comes_to, complaints, connected, metric
+from tests.integration.http_wire import Wire, comes_to, complaints, connected, metric, resident
 
 MANY = 6 << 20  # more than both systems' buffers take
 ROUNDS = 5
@@ -145,10 +143,6 @@ async def standing_still(port: int, buffer: int = 0) -> socket.socket:
     client.setblocking(False)
     await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", port))
     return client
-
-
-def resident(pid: int) -> int:
-    return int(re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[0]) << 10
 
 
 async def test_a_late_head_behind_a_response_that_is_still_being_written_does_not_break_into_it() -> None:

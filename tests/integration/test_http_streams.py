@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import socket
 import struct
@@ -18,8 +19,11 @@ from provider_sdk.contracts.wasi_http_errors import ErrorCode, HttpFailure
 from provider_sdk.hosts.wrpc.era import Era
 from tests.integration.http_component import Running, answer, echo, greet, running, whole
 from tests.integration.http_front import ask, free_port
-from tests.integration.http_wire import Wire, comes_to, connected
+from tests.integration.http_wire import Wire, comes_to, connected, resident
+from tests.tiers import scale
 
+MEMORY = 64 << 20
+"""What a body of any length may cost the provider's process."""
 MANY = 6 << 20  # more than both systems' buffers take
 
 
@@ -372,6 +376,50 @@ async def test_a_component_that_takes_longer_than_timeout_ms_gets_the_status_tha
 
 
 # Limits
+
+
+async def test_bodies_of_any_length_go_there_and_back_within_a_bounded_memory() -> None:
+    size = scale(test=64, ci=256, soak=1024)
+    piece = os.urandom(1 << 20)
+
+    async def send(wire: Wire) -> None:
+        await wire.send("POST / HTTP/1.1", f"content-length: {size << 20}")
+        for _ in range(size):
+            await wire.write(piece)
+
+    async with measured() as (it, _):
+        _, port = await it.serve(echo, max_content_len="1g")
+        assert (await ask(port, f"POST / HTTP/1.1\ncontent-length: 100000\n\n{'x' * 100_000}")).status == 200
+        before = most = resident(it.provider.pid)
+        async with connected(port) as wire, asyncio.TaskGroup() as both:
+            both.create_task(send(wire))
+            assert (await wire.head()).status == 200
+            sent, got = hashlib.sha256(piece * 16), hashlib.sha256()
+            received = 0
+            async for chunk in wire.chunks():
+                received += len(chunk)
+                got.update(chunk[: max(0, (16 << 20) - received + len(chunk))])
+                most = max(most, resident(it.provider.pid))
+        assert (received, got.digest()) == (size << 20, sent.digest())
+        assert most - before < MEMORY
+
+
+async def test_a_client_that_is_slower_than_the_component_does_not_cost_memory() -> None:
+    async def handle(request: Request) -> Response:
+        return streamed(*[bytes(1 << 20)] * 128, length=128 << 20)
+
+    async with measured() as (it, _):
+        _, port = await it.serve(handle)
+        assert (await ask(port, "HEAD / HTTP/1.1")).status == 200
+        before = most = resident(it.provider.pid)
+        async with connected(port) as wire:
+            await wire.send("GET / HTTP/1.1")
+            assert (await wire.head()).status == 200
+            for _ in range(128):
+                await wire.reader.readexactly(1 << 20)
+                await asyncio.sleep(0.02)
+                most = max(most, resident(it.provider.pid))
+        assert most - before < MEMORY
 
 
 async def test_a_body_that_is_too_long_too_slow_or_broken_ends_the_call_and_the_component_sees_that() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import pkgutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import provider_sdk.contracts
+from provider_sdk import Interface
 from provider_sdk.lattice.pack import standard_pack
 from tests.tools.wasm_tools import meaning
 
@@ -60,6 +63,17 @@ main(Shouting)
 GUARDED = PROVIDER.replace("main(Shouting)", 'if __name__ == "__main__":\n    main(Shouting)')
 
 
+def every_interface() -> Iterator[type[Interface]]:
+    """The interfaces that the SDK's contracts declare."""
+    for found in pkgutil.iter_modules(provider_sdk.contracts.__path__, "provider_sdk.contracts."):
+        for item in vars(importlib.import_module(found.name)).values():
+            if isinstance(item, type) and issubclass(item, Interface) and item.__module__ == found.name:
+                yield item
+
+
+CONTRACTS = sorted({item.__module__ for item in every_interface() if item.__identity__.wit})
+
+
 def wit(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     words = [str(item) for item in arguments]
     return subprocess.run([*COMMAND, *words], cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
@@ -80,16 +94,9 @@ def test_a_module_is_found_from_the_folder_in_which_one_is() -> None:
     assert said("greeter:Greeter", cwd=ROOT / "examples" / "greeter") == GREETER
 
 
-@pytest.mark.parametrize("module", [item.name for item in pkgutil.iter_modules(provider_sdk.contracts.__path__, "provider_sdk.contracts.")])
+@pytest.mark.parametrize("module", CONTRACTS)
 def test_every_contract_of_1_x_is_a_package_that_others_read(module: str, tmp_path: Path) -> None:
-    done = wit(module, "-o", tmp_path)
-    if done.returncode:
-        assert (done.returncode, done.stderr) == (
-            2,
-            f"provider: {module}: it has no interface with wit=, which is what an interface is called on 1.x hosts\n",
-        )
-        return
-    files = [Path(line.removesuffix(" is written")) for line in done.stdout.splitlines()]
+    files = [Path(line.removesuffix(" is written")) for line in said(module, "-o", tmp_path).splitlines()]
     assert files
     for file in files:
         package = file.read_text().partition(";")[0].removeprefix("package ")
@@ -153,7 +160,7 @@ def test_python_that_is_there_is_not_written_over(tmp_path: Path) -> None:
         ("nothing.wit", 1, "nothing.wit does not exist"),
         ("nothing", 2, "nothing: it cannot be imported: ModuleNotFoundError: No module named 'nothing'"),
         ("a b", 2, "a b: it is neither a module nor a .py or .wit file, nor a folder"),
-        ("json", 2, "json: it has no interface with wit=, which is what an interface is called on 1.x hosts"),
+        ("json", 2, "json: it declares or serves no interface with wit=, which is what an interface is called on 1.x hosts"),
         ("json:loads", 2, "json:loads: loads is neither an interface nor a provider that serves one"),
         ("provider_sdk:Interface", 2, "provider_sdk:Interface: Interface is neither an interface nor a provider that serves one"),
         ("wrong.wit", 2, "wrong.wit:2:16: expected `interface`, `world`, `use` or `package`, found `record`"),
@@ -165,3 +172,10 @@ def test_what_is_wrong_is_one_line(what: str, code: int, message: str, tmp_path:
         (tmp_path / what).write_text("package a:b;\ninterface x {} record y {}")
     done = wit(what, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (code, "", f"provider: {message}\n")
+
+
+def test_the_page_shows_what_the_command_does(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "wit.md").read_text()
+    python, shown = (page.partition(f"```{language}\n")[2].partition("```")[0] for language in ("python", "wit"))
+    (tmp_path / "notes.py").write_text(python)
+    assert said("notes.py", cwd=tmp_path) == shown

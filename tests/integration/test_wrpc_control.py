@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from provider_sdk.errors import ProviderError
 from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.transport.base import Message
 from tests.integration.wrpc_driver import IN, NO_KEYS, OUT, ControlInterface, Driver, a_driver, incoming, link
+from tests.tiers import scale
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -111,6 +113,31 @@ async def test_puts_and_dels_count_in_the_order_in_which_they_were_sent(driver: 
     await provider.put(incoming("last"))
     found = await provider.until_links(lambda links: len(links) == 2 and links.get(IN, {}).get("word") == "copy 29")
     assert "comp/acme:told/last as target" in found
+
+
+async def test_whatever_is_put_copied_and_deleted_what_was_said_last_counts(driver: Driver) -> None:
+    provider = await driver.spawn()
+    seed = random.randrange(1 << 32)
+    chance, said = random.Random(seed), dict[str, tuple[str, str | None]]()
+    for step in range(scale(test=100, ci=300, soak=5000)):
+        name, word, how = chance.choice("abc"), str(step), chance.choice(("put", "copy", "delete", "pause"))
+        if how == "put":
+            token = chance.choice(("s", "t", None))
+            await provider.put(
+                incoming(name, target_config={"word": word}, target_secrets=provider.sealed({"token": token}) if token else None)
+            )
+            said[name] = word, token
+        elif how == "copy":
+            await provider.publish("linkdefs.put", incoming(name, target_config={"word": word}))
+            said[name] = word, said.get(name, ("", None))[1]
+        elif how == "delete":
+            await provider.publish("linkdefs.del", incoming(name))
+            said.pop(name, None)
+        else:
+            await asyncio.sleep(chance.random() / 50)
+    expected = {f"comp/acme:told/{name} as target": what for name, what in said.items()}
+    print("seed", seed)
+    await provider.until_links(lambda links: {place: (item["word"], item["token"]) for place, item in links.items()} == expected)
 
 
 async def test_what_is_no_link_of_this_provider_is_logged_and_dropped(driver: Driver) -> None:
@@ -274,7 +301,12 @@ def stored(name: str = "default", *configs: str, **changes: Any) -> dict[str, An
 async def test_a_link_lost_between_spawn_and_subscription_is_recovered_from_the_control_interface(driver: Driver) -> None:
     control = ControlInterface(driver.transport)
     control.configs = {"base": {"word": "base", "count": "3"}, "over": {"word": "over"}, "theirs": {"word": "not ours"}}
-    control.links = [stored("default", "base", "over"), link("a", "b"), {**link("comp", "observed"), "name": 5}, link("observer", "teller")]
+    control.links = [
+        stored("default", "base", "over"),
+        link("a", "b"),
+        {**link("comp", "observed"), "name": 5},
+        stored(source_id="observer"),
+    ]
     await control.open()
     provider = await driver.spawn()
     found = await provider.until_links(lambda links: IN in links)
@@ -286,7 +318,7 @@ async def test_a_link_lost_between_spawn_and_subscription_is_recovered_from_the_
 async def test_a_recovered_links_secrets_are_missed_in_health_until_the_host_tells_them(driver: Driver) -> None:
     control = ControlInterface(driver.transport)
     control.configs = {"base": {"word": "w"}}
-    control.links = [stored("default", "base", "SECRET_token"), link("observer", "teller")]
+    control.links = [stored("default", "base", "SECRET_token"), stored(source_id="observer")]
     await control.open()
     provider = await driver.spawn()
     await provider.until_links(lambda links: IN in links)
@@ -301,7 +333,7 @@ async def test_a_recovered_links_secrets_are_missed_in_health_until_the_host_tel
 async def test_a_link_that_was_told_with_its_secrets_keeps_them_whatever_the_store_says(driver: Driver) -> None:
     control = ControlInterface(driver.transport)
     control.configs = {"base": {"word": "w"}, "more": {"word": "changed"}}
-    control.links = [stored("default", "base", "SECRET_token"), link("observer", "teller")]
+    control.links = [stored("default", "base", "SECRET_token"), stored(source_id="observer")]
     await control.open()
     provider = await driver.spawn()
     await provider.put(incoming(target_config={"word": "w"}, target_secrets=provider.sealed({"token": "t"})))
@@ -327,7 +359,7 @@ async def test_a_link_lost_while_no_host_answers_is_recovered_from_the_buckets(t
 async def test_a_configuration_that_is_gone_is_missed_in_health(tmp_path: Path) -> None:
     async with NatsServer.start(url="") as server, a_driver(server.url, tmp_path) as driver:
         control = ControlInterface(driver.transport)
-        control.links = [stored("default", "base", "gone", "dotted.name"), link("observer", "teller")]
+        control.links = [stored("default", "base", "gone", "dotted.name"), stored(source_id="observer")]
         control.configs = {"base": {"word": "w"}}
         await control.open()
         await bucket(driver, "CONFIGDATA_lattice", {"dotted.name": {"count": "5"}, "gone": {"word": "was here"}})
@@ -336,7 +368,7 @@ async def test_a_configuration_that_is_gone_is_missed_in_health(tmp_path: Path) 
         found = await provider.until_links(lambda links: IN in links)
         assert (found[IN]["word"], found[IN]["count"]) == ("w", 5)
         health = await provider.until_health(lambda answer: "message" in answer)
-        assert "its configuration 'gone' could not be had" in health["message"]
+        assert "its configuration could not be had: gone" in health["message"]
 
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b'{"success": false}', b'{"success": true, "response": {}}'])
@@ -361,6 +393,15 @@ async def test_a_store_that_cannot_be_read_takes_no_link_away(driver: Driver) ->
     provider = await driver.spawn(links=[incoming()])
     await provider.until_logged("the lattice's store of links cannot be read: link.interfaces: expected a list of strings")
     await provider.until_links(lambda links: IN in links)
+
+
+async def test_buckets_that_cannot_be_read_whole_take_no_link_away(tmp_path: Path) -> None:
+    async with NatsServer.start(url="") as server, a_driver(server.url, tmp_path) as driver:
+        await bucket(driver, "LATTICEDATA_lattice", {"COMPONENT_comp": {"links": [stored()]}, "COMPONENT_x": {}})
+        await driver.transport.request("$KV.LATTICEDATA_lattice.COMPONENT_x", b"{", timeout=2.0)
+        provider = await driver.spawn()
+        await provider.until_logged("store of links cannot be read: COMPONENT_x of bucket LATTICEDATA_lattice is not JSON")
+        assert not await provider.links()
 
 
 async def bucket(driver: Driver, name: str, entries: dict[str, Any]) -> None:

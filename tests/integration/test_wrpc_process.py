@@ -54,6 +54,34 @@ async def test_a_slow_health_check_delays_neither_another_nor_a_link_nor_the_ans
     assert "gave no answer within 1 s" in answers[0]["message"]
 
 
+# Telemetry
+
+
+async def test_traces_go_where_the_host_says(driver: Driver) -> None:
+    received = bytearray()
+
+    async def collect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.extend(await reader.read(1 << 16))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    collector = await asyncio.start_server(collect, "127.0.0.1", 0)
+    endpoint = f"http://127.0.0.1:{collector.sockets[0].getsockname()[1]}"
+    otel = {"enable_traces": True, "protocol": "Http", "observability_endpoint": endpoint}
+    provider = await driver.spawn(otel_config=otel, environment={"OTEL_BSP_SCHEDULE_DELAY": "100"})
+    async with asyncio.timeout(20), collector:
+        while b"POST /v1/traces" not in received:
+            await provider.over("observer").own()
+            await asyncio.sleep(0.1)
+
+
+async def test_telemetry_that_we_do_not_have_is_one_warning(driver: Driver) -> None:
+    provider = await driver.spawn(otel_config={"enable_observability": True, "protocol": "Grpc"})
+    log = await provider.until_logged("OTLP over gRPC")
+    assert log.count("WARNING") == 1
+
+
 # The end
 
 

@@ -169,8 +169,10 @@ class Driver:
     folder: Path
     started: list[asyncio.subprocess.Process] = field(default_factory=list)
 
-    async def spawn(self, *, links: list[dict[str, Any]] | None = None, ready: bool = True, **changes: Any) -> Spawned:
-        """A provider with an X key, or as `changes` of the host data say, in the environment of a host (§1.1)."""
+    async def spawn(
+        self, *, links: list[dict[str, Any]] | None = None, environment: Mapping[str, str] | None = None, **changes: Any
+    ) -> Spawned:
+        """A provider with an X key, or as `changes` of the host data say; hosts clear the environment but for a few names (§1.1)."""
         host_key, own_key = CurveKey.generate(), CurveKey.generate()
         keys = {"host_xkey_public_key": host_key.public, "provider_xkey_private_key": own_key.seed}
         told = host_data(self.url, **{**keys, **changes})
@@ -178,15 +180,19 @@ class Driver:
         log = self.folder / f"{len(self.started)}.log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, str(CHILD), stdin=asyncio.subprocess.PIPE, stderr=output, env={}, cwd=Path(__file__).parents[2]
+                sys.executable,
+                str(CHILD),
+                stdin=asyncio.subprocess.PIPE,
+                stderr=output,
+                env=environment or {},
+                cwd=Path(__file__).parents[2],
             )
         self.started.append(process)
         assert process.stdin is not None
         process.stdin.write(stdin_line(told))
         process.stdin.close()
         spawned = Spawned(told, process, self.transport, self.client, host_key, own_key, log)
-        if ready:
-            await self.ready(spawned)
+        await self.ready(spawned)
         return spawned
 
     async def ready(self, spawned: Spawned) -> None:

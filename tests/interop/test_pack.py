@@ -17,6 +17,8 @@ async def test_a_component_gets_numbers(world: World, archive: Archive) -> None:
     await world.link("numbers", "wasmcloud:numbergen/numbergen")
     assert UUID(await world.told("guid")).version == 4
     assert await world.told("range", min=7, max=7) == "7"
+    refused = await world.ask("range", min=8, max=7)
+    assert refused.status == 500 and refused.text.startswith("error: min 8 is above max 7")
     assert 0 <= int(await world.told("number")) < 1 << 32
     assert len({await world.told("guid") for _ in range(5)}) == 5
 

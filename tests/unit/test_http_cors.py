@@ -22,11 +22,22 @@ SAFELISTED_METHODS = {"GET", "HEAD", "POST"}
 USUAL = {"accept", "accept-language", "content-language", "content-type"}
 
 
-def judge(config: CorsConfig, method: str = "GET", **header: str) -> tuple[int | None, list[tuple[str, str]], bytes]:
-    """Status (None where the actor is asked), header lines and body."""
+Judged = tuple[int | None, list[tuple[str, str]], bytes]
+"""Status (None where the actor is asked), header lines and body."""
+
+
+def judge(config: CorsConfig, method: str = "GET", **header: str) -> Judged:
+    return judged(Cors(config), method, header)
+
+
+def judge_on_1_x(config: CorsConfig, method: str = "GET", **header: str) -> Judged:
+    return judged(Cors(config, second=True), method, header)
+
+
+def judged(cors: Cors, method: str, header: Mapping[str, str]) -> Judged:
     given = CIMultiDict({name.replace("_", "-"): value for name, value in header.items()})
-    judged = Cors(config).judge(method, given)
-    return (judged.status, judged.lines, judged.whole) if isinstance(judged, Answer) else (None, judged, b"")
+    found = cors.judge(method, given)
+    return (found.status, found.lines, found.whole) if isinstance(found, Answer) else (None, found, b"")
 
 
 def values(lines: list[tuple[str, str]], name: str) -> list[str]:
@@ -289,3 +300,30 @@ def test_otherwise_the_actors_own_cors_headers_give_way() -> None:
     cors = Cors(CorsConfig())
     assert cors.owns("access-control-allow-credentials")
     assert not cors.owns("vary")
+
+
+# As the official provider of 1.x (wrpc-1x.md §5.2)
+
+
+def test_on_1_x_any_origin_is_a_star_and_what_is_not_named_is_any() -> None:
+    status, lines, _ = judge_on_1_x(CorsConfig(), origin=HOME)
+    assert (status, lines) == (None, [("access-control-allow-origin", "*"), ("access-control-expose-headers", "*")])
+    status, lines, body = judge_on_1_x(CorsConfig(allowed_methods=[], allowed_headers=[]), "OPTIONS", origin=HOME)
+    assert (status, body) == (200, b"")
+    assert (values(lines, "access-control-allow-methods"), values(lines, "access-control-allow-headers")) == (["*"], ["*"])
+
+
+def test_on_1_x_an_origin_that_is_not_listed_is_served_without_permission() -> None:
+    config = CorsConfig(allowed_origins=[f"{HOME}/"])
+    assert judge_on_1_x(config, origin=OTHER) == (None, [("vary", "origin")], b"")
+    assert values(judge_on_1_x(config, origin=HOME)[1], "access-control-allow-origin") == [HOME]
+    refused = judge_on_1_x(config, "OPTIONS", origin=OTHER)
+    assert (refused[0], values(refused[1], "access-control-allow-origin")) == (200, [])
+
+
+def test_on_1_x_every_options_with_an_origin_is_a_preflight_and_the_usual_lists_are_told() -> None:
+    status, lines, _ = judge_on_1_x(CorsConfig(), "OPTIONS", origin=HOME)
+    assert status == 200
+    assert values(lines, "access-control-allow-methods") == ["GET, POST, PUT, DELETE, HEAD, OPTIONS"]
+    assert values(lines, "access-control-max-age") == ["300"]
+    assert judge_on_1_x(CorsConfig(), "OPTIONS") == (None, [], b"")

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from provider_sdk import InvalidArgument, Link, LinkKey, PermissionDenied, Target, Unavailable
-from provider_sdk.interface import Operation
-from provider_sdk.link import Role
+from provider_sdk import InvalidArgument, PermissionDenied, Unavailable
 from provider_sdk.metrics import Metrics
 from providers.keyvalue import watching
 from providers.keyvalue.backend import Backend
@@ -21,44 +19,14 @@ from providers.keyvalue.backends.memory import MemoryStore
 from providers.keyvalue.changes import Change, Interest, parse
 from providers.keyvalue.config import KeyValueConfig
 from providers.keyvalue.watching import AT_ONCE, Counters, Watching
-
-Said = tuple[str, bytes | None]
-
-
-class Component(Target):
-    """Hears what it is told; `before` is awaited before each answer."""
-
-    def __init__(self, before: Callable[[Said], Awaitable[None]] | None = None) -> None:
-        self.told: list[Said] = []
-        self._before = before
-        self.at_once = self.most_at_once = 0
-
-    async def call(self, operation: Operation, arguments: tuple[Any, ...], timeout: float | None) -> None:
-        _, key, *value = arguments
-        said = (key, value[0] if value else None)
-        self.at_once += 1
-        self.most_at_once = max(self.at_once, self.most_at_once)
-        try:
-            if self._before is not None:
-                await self._before(said)
-        finally:
-            self.at_once -= 1
-        self.told.append(said)
+from tests.kv_watch import Component, Said, a_watch, until
 
 
 @asynccontextmanager
-async def a_watch(component: Component, watch: str = "SET@*,DEL@*") -> AsyncIterator[tuple[Watching, Backend]]:
+async def in_memory(component: Component) -> AsyncIterator[tuple[Watching, Backend]]:
     backend = MemoryStore().namespace("")
-    link = Link(LinkKey("component", "wasi:keyvalue", "default", Role.SOURCE), KeyValueConfig(watch=watch), component, ("watcher",))
-    watch_ = Watching(backend, link.config.interest, link, Counters.of(Metrics()))
-    async with watch_.running():
-        yield watch_, backend
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():
-            await asyncio.sleep(0.005)
+    async with a_watch(component, backend) as watch:
+        yield watch, backend
 
 
 def test_what_is_watched_is_read_as_the_official_provider_reads_it() -> None:
@@ -84,7 +52,7 @@ async def test_one_key_is_told_in_order_and_one_change_at_a_time() -> None:
         busy[said[0]] -= 1
 
     component = Component(slowly)
-    async with a_watch(component) as (_, backend):
+    async with in_memory(component) as (_, backend):
         for number in range(4):
             await backend.set(b"a", b"%d" % number, 0)
             await asyncio.sleep(0)
@@ -102,7 +70,7 @@ async def test_so_many_keys_are_told_at_once_and_no_more() -> None:
         await asyncio.sleep(0.01)
 
     component = Component(slowly)
-    async with a_watch(component) as (_, backend):
+    async with in_memory(component) as (_, backend):
         for number in range(10 * AT_ONCE):
             await backend.set(b"%d" % number, b"", 0)
         await until(lambda: len(component.told) == 10 * AT_ONCE)
@@ -121,7 +89,7 @@ async def test_more_keys_than_may_wait_are_counted_and_said_in_one_line(
 
     component = Component(stuck)
     with caplog.at_level(logging.WARNING):
-        async with a_watch(component) as (watch, backend):
+        async with in_memory(component) as (watch, backend):
             for number in range(80):
                 await backend.set(b"%d" % number, b"", 0)
             gate.set()
@@ -140,7 +108,7 @@ async def test_a_component_that_is_away_is_told_when_it_is_back(monkeypatch: pyt
             raise Unavailable("nobody answers")
 
     component = Component(away)
-    async with a_watch(component) as (watch, backend):
+    async with in_memory(component) as (watch, backend):
         await backend.set(b"a", b"1", 0)
         await until(lambda: component.told == [("a", b"1")])
         assert len(attempts) == 4 and not watch.counters.lost.values
@@ -161,7 +129,7 @@ async def test_a_change_is_given_up_after_some_attempts_and_the_next_is_told(
 
     component = Component(fails)
     with caplog.at_level(logging.WARNING):
-        async with a_watch(component) as (watch, backend):
+        async with in_memory(component) as (watch, backend):
             await backend.set(b"a", b"1", 0)
             await until(lambda: bool(watch.counters.lost.values))
             await backend.delete(b"a")
@@ -173,7 +141,7 @@ async def test_a_change_is_given_up_after_some_attempts_and_the_next_is_told(
 
 async def test_what_has_gone_meanwhile_or_is_no_text_is_not_told() -> None:
     component = Component()
-    async with a_watch(component) as (_, backend):
+    async with in_memory(component) as (_, backend):
         await backend.set(b"\xff", b"1", 0)
         await backend.set(b"a", b"1", 0)
         await backend.delete(b"a")
@@ -187,7 +155,7 @@ async def test_a_store_that_stops_telling_is_said_and_asked_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     component = Component()
-    async with a_watch(component) as (watch, backend):
+    async with in_memory(component) as (watch, backend):
         begin = type(backend).watch
         failures = 0
 

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provider_sdk.errors import InvalidArgument
 from provider_sdk.hosts.base import LinkSpec
@@ -67,6 +69,32 @@ def test_a_definition_is_read_whatever_it_leaves_out() -> None:
 def test_what_is_no_definition_is_refused(payload: bytes) -> None:
     with pytest.raises(InvalidArgument, match=r"^link definition"):
         decode_link(payload)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["String", "Bytes", "\ud800"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "kind", "value", "\ud800"]), inner, max_size=3),
+)
+NAMES = (
+    *("source_id", "target", "name", "wit_namespace", "wit_package", "interfaces"),
+    *("source_config", "target_config", "source_secrets", "target_secrets"),
+)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), JSON) | JSON)
+def test_whatever_is_told_is_a_link_or_one_clear_word(members: Any) -> None:
+    for read in (LinkDefinition.from_members, lambda given, where: StoredLink.from_members(given)):
+        try:
+            read(members, "link")
+        except InvalidArgument as error:
+            assert error.message.startswith("link")
+
+
+@given(JSON)
+def test_whatever_was_sealed_is_secrets_or_the_links_fault(plain: Any) -> None:
+    spec = a_book().put(LinkDefinition(ENDS, target_secrets=sealed(plain)))
+    assert spec.fault or plain is None or isinstance(plain, dict)
+    assert not (spec.fault and spec.secrets)
 
 
 def test_the_side_that_the_provider_is_on_makes_its_role_and_its_peer() -> None:
@@ -136,34 +164,37 @@ def test_the_names_of_secrets_begin_with_the_word_and_all_others_are_configurati
 
 
 def test_a_lost_link_is_recovered_as_the_store_has_it_and_says_what_it_lacks() -> None:
-    assert a_book().recovered(STORED, {"word": "w"}, "") == LinkSpec(KEY, {"word": "w"}, {}, ("store",))
-    assert "did not tell its secrets" in a_book().recovered(STORED_SECRET, {}, "").note
-    assert "its configuration 'base' could not be had" in a_book().recovered(STORED, {}, "base").note
+    base, more = {"word": "w", "count": "1"}, {"count": "2"}
+    assert a_book().recovered(STORED, {"base": base}) == LinkSpec(KEY, base, {}, ("store",))
+    secret = a_book().recovered(STORED_SECRET, {"base": base, "more": more})
+    assert secret.values == {"word": "w", "count": "2"}
+    assert "did not tell its secrets" in secret.note
+    assert a_book().recovered(STORED_SECRET, {"base": base, "more": None}).note.endswith("; its configuration could not be had: more")
 
 
 @pytest.mark.parametrize(
-    ("first", "stored", "values", "missing", "expected"),
+    ("first", "stored", "base", "expected"),
     [
-        (told(), STORED, {"word": "new"}, "", LinkSpec(KEY, {"word": "new"}, {}, ("store",))),
-        (told(secret="t"), STORED_SECRET, {"word": "w"}, "", LinkSpec(KEY, {"word": "w"}, {"token": "t"}, ("store",))),
-        (told(secret="t"), STORED_SECRET, {"word": "new"}, "", LinkSpec(KEY, {"word": "new"}, {"token": "t"}, ("store",))),
-        (told(secret="t"), STORED_SECRET, {}, "base", LinkSpec(KEY, {"word": "w"}, {"token": "t"}, ("store",))),
-        (told(secret="t"), STORED, {"word": "w"}, "", LinkSpec(KEY, {"word": "w"}, {}, ("store",))),
+        (told(), STORED, {"word": "new"}, LinkSpec(KEY, {"word": "new"}, {}, ("store",))),
+        (told(secret="t"), STORED_SECRET, {"word": "w"}, LinkSpec(KEY, {"word": "w"}, {"token": "t"}, ("store",))),
+        (told(secret="t"), STORED_SECRET, {"word": "new"}, LinkSpec(KEY, {"word": "new"}, {"token": "t"}, ("store",))),
+        (told(secret="t"), STORED_SECRET, None, LinkSpec(KEY, {"word": "w"}, {"token": "t"}, ("store",))),
+        (told(secret="t"), STORED, {"word": "w"}, LinkSpec(KEY, {"word": "w"}, {}, ("store",))),
     ],
     ids=["other values", "the same", "other values beside secrets", "a configuration that is gone", "no secrets any more"],
 )
 def test_what_was_told_is_not_lost_to_the_store(
-    first: LinkDefinition, stored: StoredLink, values: dict[str, str], missing: str, expected: LinkSpec
+    first: LinkDefinition, stored: StoredLink, base: dict[str, str] | None, expected: LinkSpec
 ) -> None:
     book = a_book()
     book.put(first)
-    assert book.recovered(stored, values, missing) == expected
+    assert book.recovered(stored, {"base": base, "more": {}}) == expected
 
 
 def test_a_link_that_the_store_has_with_secrets_that_were_never_told_serves_as_it_was_told_and_says_so() -> None:
     book = a_book()
     good = book.put(told())
-    spec = book.recovered(STORED_SECRET, {"word": "new"}, "")
+    spec = book.recovered(STORED_SECRET, {"base": {"word": "new"}, "more": {}})
     assert (spec.values, spec.secrets) == (good.values, good.secrets)
     assert "serves as it was told" in spec.note
 
@@ -171,4 +202,4 @@ def test_a_link_that_the_store_has_with_secrets_that_were_never_told_serves_as_i
 def test_a_fault_stays_when_the_store_is_read() -> None:
     book = a_book()
     faulty = book.put(LinkDefinition(ENDS, target_secrets=b"x"))
-    assert book.recovered(STORED_SECRET, {}, "").fault == faulty.fault
+    assert book.recovered(STORED_SECRET, {"base": {}, "more": {}}).fault == faulty.fault

@@ -31,7 +31,7 @@ def interfaces_of(what: str) -> list[type[Interface]]:
         module = _of_file(path) if path.suffix == ".py" else _imported(place)
         found = _named(module, name, what) if name else _declared(module)
     if not any(item.__identity__.wit for item in found):
-        raise InvalidArgument(f"{what}: it has no interface with wit=, which is what an interface is called on 1.x hosts")
+        raise InvalidArgument(f"{what}: it declares or serves no interface with wit=, which is what an interface is called on 1.x hosts")
     return found
 
 

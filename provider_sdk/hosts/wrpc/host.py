@@ -19,7 +19,7 @@ from provider_sdk.hosts.wrpc.links_wire import LinkDefinition
 from provider_sdk.hosts.wrpc.names import PROTOCOL
 from provider_sdk.hosts.wrpc.server import Server, served
 from provider_sdk.hosts.wrpc.spool import Budget
-from provider_sdk.hosts.wrpc.stored_links import LinkStore, StoredLink
+from provider_sdk.hosts.wrpc.stored_links import LinkStore
 from provider_sdk.interface import Interface, Lattice, Target
 from provider_sdk.link import LinkKey
 from provider_sdk.metrics import Metrics
@@ -115,20 +115,13 @@ class WrpcHost:
 
     async def known_links(self) -> tuple[LinkSpec, ...] | None:
         """The links of this provider as the lattice keeps them, without secrets but those that were told; None without an answer."""
-        store = LinkStore(self._connected(), self.identity.lattice)
-        links = await store.links(self.identity.provider_key)
-        return None if links is None else tuple(await asyncio.gather(*(self._recovered(store, link) for link in links)))
-
-    async def _recovered(self, store: LinkStore, link: StoredLink) -> LinkSpec:
-        values: dict[str, str] = {}
-        missing = ""
-        for name in link.configs(link.ends.key(self.identity.provider_key).role):
-            config = await store.config(name)
-            if config is None:
-                missing = name
-            else:
-                values.update(config)
-        return self._book.recovered(link, values, missing)
+        own, store = self.identity.provider_key, LinkStore(self._connected(), self.identity.lattice)
+        links = await store.links(own)
+        if links is None:
+            return None
+        names = list(dict.fromkeys(name for link in links for name in link.configs(link.ends.key(own).role)))
+        configs = dict(zip(names, await asyncio.gather(*map(store.config, names)), strict=True))
+        return tuple(self._book.recovered(link, configs) for link in links)
 
     def target(self, key: LinkKey) -> Target:
         """The far side of a link."""

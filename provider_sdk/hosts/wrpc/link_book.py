@@ -51,13 +51,17 @@ class LinkBook:
         self._told.pop(key, None)
         return key
 
-    def recovered(self, stored: StoredLink, values: Mapping[str, str], missing: str) -> LinkSpec:
-        """A link as the store has it: with the `values` of its configurations, of which the one that `missing` names could not be had."""
+    def recovered(self, stored: StoredLink, configs: Mapping[str, Mapping[str, str] | None]) -> LinkSpec:
+        """A link as the store has it; `configs` are the configurations by name, None those that could not be had. Later ones win."""
         key = stored.ends.key(self._provider_key)
+        values: dict[str, str] = {}
+        for name in stored.configs(key.role):
+            values.update(configs[name] or {})
+        missing = [name for name in stored.configs(key.role) if configs[name] is None]
         told, has_secrets = self._told.get(key), bool(stored.secrets(key.role))
         if told is None:
             notes = [_UNTOLD] if has_secrets else []
-            notes += [f"its configuration {missing!r} could not be had"] if missing else []
+            notes += [f"its configuration could not be had: {', '.join(missing)}"] if missing else []
             return LinkSpec(key, values, {}, stored.ends.interfaces, note="; ".join(notes))
         if missing:
             return told

@@ -33,12 +33,8 @@ class Ends:
         if not isinstance(members, dict):
             raise InvalidArgument(f"{where}: expected an object, got {json_kind(members)}")
         texts = [_text(members.get(name), f"{where}.{name}") for name in _NAMES]
-        interfaces = members.get("interfaces") or []
-        if not isinstance(interfaces, list):
-            raise InvalidArgument(f"{where}.interfaces: expected a list of strings, got {json_kind(interfaces)}")
         source, target, name, namespace, package = texts
-        named = tuple(_text(item, f"{where}.interfaces") for item in interfaces)
-        return Ends(source, target, name or "default", namespace, package, named)
+        return Ends(source, target, name or "default", namespace, package, read_names(members, "interfaces", where))
 
     def key(self, provider_key: str) -> LinkKey:
         """The link as this provider knows it, by the side that it is on; InvalidArgument where it is on neither."""
@@ -47,7 +43,8 @@ class Ends:
             return LinkKey(self.target, contract, self.name, Role.SOURCE)
         if self.target == provider_key:
             return LinkKey(self.source_id, contract, self.name, Role.TARGET)
-        raise InvalidArgument(f"the link {self.name!r} from {self.source_id!r} to {self.target!r} is none of this provider's")
+        shown = [text[:64] for text in (self.name, self.source_id, self.target)]
+        raise InvalidArgument("the link {!r} from {!r} to {!r} is none of this provider's".format(*shown))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +85,14 @@ def decode_json(data: bytes, what: str) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise InvalidArgument(f"{what}: not JSON: {type(error).__name__}") from None
+
+
+def read_names(members: dict[str, Any], name: str, where: str) -> tuple[str, ...]:
+    """A member that is a list of strings, null or missing an empty one; InvalidArgument."""
+    value = members.get(name)
+    if value is not None and not isinstance(value, list):
+        raise InvalidArgument(f"{where}.{name}: expected a list of strings, got {json_kind(value)}")
+    return tuple(_text(item, f"{where}.{name}") for item in value or ())
 
 
 def read_texts(value: Any, where: str) -> dict[str, str]:

@@ -11,19 +11,22 @@ import base64
 import binascii
 import json
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from provider_sdk.errors import InvalidArgument, ProviderError
-from provider_sdk.hosts.wrpc.links_wire import Ends, read_texts
+from provider_sdk.errors import InvalidArgument, ProviderError, Unavailable
+from provider_sdk.hosts.wrpc.links_wire import Ends, read_names, read_texts
 from provider_sdk.link import Role
 from provider_sdk.transport.base import Transport
 
 log = logging.getLogger("provider.links")
 
 TIMEOUT = 2.0
+_TOKEN = re.compile(r"[^\s.*>\x00-\x1f]+")
 AT_ONCE = 16
+_CONFIGS = ("source_config", "target_config")
 SECRET_NAME = "SECRET"
 """How the name of a configuration begins that is a reference to a secret (§2.4)."""
 
@@ -39,8 +42,7 @@ class StoredLink:
     @staticmethod
     def from_members(members: Any) -> StoredLink:
         """From decoded JSON; InvalidArgument."""
-        ends = Ends.from_members(members, "link")
-        return StoredLink(ends, *(tuple(map(str, members.get(name) or ())) for name in ("source_config", "target_config")))
+        return StoredLink(Ends.from_members(members, "link"), *(read_names(members, name, "link") for name in _CONFIGS))
 
     def configs(self, role: Role) -> tuple[str, ...]:
         """The names of one side's plain configurations."""
@@ -65,53 +67,59 @@ class LinkStore:
     async def links(self, provider_key: str) -> list[StoredLink] | None:
         """The links of one provider, None where nobody answers. Those of others may be as malformed as they like."""
         found = await self._control("link.get")
-        if not isinstance(found, list):
-            found = await self._components()
-        if found is None:
-            return None
-        own = [item for item in found if isinstance(item, dict) and provider_key in (item.get("source_id"), item.get("target"))]
         try:
+            if not isinstance(found, list):
+                found = await self._components()
+            own = [item for item in found if isinstance(item, dict) and provider_key in (item.get("source_id"), item.get("target"))]
             return [StoredLink.from_members(item) for item in own]
-        except (InvalidArgument, TypeError) as error:
+        except InvalidArgument as error:
             log.warning("the lattice's store of links cannot be read: %s", error)
-            return None
+        except Unavailable as error:
+            log.debug("%s", error)
+        return None
 
     async def config(self, name: str) -> Mapping[str, str] | None:
         """A named configuration; None where there is none, or nobody answers."""
-        found = None if any(c in name for c in ". *>") else await self._control(f"config.get.{name}")
-        if not isinstance(found, dict):
-            found = await self._entry(f"CONFIGDATA_{self._lattice}", name)
+        found = await self._control(f"config.get.{name}") if _TOKEN.fullmatch(name) else None
         try:
+            if not isinstance(found, dict):
+                found = await self._entry(f"CONFIGDATA_{self._lattice}", name)
             return None if found is None else read_texts(found, f"configuration {name}")
-        except InvalidArgument as error:
-            log.warning("%s", error)
+        except (InvalidArgument, Unavailable) as error:
+            log.warning("the configuration %s cannot be read: %s", name, error)
             return None
 
     async def _control(self, question: str) -> Any:
         """What a host's control interface answers; None where none does, or has nothing."""
-        answer = await self._asked(f"wasmbus.ctl.v1.{self._lattice}.{question}", b"")
+        try:
+            answer = await self._asked(f"wasmbus.ctl.v1.{self._lattice}.{question}", b"")
+        except Unavailable as error:
+            log.debug("%s", error)
+            return None
         return answer.get("response") if answer.get("success") else None
 
-    async def _components(self) -> list[Any] | None:
-        """The links of all specifications in the bucket: each is in that of its source."""
+    async def _components(self) -> list[Any]:
+        """The links of all specifications in the bucket, each in that of its source: all of them, or Unavailable or InvalidArgument."""
         bucket = f"LATTICEDATA_{self._lattice}"
-        names: list[str] = []
+        names: dict[str, None] = {}
         while True:
             asked = {"subjects_filter": f"$KV.{bucket}.>", "offset": len(names)}
             answer = await self._asked(f"$JS.API.STREAM.INFO.KV_{bucket}", json.dumps(asked).encode())
             state = answer.get("state")
             if not isinstance(state, dict):
-                return None
-            page = state.get("subjects") or {}
-            names += page
-            if not page or len(names) >= answer.get("total", 0):
+                raise Unavailable(f"there is no bucket {bucket}")
+            page = state.get("subjects")
+            known = len(names)
+            names.update(dict.fromkeys(page) if isinstance(page, dict) else {})
+            if len(names) == known:
                 break
         keys = [name.removeprefix(f"$KV.{bucket}.") for name in names]
         found = await asyncio.gather(*(self._entry(bucket, key) for key in keys if key.startswith("COMPONENT_")))
-        return [link for item in found if isinstance(item, dict) for link in item.get("links") or ()]
+        kept = [item.get("links") for item in found if isinstance(item, dict)]
+        return [link for links in kept if isinstance(links, list) for link in links]
 
     async def _entry(self, bucket: str, key: str) -> Any:
-        """The JSON under a key of a bucket; None where there is none, or nobody answers."""
+        """The JSON under a key of a bucket; None where there is none. Unavailable, or InvalidArgument."""
         asked = json.dumps({"last_by_subj": f"$KV.{bucket}.{key}"}).encode()
         message = (await self._asked(f"$JS.API.STREAM.MSG.GET.KV_{bucket}", asked)).get("message")
         if not isinstance(message, dict):
@@ -119,14 +127,13 @@ class LinkStore:
         try:
             return json.loads(base64.b64decode(message["data"])) if message.get("data") else None
         except (ValueError, TypeError, binascii.Error, RecursionError):
-            log.warning("%s of bucket %s cannot be read", key, bucket)
-            return None
+            raise InvalidArgument(f"{key[:64]} of bucket {bucket} is not JSON") from None
 
     async def _asked(self, subject: str, question: bytes) -> dict[str, Any]:
+        """The object that is answered; Unavailable."""
         try:
             async with self._at_once:
                 answer = json.loads((await self._transport.request(subject, question, timeout=TIMEOUT)).data)
         except (ProviderError, ValueError, RecursionError) as error:
-            log.debug("%s: no answer that can be used: %s", subject, error)
-            return {}
+            raise Unavailable(f"{subject}: no answer that can be used: {error}") from None
         return answer if isinstance(answer, dict) else {}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provider_sdk.errors import NotFound
+from provider_sdk.hosts.base import Call
 from provider_sdk.hosts.wrpc.client import Client, WrpcTarget
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.hosts.wrpc.inbox import Inbox
@@ -20,6 +21,7 @@ from provider_sdk.hosts.wrpc.names import PROTOCOL
 from provider_sdk.hosts.wrpc.server import Server, served
 from provider_sdk.interface import Interface, Operation, Target
 from provider_sdk.lattice.answers import Answers
+from provider_sdk.lattice.wrpc.calls import OnWrpcCall, WrpcCall, watched
 from provider_sdk.lattice.wrpc.core import WrpcCore
 from provider_sdk.lattice.wrpc.links import InterfaceLinks, parts_of
 from provider_sdk.lattice.wrpc.settings import Resolved, Secret
@@ -35,10 +37,13 @@ class Component(Target):
     Store.at(me.over("cache"))   over the link of another name
     """
 
-    def __init__(self, client: Client, links: InterfaceLinks, settings: Resolved, link_name: str = "default") -> None:
+    def __init__(
+        self, client: Client, links: InterfaceLinks, settings: Resolved, on_call: OnWrpcCall | None, link_name: str = "default"
+    ) -> None:
         self._client = client
         self._links = links
         self._settings = settings
+        self._on_call = on_call
         self._link_name = link_name
 
     @property
@@ -58,7 +63,7 @@ class Component(Target):
 
     def over(self, link_name: str) -> Component:
         """The same, over its links of that name."""
-        return Component(self._client, self._links, self._settings, link_name)
+        return Component(self._client, self._links, self._settings, self._on_call, link_name)
 
     def provider(self, id: str, link_name: str = "default") -> Target:
         """The provider or component `id`, linked or not, asked as over the link of that name."""
@@ -70,7 +75,8 @@ class Component(Target):
         link = self._links.find(self.id, *parts_of(instance), self._link_name)
         if link is None:
             raise NotFound(f"component {self.id} has no link named {self._link_name} for {instance}")
-        return await self.provider(link.target, self._link_name).call(operation, arguments, timeout)
+        work = self.provider(link.target, self._link_name).call(operation, arguments, timeout)
+        return await watched(self._on_call, self.id, link.target, operation, arguments, work)
 
     def __repr__(self) -> str:
         return self.id
@@ -78,6 +84,17 @@ class Component(Target):
 
 MakeComponent = Callable[[Component], tuple[Interface, ...]]
 """Makes the implementations of the interfaces that a component exports."""
+
+
+class _Answers(Answers):
+    def __init__(self, identifier: str, implementations: tuple[Interface, ...], on_call: OnWrpcCall | None) -> None:
+        super().__init__(implementations, time=EXECUTION_TIME)
+        self._identifier = identifier
+        self._on_call = on_call
+
+    async def run_call(self, call: Call) -> Any:
+        work = super().run_call(call)
+        return await watched(self._on_call, call.caller, self._identifier, call.operation, call.arguments, work)
 
 
 @dataclass(eq=False)
@@ -94,8 +111,9 @@ class RunningComponent:
 class Components:
     """The components of one host, each answered by one set of implementations for all its instances."""
 
-    def __init__(self, core: WrpcCore, links: InterfaceLinks) -> None:
+    def __init__(self, core: WrpcCore, links: InterfaceLinks, on_call: OnWrpcCall | None) -> None:
         self._core = core
+        self._on_call = on_call
         self._links = links
         self._inbox = Inbox(core.transport)
         self._running: dict[str, RunningComponent] = {}
@@ -112,7 +130,7 @@ class Components:
         """Whoever calls in the name of a component, served here or not."""
         core = self._core
         client = Client(core.transport, self._inbox, lattice=core.lattice, origin=identifier, timeout=core.rpc_timeout, era=core.era)
-        return Component(client, self._links, settings)
+        return Component(client, self._links, settings, self._on_call)
 
     async def serve(
         self, identifier: str, implementations: tuple[Interface, ...], image_ref: str = "", instances: int = 1
@@ -121,7 +139,8 @@ class Components:
         core = self._core
         operations = served(tuple(type(item).__declaration__ for item in implementations), core.era)
         await self.stop(identifier)
-        component = RunningComponent(identifier, image_ref, instances, Answers(implementations, time=EXECUTION_TIME))
+        answers = _Answers(identifier, implementations, None if self._on_call is None else self._told_of)
+        component = RunningComponent(identifier, image_ref, instances, answers)
         prefix = f"{core.lattice}.{identifier}.{PROTOCOL}."
         server = Server(core.transport, self._inbox, component.answers, operations, subjects=prefix, era=core.era)
         queue = f"{core.lattice}.{identifier}" if core.era is Era.SECOND else ""
@@ -143,6 +162,11 @@ class Components:
         """Serve none any more."""
         for identifier in list(self._running):
             await self._end(self._running.pop(identifier))
+
+    def _told_of(self, call: WrpcCall) -> None:
+        """A component's own calls are told of where they are made."""
+        if self._on_call is not None and call.source not in self._running:
+            self._on_call(call)
 
     async def _end(self, component: RunningComponent) -> None:
         for subscription in component.subscriptions:

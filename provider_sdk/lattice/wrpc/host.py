@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from provider_sdk.errors import DeadlineExceeded, ProviderError, Unavailable, Unsupported
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.interface import Interface
+from provider_sdk.lattice.wrpc.calls import OnWrpcCall
 from provider_sdk.lattice.wrpc.components import Component, Components, MakeComponent, RunningComponent
 from provider_sdk.lattice.wrpc.control import WrpcControlInterface
 from provider_sdk.lattice.wrpc.core import WrpcCore
@@ -43,7 +44,8 @@ T = TypeVar("T")
 class WrpcHostOptions:
     """How a host behaves. Times in seconds.
 
-    `era` FIRST is a host of v1.0: no X keys, no secrets. `find_secret` gives the secrets that configurations refer to. `resolve_provider`
+    `era` FIRST is a host of v1.0: no X keys, no secrets. `find_secret` gives the secrets that configurations refer to.
+    `on_call` watches calls of components. `resolve_provider`
     turns the image references of control commands into programs, `resolve_component` into what makes components (components.py).
     """
 
@@ -61,6 +63,7 @@ class WrpcHostOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
     supervision: Supervision = field(default_factory=Supervision)
     find_secret: FindSecret = no_secrets
+    on_call: OnWrpcCall | None = None
     resolve_provider: Callable[[str], WrpcProgram | Awaitable[WrpcProgram]] | None = None
     resolve_component: Callable[[str], MakeComponent | Awaitable[MakeComponent]] | None = None
 
@@ -92,7 +95,7 @@ class WrpcLatticeHost:
         self._links = InterfaceLinks()
         self._definitions = Definitions(self.core, self.configs)
         self._providers = WrpcProviders(self.core, facts, self.configs, self._links, self._definitions, options.supervision)
-        self._components = Components(self.core, self._links)
+        self._components = Components(self.core, self._links, options.on_call)
         self._since = asyncio.get_running_loop().time()
         self._stop = asyncio.Event()
 

@@ -11,7 +11,7 @@ use wasi::blobstore::{blobstore, types as blob};
 use wasi::http::types::{
     ErrorCode, Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam,
 };
-use wasi::io::streams::StreamError;
+use wasi::io::streams::{OutputStream, StreamError};
 use wasi::keyvalue::{atomics, batch, store};
 use wasmcloud::bus::lattice;
 use wasmcloud::numbergen::numbergen;
@@ -151,13 +151,23 @@ fn blobs(op: &str, q: &Query) -> Result<String, String> {
         "bput" => {
             let value = blob::OutgoingValue::new_outgoing_value();
             let out = value.outgoing_value_write_body().map_err(|()| "no body")?;
-            // The host reads the other end only once `write-data` was called.
-            container.write_data(&object, &value)?;
             let data: Vec<u8> = (0..q.number("size", 10)).map(|i| (i % 251) as u8).collect();
-            for piece in data.chunks(4096) {
-                out.blocking_write_and_flush(piece).map_err(|e| format!("write: {e:?}"))?;
+            // With a store of version 0.1.0 the host comes back from `write-data` when all is stored: what it has
+            // room for is written before. Otherwise it reads the other end only once `write-data` was called.
+            let early = q.get("early").is_some();
+            let write = |out: OutputStream| -> Result<(), String> {
+                for piece in data.chunks(4096) {
+                    out.blocking_write_and_flush(piece).map_err(|e| format!("write: {e:?}"))?;
+                }
+                Ok(())
+            };
+            if early {
+                write(out)?;
+                container.write_data(&object, &value)?;
+            } else {
+                container.write_data(&object, &value)?;
+                write(out)?;
             }
-            drop(out);
             blob::OutgoingValue::finish(value)?;
             format!("{} bytes sum {}", data.len(), sum(&data))
         }
@@ -231,7 +241,7 @@ fn answer(path: &str, request: &IncomingRequest) -> Result<String, String> {
             "ping" => "pong".into(),
             "greet" => greeter::greet(&q.text("name", "world")),
             "guid" => numbergen::generate_guid(),
-            "range" => numbergen::random_in_range(q.number("min", 0) as u32, q.number("max", 9) as u32).to_string(),
+            "range" => numbergen::random_in_range(q.number("min", 0) as u32, q.number("max", 9) as u32)?.to_string(),
             "number" => numbergen::random32().to_string(),
             "echo" => {
                 let headers = request.headers();
