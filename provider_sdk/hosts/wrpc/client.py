@@ -212,7 +212,7 @@ class _Outbound:
     async def _send(self) -> None:
         params = f"{self._accepted}.params"
         await send_value(self._client.transport, params, self._rest)
-        with contextlib.suppress(ProviderError):
+        with contextlib.suppress(ProviderError), self._incoming.sending():
             await send_pending(self._client.transport, params, self._encoded.pending)
 
     async def _next(self) -> None:
