@@ -17,7 +17,9 @@ log = logging.getLogger("provider.calls")
 
 AHEAD = 4 << 20
 TAKEN_WITHIN = 30.0
-LARGEST_PIECE = 512 << 10
+# The NATS server slows a fast sender down message by message. Large ones would fill the 64 MiB that it keeps for a slow reader before that
+# helps, and the reader loses its connection with all that goes over it.
+LARGEST_PIECE = 64 << 10
 
 
 async def send_value(transport: Transport, subject: str, data: bytes | memoryview) -> None:
