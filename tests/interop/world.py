@@ -153,9 +153,11 @@ class World:
             await asyncio.sleep(0.05)
 
 
-async def request(port: int, path: str, *, body: bytes | None = None, within: float = 10.0, **headers: str) -> Answer:
+async def request(
+    port: int, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None, within: float = 10.0
+) -> Answer:
     """One HTTP request, with a connection of its own."""
-    return await asyncio.to_thread(_request, port, path, body, headers, within)
+    return await asyncio.to_thread(_request, port, path, body, headers or {}, within)
 
 
 def _request(port: int, path: str, body: bytes | None, headers: Mapping[str, str], within: float) -> Answer:
