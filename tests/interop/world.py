@@ -105,8 +105,9 @@ class World:
         own = self.folder / "archives" / f"{id}.par.gz"
         own.parent.mkdir(exist_ok=True)
         shutil.copyfile(archive, own)
+        data = await self.config({"data_dir": str(self.folder / "data" / id)})
         since = time.monotonic()
-        await self.control.start_provider(f"file://{own}", id, [config] if config else [])
+        await self.control.start_provider(f"file://{own}", id, [data, *filter(None, [config])])
         await self.control.event("provider_started", since=since, provider_id=id)
         await self.healthy(id)
         return self.process(id)
