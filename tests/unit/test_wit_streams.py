@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from provider_sdk.contracts.wasi_blobstore import EarlyWasiBlobstore, WasiBlobstore
+from provider_sdk.contracts.wasi_http import IncomingHandler
 from provider_sdk.errors import Internal, InvalidArgument, ResourceExhausted, Unavailable, error_of, error_text
 from provider_sdk.hosts.wrpc.era import Era
-from provider_sdk.hosts.wrpc.values import Incomplete, OperationCodec
-from provider_sdk.interface import Failure
+from provider_sdk.hosts.wrpc.values import Incomplete, OperationCodec, operation_codec
+from provider_sdk.interface import Failure, Interface
 from provider_sdk.types import U8, U16, U32, Case, Err, Ok
 from tests.unit.wit_wire import Paths, carried, codec_of
 
@@ -194,6 +196,26 @@ def test_the_paths_of_parameters(annotations: tuple[Any, ...], second: tuple[str
 def test_the_paths_of_results(result: Any, failure: Failure | None, second: tuple[str, ...], first: tuple[str, ...]) -> None:
     assert codec_of(result=result, failure=failure).result_paths == second
     assert codec_of(result=result, failure=failure, era=Era.FIRST).result_paths == first
+
+
+@pytest.mark.parametrize(
+    ("interface", "function", "era", "parameters", "results"),
+    [
+        (IncomingHandler, "handle", Era.SECOND, ("0.0", "0.1"), ("0.0", "0.1")),
+        (IncomingHandler, "handle", Era.FIRST, ("0", "1"), ("0.0", "0.1")),
+        (WasiBlobstore, "list-container-objects", Era.SECOND, (), ("0.0", "0.1")),
+        (WasiBlobstore, "get-container-data", Era.SECOND, (), ("0.0", "0.1")),
+        (WasiBlobstore, "write-container-data", Era.SECOND, ("1",), ("0",)),
+        (EarlyWasiBlobstore, "get-container-data", Era.FIRST, (), ("0",)),
+        (EarlyWasiBlobstore, "write-container-data", Era.FIRST, ("1",), ()),
+    ],
+)
+def test_the_paths_of_the_standard_interfaces(
+    interface: type[Interface], function: str, era: Era, parameters: tuple[str, ...], results: tuple[str, ...]
+) -> None:
+    (operation,) = (item for item in interface.operations() if item.function == function)
+    codec = operation_codec(operation, era)
+    assert (codec.parameter_paths, codec.result_paths) == (parameters, results)
 
 
 @pytest.mark.parametrize("era", Era)
