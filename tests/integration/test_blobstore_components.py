@@ -133,6 +133,18 @@ class TestLinks:
                 await task
         await until(lambda: files(tmp_path) == {})
 
+    async def test_a_provider_that_its_host_stops_in_the_middle_leaves_whole_objects_only(
+        self, lattice: WrpcTestLattice, tmp_path: Path
+    ) -> None:
+        provider = await _started(lattice, tmp_path / "data")
+        async with a_box(lattice, provider, {"ROOT": f"{tmp_path}/blobs"}) as box:
+            await box.put("a", b"old")
+            _, task = await _upload(box, "a")
+            await lattice.host.stop_provider(provider.id)
+            assert files(tmp_path / "blobs") == {"c/a": b"old"}
+            with pytest.raises(Unavailable):
+                await task
+
     async def test_a_change_that_cannot_be_leaves_the_old_store_in_place(
         self, lattice: WrpcTestLattice, provider: WrpcProvided, tmp_path: Path
     ) -> None:
