@@ -17,7 +17,7 @@ from tests.contract.matrix import Matrix
 from tests.interop import host1x
 from tests.servers import built
 from tests.tiers import scale
-from tests.tools import provider_archive
+from tests.tools import provider_archive, wrpc_codec
 
 settings.register_profile("tier", max_examples=scale(test=100, ci=300, soak=5000), deadline=None, print_blob=True)
 settings.load_profile("tier")
@@ -81,8 +81,9 @@ def _found(need: str) -> bool:
         return built.found(need) is not None
     if need == host1x.NAME:
         return host1x.found() is not None
-    if need == provider_archive.NAME:
-        return provider_archive.found() is not None
+    for tool in (provider_archive.TOOL, wrpc_codec.TOOL):
+        if need == tool.name:
+            return tool.found() is not None
     # Debian keeps the programs of PostgreSQL's server outside of PATH.
     return shutil.which(need) is not None or any(Path("/usr/lib/postgresql").glob(f"*/bin/{need}"))
 

@@ -49,10 +49,10 @@ GenerationOption = Annotated[
 UrlOption = Annotated[
     str,
     typer.Option(
-        "--nats-url",
-        help=f"Another lattice than the one of this folder; of 0.x where the variable {SEED} has its cluster seed, else of 1.x.",
+        "--nats-url", help=f"Another lattice than the one of this folder; one of 0.x needs its cluster seed in the variable {SEED}."
     ),
 ]
+ElsewhereOption = Annotated[Generation, typer.Option("--generation", help="The hosts of the lattice, with --nats-url.")]
 LatticeOption = Annotated[str, typer.Option("--lattice", help="The lattice's name, with --nats-url.")]
 
 
@@ -135,6 +135,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False,
     nats_url: UrlOption = "",
     lattice: LatticeOption = "default",
+    generation: ElsewhereOption = Generation.WASMBUS,
 ) -> None:
     """What runs: hosts, providers with their health, actors or components, links."""
     from provider_sdk.cli import report, wrpc_report
@@ -146,7 +147,7 @@ def status(
             found, columns = await report.gather(attached), report.COLUMNS
         print(json.dumps(found, indent=2)) if as_json else report.show(found, columns)
 
-    _attached(work, nats_url, lattice)
+    _attached(work, nats_url, lattice, generation)
 
 
 @dev.command()
@@ -160,6 +161,7 @@ def call(
     ] = "",
     nats_url: UrlOption = "",
     lattice: LatticeOption = "default",
+    generation: ElsewhereOption = Generation.WASMBUS,
 ) -> None:
     """Call an operation and print its result as JSON."""
     from provider_sdk.cli import report, wrpc_report
@@ -177,7 +179,7 @@ def call(
             result = await report.invoke(attached, target, operation, value, given, contract)
         print(json.dumps(result, ensure_ascii=False))
 
-    _attached(work, nats_url, lattice)
+    _attached(work, nats_url, lattice, generation)
 
 
 InterfacesOption = Annotated[
@@ -197,6 +199,7 @@ def link_put(
     name: LinkNameOption = "default",
     nats_url: UrlOption = "",
     lattice: LatticeOption = "default",
+    generation: ElsewhereOption = Generation.WASMBUS,
 ) -> None:
     """Put a link, or change its values."""
     from provider_sdk.cli import wrpc_report
@@ -217,7 +220,7 @@ def link_put(
         }
         await attached.control("linkdefs.put", body)
 
-    _attached(work, nats_url, lattice)
+    _attached(work, nats_url, lattice, generation)
 
 
 @link.command("del")
@@ -228,6 +231,7 @@ def link_del(
     name: LinkNameOption = "default",
     nats_url: UrlOption = "",
     lattice: LatticeOption = "default",
+    generation: ElsewhereOption = Generation.WASMBUS,
 ) -> None:
     """Delete a link."""
     from provider_sdk.cli import wrpc_report
@@ -240,7 +244,7 @@ def link_del(
         body = {"actor_id": caller.key, "contract_id": contract or asked.contract, "link_name": asked.link_name}
         await attached.control("linkdefs.del", body)
 
-    _attached(work, nats_url, lattice)
+    _attached(work, nats_url, lattice, generation)
 
 
 @dev.command()
@@ -284,17 +288,23 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _attached(work: Callable[[Attached | WrpcAttached], Coroutine[Any, Any, None]], nats_url: str, lattice: str) -> None:
+def _attached(
+    work: Callable[[Attached | WrpcAttached], Coroutine[Any, Any, None]], nats_url: str, lattice: str, generation: Generation
+) -> None:
     async def run() -> None:
-        async with enter(_elsewhere(nats_url, lattice) if nats_url else read_state()) as attached:
+        async with enter(_elsewhere(nats_url, lattice, generation) if nats_url else read_state()) as attached:
             await work(attached)
 
     asyncio.run(run())
 
 
-def _elsewhere(nats_url: str, lattice: str) -> State:
+def _elsewhere(nats_url: str, lattice: str, generation: Generation) -> State:
+    if generation is Generation.WRPC:
+        return State(0, nats_url, lattice, "", "", CALLER, generation=generation)
     seed = os.environ.get(SEED, "")
-    return State(0, nats_url, lattice, "", seed, caller="" if seed else CALLER, generation="0.x" if seed else "1.x")
+    if not seed:
+        raise InvalidArgument(f"calling another lattice of 0.x needs its cluster seed (SC…) in the environment variable {SEED}")
+    return State(0, nats_url, lattice, "", seed)
 
 
 def _detached(arguments: list[str]) -> None:

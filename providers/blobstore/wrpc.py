@@ -29,8 +29,9 @@ log = logging.getLogger("provider")
 
 READ = 1 << 20
 """Bytes of a download that are read at once: three of them are in memory, one being read, one waiting and one being sent."""
-PIECE = 256 << 10
-"""Bytes of a download that go as one; what is larger than a message is cut on the way."""
+PIECE = 64 << 10
+"""Bytes of a download that go as one. A NATS server holds up who sends to a slow reader by some milliseconds a message, whatever its size,
+and cuts the reader off when that is not enough: small messages are what flow control there is, and cost no time otherwise."""
 PAGE = 1000
 
 

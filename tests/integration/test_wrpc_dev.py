@@ -85,12 +85,13 @@ def test_a_lattice_elsewhere_is_asked_by_its_address(terminal: Terminal, tmp_pat
     path = terminal.example("greeter", "wadm-1x.yaml")
     with detached(terminal, path):
         url = json.loads((terminal.folder / ".provider" / "lattice.json").read_text())["url"]
+        there = ("--nats-url", url, "--generation", "1.x")
         other = Terminal(tmp_path_factory.mktemp("elsewhere"))
-        assert json.loads(other.type("status", "--json", "--nats-url", url).stdout)["providers"][0]["id"] == "greeter-greeter"
-        unknown = other.type("call", "greeter-greeter", "greet", '"Bob"', "--nats-url", url)
+        assert json.loads(other.type("status", "--json", *there).stdout)["providers"][0]["id"] == "greeter-greeter"
+        unknown = other.type("call", "greeter-greeter", "greet", '"Bob"', *there)
         assert "say with --interface which module or file does" in unknown.stderr
         source = str(path.with_name("greeter.py"))
-        assert asked(other, "greeter-greeter", "greet", '"Bob"', "--nats-url", url, "--interface", source) == "Hello, Bob!"
+        assert asked(other, "greeter-greeter", "greet", '"Bob"', *there, "--interface", source) == "Hello, Bob!"
 
 
 def test_a_changed_manifest_and_changed_sources_concern_what_they_are_about(terminal: Terminal) -> None:

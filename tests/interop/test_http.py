@@ -34,7 +34,7 @@ async def test_a_component_answers_requests_from_outside(world: World, archive: 
 
 async def test_method_path_headers_and_body_reach_the_component(world: World, archive: Archive) -> None:
     port = await serving(world, archive)
-    answer = await request(port, "/some/path?op=echo&x=1", body=b"\x01\x02", **{"X-Own": "value"})
+    answer = await request(port, "/some/path?op=echo&x=1", body=b"\x01\x02", headers={"X-Own": "value"})
     first, *headers = answer.text.splitlines()
     assert first == f'Method::Post Some("127.0.0.1:{port}") /some/path?op=echo&x=1 2 bytes sum 3'
     assert "x-own: value" in headers

@@ -105,8 +105,9 @@ class World:
         own = self.folder / "archives" / f"{id}.par.gz"
         own.parent.mkdir(exist_ok=True)
         shutil.copyfile(archive, own)
+        data = await self.config({"data_dir": str(self.folder / "data" / id)})
         since = time.monotonic()
-        await self.control.start_provider(f"file://{own}", id, [config] if config else [])
+        await self.control.start_provider(f"file://{own}", id, [data, *filter(None, [config])])
         await self.control.event("provider_started", since=since, provider_id=id)
         await self.healthy(id)
         return self.process(id)
@@ -153,9 +154,11 @@ class World:
             await asyncio.sleep(0.05)
 
 
-async def request(port: int, path: str, *, body: bytes | None = None, within: float = 10.0, **headers: str) -> Answer:
+async def request(
+    port: int, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None, within: float = 10.0
+) -> Answer:
     """One HTTP request, with a connection of its own."""
-    return await asyncio.to_thread(_request, port, path, body, headers, within)
+    return await asyncio.to_thread(_request, port, path, body, headers or {}, within)
 
 
 def _request(port: int, path: str, body: bytes | None, headers: Mapping[str, str], within: float) -> Answer:

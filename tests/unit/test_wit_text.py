@@ -20,7 +20,6 @@ from provider_sdk.cli.wit.text import package_text, packages_text
 from provider_sdk.errors import InvalidArgument
 from provider_sdk.hosts.wrpc.values import operation_codec
 from provider_sdk.types import U8, U16, Borrow, Case, Err, Handle, Ok
-from tests.interop import codec_interfaces
 from tests.tools.wasm_tools import meaning
 from tests.unit import wit_interfaces
 from tests.unit.wit_interfaces import Elsewhere, Keepers, Level, Rights, TicketsOther, TicketsSoldOut, Visits, Zebra
@@ -132,20 +131,6 @@ package acme:park {
 }
 """
 
-PROBE = """\
-package probe:codec@0.1.0;
-
-interface things {
-  resource thing {
-    constructor(start: u64);
-    add: func(n: u64) -> u64;
-    make: static func(start: u64) -> result<thing, string>;
-  }
-  total: func(a: borrow<thing>, b: borrow<thing>) -> u64;
-  swallow: func(t: thing) -> u64;
-}
-"""
-
 
 def test_a_package_has_its_interfaces_with_each_type_in_one_of_them() -> None:
     (package,) = packages_of([Visits, Keepers])
@@ -157,13 +142,6 @@ def test_several_packages_are_one_text_with_the_later_ones_in_braces(tmp_path: P
     assert packages_text(packages) == f"{ZOO}\n{PARK}"
     (tmp_path / "zoo.wit").write_text(packages_text(packages))
     assert set(meaning(tmp_path / "zoo.wit", "acme:park")) == {"acme:park/walks.walk"}
-
-
-def test_the_package_means_to_others_what_it_says(tmp_path: Path) -> None:
-    (package,) = packages_of([codec_interfaces.Things])
-    (tmp_path / "ours.wit").write_text(package_text(package))
-    (tmp_path / "theirs.wit").write_text(PROBE)
-    assert meaning(tmp_path / "ours.wit", package.id) == meaning(tmp_path / "theirs.wit", package.id)
 
 
 def test_interfaces_of_0_x_alone_are_left_out() -> None:
@@ -221,6 +199,14 @@ class Thing(Handle):
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class Lender:
+    lent: Borrow[Thing]
+
+
+NO_NAME = "is no name in WIT: words of ASCII letters and digits with - between, the first beginning with a letter"
+
+
 def _declared(annotation: Any, result: Any = None, **names: str) -> type[Interface]:
     """An interface `Asked` with one operation, `ask`, of a parameter `value` of that annotation."""
 
@@ -241,7 +227,7 @@ def _declared(annotation: Any, result: Any = None, **names: str) -> type[Interfa
         (Node, "Node.children: node holds itself, which no type of WIT can"),
         (Empty, "empty has no members: no record of WIT is empty"),
         (Wide, "Wide.a: Any cannot be in WIT"),
-        (Odd, "Odd.a__b: 'a--b' is no name in WIT: words of ASCII letters and digits with - between, the first beginning with a letter"),
+        (Odd, f"Odd.a__b: 'a--b' {NO_NAME}"),
         (One | TicketsSoldOut, "a variant needs a name in WIT: write `Name = One | TicketsSoldOut` in the module, and Name here"),
         (Unsaid, "Bare: say what the case carries: class Bare(Case[U32])"),
         (str | int, "str in a union: the cases of a variant are dataclasses"),
@@ -265,10 +251,11 @@ def test_what_cannot_be_in_wit_is_told_with_the_way_to_it(annotation: Any, messa
         ),
         (_declared(U8, str, wit="[constructor]thing"), "Asked.ask: the result of [constructor]thing is the resource: a Handle's class"),
         (_declared(Zebra, wit="zebra"), "Asked: zebra is the name of a function and of a type: @operation(wit=…) gives another"),
-        (
-            _declared(U8, wit="0k"),
-            "Asked.ask: '0k' is no name in WIT: words of ASCII letters and digits with - between, the first beginning with a letter",
-        ),
+        (_declared(U8, wit="0k"), f"Asked.ask: '0k' {NO_NAME}"),
+        (_declared(U8, U8, wit="[static]thing"), f"Asked.ask: '' {NO_NAME}"),
+        (_declared(U8, U8, wit="[own]thing"), f"Asked.ask: '[own]thing' {NO_NAME}"),
+        (_declared(Borrow[Thing], Borrow[Thing]), "Asked.ask: result: Borrow[…] is for parameters: a result gives the handle away"),
+        (_declared(Borrow[Thing], list[Lender]), "Asked.ask: result: Borrow[…] is for parameters: a result gives the handle away"),
         (_declared(U8, Ok[Any] | Err[None]), "Asked.ask: result: Any cannot be in WIT"),
     ],
 )
@@ -294,6 +281,73 @@ def test_an_identity_that_is_none_is_told(identity: str) -> None:
 
     with pytest.raises(InvalidArgument, match=r"Asked: wit='.*': expected namespace:package/interface@1\.2\.3"):
         packages_of([Asked])
+
+
+class Twice(Interface, wit="acme:twice/twice"):
+    @abstractmethod
+    @operation(wit="[static]thing.make")
+    async def make(self, value: U8, value_: U8) -> Thing: ...
+
+
+class Same(Interface, wit="acme:same/same"):
+    @abstractmethod
+    @operation(wit="[static]thing.make")
+    async def make(self) -> Thing: ...
+
+    @abstractmethod
+    @operation(wit="[method]thing.make")
+    async def make_more(self, thing: Borrow[Thing]) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("interface", "message"),
+    [
+        (Twice, "Twice.make: two parameters are called value"),
+        (Same, "Same: [method]thing.make is the name of a function and of another function: @operation(wit=…) gives another"),
+    ],
+)
+def test_names_that_come_twice_are_told(interface: type[Interface], message: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        packages_of([interface])
+    assert caught.value.message == message
+
+
+class Made(Interface, wit="package:list/use@1.0.0"):
+    @abstractmethod
+    @operation(wit="[constructor]thing")
+    async def make(self) -> Ok[Thing] | Err[None]: ...
+
+
+class Taken(Interface, wit="package:list/from@1.0.0"):
+    @abstractmethod
+    async def zebra(self, keeper: Thing) -> None: ...
+
+
+def test_a_constructor_may_fail_without_a_word_and_names_may_be_keywords(tmp_path: Path) -> None:
+    (package,) = packages_of([Made, Taken])
+    (tmp_path / "made.wit").write_text(package_text(package))
+    assert set(meaning(tmp_path / "made.wit", "package:list@1.0.0")) == {
+        "package:list/use@1.0.0.[constructor]thing",
+        "package:list/from@1.0.0.zebra",
+    }
+    assert "constructor() -> result<thing>;" in package_text(package)
+
+
+class Flocks(Interface, wit="acme:flocks/flocks"):
+    @abstractmethod
+    @operation(wit="[static]thing.make")
+    async def make(self, everything: wit_interfaces.Animal) -> Thing: ...
+
+
+class Names(Interface, wit="acme:flocks/names"):
+    @abstractmethod
+    async def zebra(self, thing: Thing, animal: wit_interfaces.Animal) -> None: ...
+
+
+def test_a_function_may_have_the_name_of_a_type_that_its_interface_does_not_name(tmp_path: Path) -> None:
+    (package,) = packages_of([Names, Flocks])
+    (tmp_path / "flocks.wit").write_text(package_text(package))
+    assert "acme:flocks/names.zebra" in meaning(tmp_path / "flocks.wit", "acme:flocks")
 
 
 def test_two_classes_of_one_interface_are_told() -> None:

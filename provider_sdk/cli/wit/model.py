@@ -111,6 +111,11 @@ class Function:
         found = _FUNCTION.fullmatch(self.name)
         return (found[3] or "") if found else self.name
 
+    @property
+    def within(self) -> str:
+        """The name that no other function of the interface may have: methods and static functions of a resource share theirs."""
+        return f"{self.resource}.{self.bare}" if self.bare and self.resource else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Use:

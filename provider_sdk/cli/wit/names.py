@@ -46,6 +46,16 @@ def constant_name(name: str) -> str:
     return name.replace("-", "_").upper()
 
 
+def repeated(names: list[str]) -> str:
+    """The first name that stands there twice, in upper or lower case; empty where none does."""
+    seen: set[str] = set()
+    for name in names:
+        if name.lower() in seen:
+            return name
+        seen.add(name.lower())
+    return ""
+
+
 def is_builtin(name: str) -> bool:
     """Whether Python has something of that name by itself."""
     return hasattr(builtins, name)

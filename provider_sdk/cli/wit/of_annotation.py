@@ -12,7 +12,7 @@ from enum import Enum, Flag
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from provider_sdk.cli.wit.model import Builtin, Compound, Definition, Part, Ref, Resource, Type
-from provider_sdk.cli.wit.names import LABEL, wit_name
+from provider_sdk.cli.wit.names import LABEL, repeated, wit_name
 from provider_sdk.errors import InvalidArgument
 from provider_sdk.interface import Interface, kebab_case
 from provider_sdk.types import Borrowed, Case, Character, Err, Float, Handle, Integer, Ok, Some
@@ -96,6 +96,13 @@ class Reading:
         """Name a resource as its functions do, whatever the class is called."""
         if self._resources.setdefault(class_, name) != name:
             raise fault(path, f"{class_.__name__} is the resource {self._resources[class_]} already")
+
+    def lends(self, type_: Type | None) -> bool:
+        """Whether a value of the type holds a borrowed resource."""
+        if isinstance(type_, Ref):
+            definition = self.definitions[type_.name]
+            return isinstance(definition, Compound) and any(self.lends(part.type) for part in definition.parts)
+        return type_ is not None and (type_.name == "borrow" or any(map(self.lends, type_.arguments)))
 
     def define(self, name: str, definition: Definition, origin: Hashable) -> None:
         """Remember what a name stands for."""
@@ -203,11 +210,8 @@ class Reading:
 def _compound(kind: str, name: str, parts: list[Part], docs: str, path: list[str]) -> Compound:
     if not parts:
         raise fault(path, f"{name} has no members: no {kind} of WIT is empty")
-    seen: set[str] = set()
-    for part in parts:
-        if part.name.lower() in seen:
-            raise fault(path, f"{name} has {part.name} twice")
-        seen.add(part.name.lower())
+    if twice := repeated([part.name for part in parts]):
+        raise fault(path, f"{name} has {twice} twice")
     return Compound(kind, name, tuple(parts), docs)
 
 

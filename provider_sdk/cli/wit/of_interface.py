@@ -10,20 +10,21 @@ import inspect
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from provider_sdk.cli.wit.model import Definition, Function, Package, Ref, Resource, Type, Use, WitInterface, refs
-from provider_sdk.cli.wit.names import IDENTITY
-from provider_sdk.cli.wit.of_annotation import Reading, fault, lent, member_label
+from provider_sdk.cli.wit.names import IDENTITY, repeated
+from provider_sdk.cli.wit.of_annotation import Reading, fault, label, lent, member_label
 from provider_sdk.errors import InvalidArgument
 from provider_sdk.interface import Interface, Operation
-from provider_sdk.types import Handle
+from provider_sdk.types import Handle, Ok
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
     """An interface with all the types that it reaches; `origins` says what a type's name stands for in Python."""
 
+    class_name: str
     name: str
     interface: WitInterface
     origins: dict[str, Hashable]
@@ -63,21 +64,8 @@ def _read(declaration: type[Interface], name: str) -> _Read:
         if function.resource and function.resource not in reading.origins:
             reading.define(function.resource, Resource(function.resource), function.resource)
     own = frozenset(reading.origins[function.resource] for function in functions if function.resource)
-    _check_names(declaration, functions, reading)
     interface = WitInterface(name, (), tuple(reading.definitions.values()), functions, _docs(declaration.__dict__.get("__doc__")))
-    return _Read(name, interface, reading.origins, own)
-
-
-def _check_names(declaration: type[Interface], functions: tuple[Function, ...], reading: Reading) -> None:
-    """Functions and types share one space of names, in which case does not count."""
-    taken = {name.lower(): "a type" for name in reading.origins}
-    for function in functions:
-        if not function.resource:
-            if other := taken.get(function.name.lower()):
-                raise InvalidArgument(
-                    f"{declaration.__name__}: {function.name} is the name of a function and of {other}: @operation(wit=…) gives another"
-                )
-            taken[function.name.lower()] = "another function"
+    return _Read(declaration.__name__, name, interface, reading.origins, own)
 
 
 def _name_resource(reading: Reading, operation: Operation) -> None:
@@ -90,7 +78,9 @@ def _name_resource(reading: Reading, operation: Operation) -> None:
             raise fault(path, f"the first parameter of {function.name} is the resource, lent: Borrow[…] of a Handle's class")
     elif function.role != "constructor":
         return
-    elif not (isinstance(class_, type) and issubclass(class_, Handle)):
+    else:
+        class_ = next((get_args(side)[0] for side in get_args(class_) if get_origin(side) is Ok), class_)
+    if not (isinstance(class_, type) and issubclass(class_, Handle)):
         raise fault(path, f"the result of {function.name} is the resource: a Handle's class")
     reading.call(class_, function.resource, path)
 
@@ -102,15 +92,23 @@ def _function(reading: Reading, operation: Operation) -> Function:
     if bare.role == "method":
         reading.type_of(parameters.pop(0)[1], [where])
     typed = tuple((member_label(name, [where]), reading.type_of(item, [where, f"parameter {name}"])) for name, item in parameters)
+    if twice := repeated([name for name, _ in typed]):
+        raise fault([where], f"two parameters are called {twice}")
+    for name in (bare.resource, bare.bare) if bare.role in ("method", "static") else (bare.resource or bare.name,):
+        label(name, [where])
     docs = _docs(getattr(operation.interface, operation.method).__doc__)
-    return Function(member_label(bare.bare or bare.resource, [where]) and bare.name, typed, _result(reading, operation, bare, where), docs)
+    return Function(bare.name, typed, _result(reading, operation, bare, where), docs)
 
 
 def _result(reading: Reading, operation: Operation, function: Function, where: str) -> Type | None:
     result = None if operation.result in (None, type(None)) else reading.type_of(operation.result, [where, "result"])
-    if operation.failure is None:
-        return None if function.role == "constructor" else result
-    return reading.result(result, operation.failure.annotation, [where, "error"])
+    if operation.failure is not None:
+        result = reading.result(result, operation.failure.annotation, [where, "error"])
+    elif function.role == "constructor" and isinstance(result, Ref):
+        result = None
+    if reading.lends(result):
+        raise fault([where, "result"], "Borrow[…] is for parameters: a result gives the handle away")
+    return result
 
 
 def _shared(reads: list[_Read]) -> Iterable[WitInterface]:
@@ -141,7 +139,20 @@ def _with_uses(read: _Read, owners: dict[Hashable, str], names: dict[tuple[str, 
     here = {item.name for item in mine}
     foreign = {name: read.origins[name] for name in named if name not in here}
     uses = [Use(owners[origin], names[owners[origin], origin], name) for name, origin in foreign.items()]
+    _check_names(read, (*here, *foreign))
     return replace(interface, uses=tuple(uses), types=tuple(mine))
+
+
+def _check_names(read: _Read, types: Iterable[str]) -> None:
+    """Functions and types share one space of names, in which case does not count."""
+    taken = {name.lower(): "a type" for name in types}
+    for function in read.interface.functions:
+        name = function.within.lower()
+        if name in taken:
+            raise InvalidArgument(
+                f"{read.class_name}: {function.name} is the name of a function and of {taken[name]}: @operation(wit=…) gives another"
+            )
+        taken[name] = "another function"
 
 
 def _docs(text: str | None) -> str:

@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from provider_sdk.cli.wit.model import Alias, Definition, Package, Ref, Type, WitInterface, refs
+from provider_sdk.cli.wit.names import repeated
 from provider_sdk.cli.wit.parser import parse
 from provider_sdk.errors import InvalidArgument, NotFound
 
@@ -27,6 +28,8 @@ class Packages:
         self.main = main
         self._by_id = {package.id: package for package in (*dependencies, *main)}
         for package in main:
+            if twice := repeated([interface.name for interface in package.interfaces]):
+                raise InvalidArgument(f"{package.id}: {twice} is defined twice")
             for interface in package.interfaces:
                 self._check(package, interface)
 
@@ -70,11 +73,8 @@ class Packages:
         raise InvalidArgument(f"{ref.place}: {ref.name}: package {wanted} has no interface {name} here")
 
     def _check(self, package: Package, interface: WitInterface) -> None:
-        names = [item.name for item in (*interface.uses, *interface.types)] + [
-            item.name for item in interface.functions if not item.resource
-        ]
-        twice = next((name for name in names if names.count(name) > 1), "")
-        if twice:
+        names = [item.name for item in (*interface.uses, *interface.types)] + [item.within for item in interface.functions]
+        if twice := repeated(names):
             raise InvalidArgument(f"{package.identity(interface.name)}: {twice} is defined twice")
         for use in interface.uses:
             self.find(package, interface, Ref(use.name, use.place))

@@ -9,8 +9,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NoReturn, TypeVar
 
-from provider_sdk.cli.wit.model import Alias, Builtin, Compound, Definition, Function, Package, Part, Ref, Resource, Type, Use, WitInterface
-from provider_sdk.cli.wit.names import LABEL
+from provider_sdk.cli.wit.model import (
+    Alias,
+    Builtin,
+    Compound,
+    Definition,
+    Function,
+    Package,
+    Part,
+    Place,
+    Ref,
+    Resource,
+    Type,
+    Use,
+    WitInterface,
+)
+from provider_sdk.cli.wit.names import LABEL, repeated
 from provider_sdk.cli.wit.text import KEYWORDS
 from provider_sdk.cli.wit.tokens import Token, tokens
 from provider_sdk.errors import InvalidArgument
@@ -171,6 +185,7 @@ class _Parser:
         parts = tuple(self._list("{", "}", lambda: self._part(kind)))
         if not parts:
             raise InvalidArgument(f"{place}: expected a {kind} with something in it")
+        _distinct([part.name for part in parts], place)
         return parts
 
     def _part(self, kind: str) -> Part:
@@ -215,7 +230,9 @@ class _Parser:
         return Function(full, parameters, result, docs)
 
     def _signature(self) -> tuple[tuple[tuple[str, Type], ...], Type | None]:
+        place = self._next.place
         parameters = tuple(self._list("(", ")", self._parameter))
+        _distinct([name for name, _ in parameters], place)
         result = self._type() if self._accept("->") else None
         self._expect(";")
         return parameters, result
@@ -329,6 +346,11 @@ class _Parser:
 
     def _fail(self, expected: str) -> NoReturn:
         raise InvalidArgument(f"{self._next.place}: expected {expected}, found {self._next.shown}")
+
+
+def _distinct(names: list[str], place: Place) -> None:
+    if twice := repeated(names):
+        raise InvalidArgument(f"{place}: expected different names, found `{twice}` twice")
 
 
 def _without_aliases(interface: WitInterface, aliases: dict[str, str]) -> WitInterface:

@@ -12,6 +12,7 @@ from provider_sdk.cli.wit.names import class_name, constant_name, member_name, m
 from provider_sdk.cli.wit.packages import Found, Packages
 from provider_sdk.cli.wit.python_errors import ErrorPairs
 from provider_sdk.cli.wit.python_types import WIDTH, Imports, PythonTypes, Scope
+from provider_sdk.errors import InvalidArgument
 from provider_sdk.interface import kebab_case
 
 _DATACLASS = "@dataclass(frozen=True, slots=True)"
@@ -38,9 +39,11 @@ class _Module:
             for interface in package.interfaces
             if interface.functions
         ]
+        if not types and not interfaces:
+            raise InvalidArgument(f"{self._packages.main[0].id}: there is no interface with a type or a function in it")
         blocks = _spaced([*types, *self._errors.blocks, *interfaces])
         apart = [""] if blocks and blocks[0].startswith(("@", "class ", "def ")) else []
-        head = [*_docstring(self._docs(), ""), "", "from __future__ import annotations", "", *self._imports.lines(), "", *apart]
+        head = [*_docstring(self._docs(), ""), "", "from __future__ import annotations", "", *self._imports.lines(), *apart]
         return "\n".join([*head, *blocks]) + "\n"
 
     def _docs(self) -> str:
@@ -102,8 +105,8 @@ class _Module:
 
     def _function(self, scope: Scope, function: Function, taken: set[str]) -> Iterator[str]:
         name = method_name("-".join(part for part in (function.resource, function.bare) if part))
-        while name in taken:
-            name += "_"
+        while name in taken or name in self._types.taken:
+            name += "_"  # in the class's body it would stand for the decorator of that name
         taken.add(name)
         yield f"@{self._need('abstractmethod')}"
         result = self._result(scope, function)
@@ -135,7 +138,7 @@ def _signature(name: str, parameters: list[str], end: str) -> list[str]:
     if len(line) + 4 <= WIDTH:
         return [line]
     inner = f"    {', '.join(parameters)}"
-    if len(inner) + 4 <= WIDTH:
+    if len(parameters) > 1 and len(inner) + 4 <= WIDTH:
         return [f"async def {name}(", inner, f"){end}"]
     return [f"async def {name}(", *(f"    {item}," for item in parameters), f"){end}"]
 
@@ -161,7 +164,7 @@ def _class(head: str, docs: str, lines: list[str]) -> Iterator[str]:
 def _docstring(docs: str, indent: str) -> list[str]:
     if not docs:
         return []
-    safe = docs.replace("\\", "\\\\")
+    safe = docs.expandtabs(4).replace("\\", "\\\\")
     if '"""' in safe or safe.endswith('"'):
         safe = safe.replace('"', '\\"')
     first, *rest = safe.splitlines()

@@ -59,9 +59,9 @@ class ErrorPairs:
         cases = self._cases(behind)
         rest = f"return {self._value(scope, behind)}"
         coded: dict[Code, str] = {}
-        for part, expression, _ in cases:
+        for part, expression in cases:
             code = _code(part.name)
-            if code and part.type is None and expression not in rest:
+            if code and part.type is None and rest != f"return {expression}":
                 coded.setdefault(code, expression)
         if not coded:
             yield f"    {rest}"
@@ -75,7 +75,7 @@ class ErrorPairs:
         yield '    """The error that such a value stands for."""'
         known = []
         cases = self._cases(behind)
-        for part, _, pattern in cases:
+        for part, pattern in cases:
             text, code = self._carries_text(scope, behind, part), _code(part.name)
             if text and not code:
                 known += [f"        case {pattern}:", f"            return {self._need('error_of')}({text})"]
@@ -87,16 +87,15 @@ class ErrorPairs:
             known = [*known, "        case _:", f"            {rest}"] if known else [f"    {rest}"]
         yield from ["    match value:", *known] if len(known) > 1 else known
 
-    def _cases(self, behind: Builtin | Found | None) -> list[tuple[Part, str, str]]:
-        """The cases of a variant or an enum: each as an expression, where it carries nothing, and as a pattern."""
+    def _cases(self, behind: Builtin | Found | None) -> list[tuple[Part, str]]:
+        """The cases of a variant or an enum, each as a pattern, and as an expression where it carries nothing."""
         if not isinstance(behind, Found) or not isinstance(behind.definition, Compound):
             return []
         name, kind = self._types.name_of(behind), behind.definition.kind
         if kind == "enum":
-            members = [(part, f"{name}.{constant_name(part.name)}") for part in behind.definition.parts]
-            return [(part, member, member) for part, member in members]
+            return [(part, f"{name}.{constant_name(part.name)}") for part in behind.definition.parts]
         if kind == "variant":
-            return [(part, f"{(case := self._types.case_name(behind, part.name))}()", f"{case}()") for part in behind.definition.parts]
+            return [(part, f"{self._types.case_name(behind, part.name)}()") for part in behind.definition.parts]
         return []
 
     def _carries_text(self, scope: Scope, behind: Builtin | Found | None, part: Part) -> str:

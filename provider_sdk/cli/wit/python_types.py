@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from provider_sdk.cli.wit.model import Builtin, Compound, Definition, Function, Package, Ref, Resource, Type, WitInterface, refs
+from provider_sdk.cli.wit.model import Builtin, Compound, Definition, Function, Package, Part, Ref, Resource, Type, WitInterface, refs
 from provider_sdk.cli.wit.names import class_name, is_builtin
 from provider_sdk.cli.wit.packages import Found, Packages
 from provider_sdk.errors import Code, InvalidArgument, ProviderError
@@ -24,6 +24,7 @@ _FROM = {
 _MODULES = {name: module for module, names in _FROM.items() for name in names}
 _OF_PYTHON = {"bool": "bool", "string": "str"}
 Scope = tuple[Package, WitInterface]
+_Key = tuple[str, str, str]
 WIDTH = 140
 
 
@@ -39,10 +40,10 @@ class Imports:
         return name
 
     def lines(self) -> Iterator[str]:
-        """The import statements, in the order that isort has."""
-        yield from self._statements("")
-        yield ""
-        yield from self._statements("provider_sdk")
+        """The import statements in the order that isort has, with an empty line behind each group."""
+        for root in ("", "provider_sdk"):
+            if lines := list(self._statements(root)):
+                yield from (*lines, "")
 
     def _statements(self, root: str) -> Iterator[str]:
         for module in _FROM:
@@ -66,16 +67,18 @@ class PythonTypes:
     def __init__(self, packages: Packages, imports: Imports) -> None:
         self._packages = packages
         self._need = imports.need
-        self.found: list[Found] = []
         self.taken = set(_MODULES)
-        self._names: dict[tuple[str, str, str], str] = {}
-        self._cases: dict[tuple[tuple[str, str, str], str], str] = {}
+        self._reached: dict[_Key, Found] = {}
         for package in packages.main:
             for interface in package.interfaces:
-                for item in (*interface.types, *interface.functions):
-                    self._reach((package, interface), item)
                 for definition in interface.types:
-                    self._add(Found(package, interface, definition))
+                    self._reach(Found(package, interface, definition))
+                for function in interface.functions:
+                    self._reach_from((package, interface), function)
+        self.found = list(self._reached.values())
+        own = {package.id for package in packages.main}
+        self._names = {_key(found): self._name(found) for found in sorted(self.found, key=lambda found: found.package.id not in own)}
+        self._cases = {(_key(found), part.name): self._case(found, part.name) for found in self.found for part in _cases(found)}
 
     def free(self, *wanted: str) -> str:
         """The first of the names that nothing else has, which is taken from then on."""
@@ -142,28 +145,34 @@ class PythonTypes:
         behind = self.behind(scope, type_)[1]
         return isinstance(behind, Builtin) and behind.name == name
 
-    def _reach(self, scope: Scope, item: Definition | Function) -> None:
+    def _reach(self, found: Found) -> None:
+        """Remember a type behind those that it needs."""
+        if _key(found) not in self._reached:
+            self._reach_from((found.package, found.interface), found.definition)
+            self._reached[_key(found)] = found
+
+    def _reach_from(self, scope: Scope, item: Definition | Function) -> None:
         for ref in refs(item):
-            found = self._packages.find(*scope, ref)
-            if _key(found) not in self._names:
-                self._reach((found.package, found.interface), found.definition)
-                self._add(found)
+            self._reach(self._packages.find(*scope, ref))
 
-    def _add(self, found: Found) -> None:
-        definition = found.definition
-        if _key(found) in self._names:
-            return
-        if isinstance(definition, Compound) and definition.kind == "variant" and len(definition.parts) == 1:
-            where = found.package.identity(found.interface.name)
-            raise InvalidArgument(f"{where}: {definition.name}: a variant of one case has no form in Python")
-        name = class_name(definition.name)
-        self._names[_key(found)] = self.free(name, f"{class_name(found.interface.name)}{name}")
-        self.found.append(found)
-        if isinstance(definition, Compound) and definition.kind == "variant":
-            for part in definition.parts:
-                case = f"{self.name_of(found)}{class_name(part.name)}"
-                self._cases[_key(found), part.name] = self.free(case, f"{case}Case")
+    def _name(self, found: Found) -> str:
+        name = class_name(found.definition.name)
+        return self.free(name, f"{class_name(found.interface.name)}{name}")
+
+    def _case(self, found: Found, case: str) -> str:
+        name = f"{self.name_of(found)}{class_name(case)}"
+        return self.free(name, f"{name}Case")
 
 
-def _key(found: Found) -> tuple[str, str, str]:
+def _key(found: Found) -> _Key:
     return found.package.id, found.interface.name, found.definition.name
+
+
+def _cases(found: Found) -> tuple[Part, ...]:
+    definition = found.definition
+    if not isinstance(definition, Compound) or definition.kind != "variant":
+        return ()
+    if len(definition.parts) == 1:
+        where = found.package.identity(found.interface.name)
+        raise InvalidArgument(f"{where}: {definition.name}: a variant of one case has no form in Python")
+    return definition.parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from provider_sdk.cli.wit.model import Alias, Compound, Definition, Function, Package, Ref, Resource, Type, WitInterface
@@ -33,7 +34,7 @@ KEYWORDS = frozenset(
 
 def package_text(package: Package) -> str:
     """The text of the package's file."""
-    return "\n".join([*_docs(package.docs, ""), f"package {package.id};", *map(_interface, package.interfaces)]) + "\n"
+    return "\n".join([*_docs(package.docs, ""), f"package {_path(package.id)};", *map(_interface, package.interfaces)]) + "\n"
 
 
 def packages_text(packages: tuple[Package, ...]) -> str:
@@ -45,7 +46,7 @@ def packages_text(packages: tuple[Package, ...]) -> str:
 def _nested(package: Package) -> str:
     interfaces = "\n".join(map(_interface, package.interfaces)).splitlines()[1:]
     body = "\n".join(f"  {line}" if line else "" for line in interfaces)
-    return "\n".join([*_docs(package.docs, ""), f"package {package.id} {{", body, "}"]) + "\n"
+    return "\n".join([*_docs(package.docs, ""), f"package {_path(package.id)} {{", body, "}"]) + "\n"
 
 
 def type_text(type_: Type | None) -> str:
@@ -74,12 +75,18 @@ def _interface(interface: WitInterface) -> str:
     return f"\n{head}\n{body}\n}}" if body else f"\n{head}\n}}"
 
 
+def _path(name: str) -> str:
+    """The name of a package or an interface, with `%` before each of its parts that is a keyword."""
+    bare, at, version = name.partition("@")
+    return re.sub(r"[^:/]+", lambda part: name_text(part[0]), bare) + at + version
+
+
 def _uses(interface: WitInterface) -> list[str]:
     found: dict[str, list[str]] = {}
     for use in interface.uses:
         shown = name_text(use.original) + (f" as {name_text(use.name)}" if use.name != use.original else "")
         found.setdefault(use.interface, []).append(shown)
-    return [f"use {source if ':' in source else name_text(source)}.{{{', '.join(names)}}};" for source, names in found.items()]
+    return [f"use {_path(source)}.{{{', '.join(names)}}};" for source, names in found.items()]
 
 
 def _definition(item: Definition, interface: WitInterface) -> Iterator[str]:

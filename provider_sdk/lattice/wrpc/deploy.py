@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provider_sdk.errors import PreconditionFailed, ProviderError
-from provider_sdk.lattice.deploy import CALLER, cannot_listen, fingerprint, http_address, located
+from provider_sdk.lattice.deploy import CALLER, at_line, cannot_listen, fingerprint, http_address
 from provider_sdk.lattice.images import provider_program
 from provider_sdk.lattice.state import Named, State
 from provider_sdk.lattice.wrpc.handshake import WrpcProgram
@@ -84,7 +84,8 @@ class WrpcDeployment:
         await self._apply_links(manifest)
         for workload in sorted(manifest.workloads, key=lambda item: item.provider):
             start = self._start_provider if workload.provider else self._start_component
-            await located(manifest.source, workload.line, start(workload, manifest))
+            with at_line(manifest.source, workload.line):
+                await start(workload, manifest)
         for name in set(self._configs) - set(configs):
             await self._host.delete_config(name)
         self._configs = configs
@@ -130,7 +131,16 @@ class WrpcDeployment:
         if running is not None:
             del self._running[workload.name]
             await self._stop(running)
-        program = WrpcProgram(runnable.command, workload.id, workload.name, names, workload.image, cwd=runnable.cwd)
+        program = WrpcProgram(
+            runnable.command,
+            workload.id,
+            workload.name,
+            names,
+            workload.image,
+            cwd=runnable.cwd,
+            key=runnable.key,
+            version=runnable.version,
+        )
         started = await self._host.start_provider(program)
         self._running[workload.name] = wanted
         await self._host.ready(started)
@@ -157,13 +167,16 @@ class WrpcDeployment:
         for identifier in set(self._links) - set(wanted):
             await self._delete_link(identifier)
         for identifier, (workload, given, link) in wanted.items():
+            with at_line(manifest.source, given.line):
+                self._host.configs.resolve((*link.source_config, *link.target_config))
             settings = self._resolved(link)
             before = self._links.get(identifier)
             if before is not None and before[0] == link and before[1] != settings:
                 # A host does not tell a link that its configuration has changed; a new link it does.
                 await self._delete_link(identifier)
             if before != (link, settings):
-                await located(manifest.source, given.line, self._host.put_link(link))
+                with at_line(manifest.source, given.line):
+                    await self._host.put_link(link)
                 self._links[identifier] = (link, settings)
                 if before is not None:
                     self._say(f"the link of {workload.name} to {given.target} changed")

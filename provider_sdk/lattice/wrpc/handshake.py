@@ -21,7 +21,7 @@ OTEL: dict[str, Any] = {"enable_observability": False, "protocol": "Http", "addi
 class WrpcProgram:
     """A provider that a 1.x host can start: the argument vector, its id on the lattice, the names of its configurations.
 
-    `cwd` None is the host's own.
+    `cwd` None is the host's own. `key` and `version` are those of the claims in its archive, told in events alone; empty without claims.
     """
 
     command: tuple[str, ...]
@@ -31,6 +31,8 @@ class WrpcProgram:
     image_ref: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
+    key: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ class WrpcProviders:
             failure = {"provider_ref": program.image_ref, "provider_id": program.id, "error": str(error), "link_name": "default"}
             await self._core.announce("provider_start_failed", failure | {"host_id": self._core.host_id})
             raise
-        await self._announce(provider, "provider_started", {"image_ref": program.image_ref})
+        await self._announce(provider, "provider_started", {"image_ref": program.image_ref, **_claims(program)})
         provider.tasks = [self._core.start(self._watch(provider)), self._core.start(self._ask_health(provider))]
         return provider
 
@@ -229,7 +229,9 @@ class WrpcProviders:
 
     async def _announce(self, provider: WrpcProvider, name: str, more: dict[str, Any]) -> None:
         program = provider.program
-        common = {"host_id": self._core.host_id, "provider_id": program.id, "annotations": dict(program.annotations)}
+        common: dict[str, Any] = {"host_id": self._core.host_id, "provider_id": program.id, "annotations": dict(program.annotations)}
+        if program.key:
+            common |= {"instance_id": provider.instance_id, "public_key": program.key, "link_name": "default"}
         await self._core.announce(name, common | more)
 
     async def _ask_health(self, provider: WrpcProvider) -> None:
@@ -255,6 +257,14 @@ class WrpcProviders:
         provider.health, before, provider.judged = health, provider.judged, health.healthy
         name = event_name(Manner.RUST, before, health.healthy)
         await core.announce(name, {"host_id": core.host_id, "provider_id": provider.program.id})
+
+
+def _claims(program: WrpcProgram) -> dict[str, Any]:
+    """The claims of an archive, as far as events have them."""
+    if not program.key:
+        return {}
+    unused = {"issuer": "", "tags": None, "not_before_human": "TODO", "expires_human": "TODO"}
+    return {"claims": {**unused, "name": program.name, "version": program.version}}
 
 
 def read_health(data: bytes) -> Health:
