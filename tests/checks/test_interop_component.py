@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from examples.greeter.greeter import Greeter
+from greeter import Greeter
 from provider_sdk import Interface
 from provider_sdk.cli.wit.of_interface import packages_of
 from provider_sdk.cli.wit.packages import read_packages

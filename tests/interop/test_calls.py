@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from examples.greeter.greeter import Greeter
+from greeter import Greeter
 from provider_sdk import ProviderError
 from provider_sdk.caller import connect
 from provider_sdk.types import Char, Err, Ok, Some

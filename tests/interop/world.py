@@ -187,9 +187,11 @@ async def a_world(folder: Path, *options: str) -> AsyncIterator[World]:
             await _component(world)
             yield world
         finally:
-            await host.stop()
-            (folder / "host.log").write_text(host.said)
-            left = processes.end(host.folder)
+            try:
+                await host.stop()
+            finally:
+                (folder / "host.log").write_text(host.said)
+                left = processes.end(host.folder)
     assert not left, f"left behind: {left}"
 
 
