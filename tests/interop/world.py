@@ -191,7 +191,7 @@ async def a_world(folder: Path, *options: str) -> AsyncIterator[World]:
                 await host.stop()
             finally:
                 (folder / "host.log").write_text(host.said)
-                left = processes.end(host.folder)
+                left = await asyncio.to_thread(processes.end, host.folder, ENDING)
     assert not left, f"left behind: {left}"
 
 
