@@ -135,7 +135,7 @@ class World:
     async def link(
         self, id: str, interfaces: str, *, name: str = "default", values: Mapping[str, object] | None = None, secrets: str = ""
     ) -> None:
-        """Link the component to a provider; `secrets` are names of configurations that hold references. Await that the provider has it."""
+        """Link the component to a provider, which hears of it a moment later. `secrets` names configurations that hold references."""
         told = ",".join(filter(None, (await self.config(values), secrets)))
         await self.control.put_link(COMPONENT, id, interfaces, name=name, target_config=told)
 
