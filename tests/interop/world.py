@@ -139,6 +139,17 @@ class World:
         told = ",".join(filter(None, (await self.config(values), secrets)))
         await self.control.put_link(COMPONENT, id, interfaces, name=name, target_config=told)
 
+    async def front(self, archive: Path) -> int:
+        """Start an httpserver, linked to the component: its port, as soon as there are answers."""
+        port = free_port()
+        await self.provide(archive, "web")
+        settings = await self.config({"address": f"127.0.0.1:{port}"})
+        await self.control.put_link("web", COMPONENT, "wasi:http/incoming-handler", source_config=settings)
+        async with asyncio.timeout(10):
+            while (await request(port, "/?op=ping")).status != HTTPStatus.OK:
+                await asyncio.sleep(0.05)
+        return port
+
     async def ask(self, op: str, *, within: float = 10.0, **query: object) -> Answer:
         """Have the component do something; TimeoutError where the call hangs."""
         return await request(self.port, f"/?{urlencode({'op': op, **query})}", within=within)
