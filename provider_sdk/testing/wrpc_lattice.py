@@ -55,7 +55,7 @@ class WrpcTestLattice:
     host: WrpcLatticeHost
     _stack: contextlib.AsyncExitStack
     _output: dict[str, list[str]]
-    _secrets: dict[str, Secret]
+    _secrets: dict[str, Secret] = field(repr=False)
 
     @property
     def transport(self) -> Transport:

@@ -46,15 +46,15 @@ class WrpcHostOptions:
     """How a host behaves. Times in seconds.
 
     `era` FIRST is a host of v1.0: no X keys, no secrets. `find_secret` gives the secrets that configurations refer to.
-    `on_call` watches calls of components. `resolve_provider`
-    turns the image references of control commands into programs, `resolve_component` into what makes components (components.py).
+    `on_call` watches calls of components. `resolve_provider` turns the image references of control commands into programs,
+    `resolve_component` into what makes components (components.py).
     """
 
     lattice: str = "default"
     era: Era = Era.SECOND
     key: KeyPair | None = None
     user_jwt: str = ""
-    user_seed: str = ""
+    user_seed: str = field(default="", repr=False)
     rpc_timeout: float = 2.0
     heartbeat_every: float = 30.0
     structured_logging: bool = False
