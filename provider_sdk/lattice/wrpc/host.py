@@ -174,9 +174,9 @@ class WrpcLatticeHost:
             dataclasses.replace(program, image_ref=reference, id=identifier, config=config, annotations=dict(annotations))
         )
 
-    async def adopt_provider(self, program: WrpcProgram) -> dict[str, Any]:
-        """The host data for a provider that the caller runs itself; it is told of links and configuration like any other."""
-        return (await self._providers.adopt(program))[1]
+    async def adopt_provider(self, program: WrpcProgram) -> tuple[WrpcProvider, dict[str, Any]]:
+        """A provider that the caller runs itself, with the host data for it; it is told of links and configuration like any other."""
+        return await self._providers.adopt(program)
 
     async def ready(self, provider: WrpcProvider, timeout: float = 10.0) -> None:
         """Await the provider's first answer to a health request, after which no link message is lost (§2.1).
