@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from provider_sdk.errors import InvalidArgument, NotFound
+from provider_sdk.hosts.wrpc.secret_values import is_secret
 
-SECRET = "SECRET"
 TYPE = "secret.wasmcloud.dev/v1alpha1"
 
 Secret = str | bytes
@@ -55,11 +55,6 @@ class Resolved:
 
     values: dict[str, str]
     secrets: dict[str, Secret] = field(default_factory=dict, repr=False)
-
-
-def is_secret(config: str) -> bool:
-    """Whether a named configuration is a secret's reference: its name alone decides (§2.1)."""
-    return config.startswith(SECRET)
 
 
 def no_secrets(reference: SecretReference) -> Secret:
