@@ -27,6 +27,11 @@ def is_utf8(text: str) -> bool:
     return True
 
 
+def is_token(text: str) -> bool:
+    """Whether a text can be one part of a NATS subject."""
+    return _TOKEN.fullmatch(text) is not None
+
+
 class Fields:
     """Typed access to the object's members."""
 
@@ -59,7 +64,7 @@ class Fields:
         """One that can be part of a NATS subject."""
         value = self.needed(name)
         parts = value.split(".") if dots else [value]
-        if not all(_TOKEN.fullmatch(part) for part in parts):
+        if not all(map(is_token, parts)):
             raise InvalidArgument(f"host data: {name}: {value!r} cannot be part of a NATS subject")
         return value
 

@@ -226,7 +226,7 @@ async def _resolve_provider(reference: str) -> ProviderProgram:
 
 async def _resolve_wrpc_provider(reference: str) -> WrpcProgram:
     runnable, name = await _runnable(reference)
-    return WrpcProgram(runnable.command, "", name, cwd=runnable.cwd)
+    return WrpcProgram(runnable.command, "", name, cwd=runnable.cwd, key=runnable.key, version=runnable.version)
 
 
 async def _runnable(reference: str) -> tuple[Runnable, str]:

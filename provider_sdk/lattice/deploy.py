@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,9 +100,11 @@ class Deployment:
         self._called = bool(manifest.programs)
         await self._stop_vanished(manifest)
         for provider in manifest.providers:
-            await located(manifest.source, provider.line, self._apply_provider(provider, manifest.base))
+            with at_line(manifest.source, provider.line):
+                await self._apply_provider(provider, manifest.base)
         for actor in manifest.actors:
-            await located(manifest.source, actor.line, self._apply_actor(actor, manifest.base))
+            with at_line(manifest.source, actor.line):
+                await self._apply_actor(actor, manifest.base)
         await self._apply_links(manifest)
 
     async def _stop_vanished(self, manifest: Manifest) -> None:
@@ -204,10 +206,11 @@ class Deployment:
                 raise PreconditionFailed(f"{place}port {port} of {host} cannot be used ({problem}): {advice}")
 
 
-async def located(source: str, line: int, work: Awaitable[object]) -> None:
-    """Await a step of a deployment; its ProviderError says where in the manifest `source` its cause stands."""
+@contextlib.contextmanager
+def at_line(source: str, line: int) -> Iterator[None]:
+    """A step of a deployment; its ProviderError says where in the manifest `source` its cause stands."""
     try:
-        await work
+        yield
     except ProviderError as error:
         place = f"{source}:{line}: " if source else ""
         raise ProviderError.of(error.code, f"{place}{error.message}") from error

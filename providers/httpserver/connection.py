@@ -381,6 +381,7 @@ class Connection(BaseProtocol):
         try:
             async with asyncio.timeout(LINGER):
                 if upload is not None:
+                    await upload.aclose()
                     await asyncio.shield(upload.over)
                 while not body.at_eof():
                     await body.readany()

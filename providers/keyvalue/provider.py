@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from provider_sdk import Interface, Link, Provider
+from provider_sdk import Interface, Link, Provider, Role
 from provider_sdk.contracts.keyvalue import KeyValue
 from provider_sdk.contracts.wasi_keyvalue import Atomics, Batch, Store
-from provider_sdk.link import Role
 from providers.keyvalue.backend import Backend
 from providers.keyvalue.backend import Store as Place
 from providers.keyvalue.config import KeyValueConfig

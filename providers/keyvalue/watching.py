@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from provider_sdk import Link, PreconditionFailed, ProviderError
+from provider_sdk import Context, Link, PreconditionFailed, ProviderError
 from provider_sdk.contracts.wasi_keyvalue import Watcher
 from provider_sdk.metrics import Counter, Metrics
 from providers.keyvalue.backend import Backend
@@ -54,6 +54,7 @@ class Watching:
     _waiting: dict[bytes, deque[Change]] = field(default_factory=dict)
     _queue: deque[bytes] = field(default_factory=deque)
     _workers: set[asyncio.Task[None]] = field(default_factory=set)
+    _tasks: asyncio.TaskGroup = field(init=False)
     _unsaid: dict[str, int] = field(default_factory=dict)
     _said: float = 0.0
 
@@ -61,17 +62,18 @@ class Watching:
     async def running(self) -> AsyncIterator[None]:
         """Tell as long as it is entered; what waits then is given up."""
         begun = asyncio.Event()
-        task = asyncio.create_task(self._follow(begun.set), name=f"watch for {self.link.key}")
-        try:
-            # A store that is away is no reason to have no link.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(READY_WITHIN):
-                    await begun.wait()
-            yield
-        finally:
-            for each in (task, *self._workers):
-                each.cancel()
-            await asyncio.gather(task, *self._workers, return_exceptions=True)
+        async with asyncio.TaskGroup() as self._tasks:
+            following = self._tasks.create_task(self._follow(begun.set), name=f"watch for {self.link.key}")
+            try:
+                # A store that is away is no reason to have no link.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(READY_WITHIN):
+                        await begun.wait()
+                yield
+            finally:
+                self.interest = Interest()
+                for task in (following, *self._workers):
+                    task.cancel()
 
     async def _follow(self, begun: Callable[[], None]) -> None:
         def ready() -> None:
@@ -108,9 +110,11 @@ class Watching:
 
     def _begin(self) -> None:
         if len(self._workers) < AT_ONCE:
-            self._workers.add(asyncio.create_task(self._work(), name=f"changes for {self.link.key}"))
+            self._workers.add(self._tasks.create_task(self._work(), name=f"changes for {self.link.key}"))
 
     async def _work(self) -> None:
+        # A change is told of within the call that makes it, which this outlives.
+        Context.detach()
         try:
             while self._queue:
                 key = self._queue.popleft()

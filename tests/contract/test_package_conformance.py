@@ -5,6 +5,7 @@ from __future__ import annotations
 from provider_sdk.testing.conformance import blobstore, keyvalue
 from provider_sdk.testing.conformance.blobstore.downloads import Downloads
 from provider_sdk.testing.conformance.blobstore.uploads import Uploads
+from tests.contract.blob_component_doors import ComponentProcess as BlobComponentProcess
 from tests.contract.blob_doors import BlobProcess
 from tests.contract.doors import Process
 from tests.tiers import scale
@@ -18,6 +19,13 @@ class TestKeyValue(Process):
 
 
 class TestBlobstore(BlobProcess, blobstore.BlobstoreConformance):
+    __test__ = True
+    frozen = "blobstore"
+    backend = "local"
+    capabilities = frozenset(blobstore.Capability)
+
+
+class TestBlobstoreOfComponents(BlobComponentProcess, blobstore.WasiBlobstoreConformance):
     __test__ = True
     frozen = "blobstore"
     backend = "local"

@@ -1,6 +1,6 @@
 """A process with an embedded store, to be killed and ill-treated.
 
-`kv_child.py FILE DURABILITY write NAME`: eight callers count; each prints a line when three writes of a number are acknowledged.
+`kv_child.py FILE DURABILITY write NAME`: eight callers count; each prints a line when four writes of a number are acknowledged.
 `kv_child.py FILE DURABILITY ask`: does what each line of standard input says, all its calls at once, and prints the outcomes.
 """
 
@@ -21,6 +21,7 @@ from providers.keyvalue.backends.sqlite import open_store
 from providers.keyvalue.config import KeyValueConfig
 
 WRITERS = 8
+PARTS = 5
 
 
 async def write(backend: Backend, name: str) -> None:
@@ -30,6 +31,7 @@ async def write(backend: Backend, name: str) -> None:
             await backend.set(f"text {key}".encode(), b"%d" % count, 0)
             await backend.increment(f"counter {key}".encode(), 1)
             await backend.list_add(f"list {key}".encode(), b"%d" % count, 1 << 30)
+            await backend.set_many({f"part {part} {key}".encode(): b"%d" % count for part in range(PARTS)})
             # One write to a pipe, so that a line is there whole or not at all.
             os.write(1, f"{key} {count}\n".encode())
 

@@ -20,7 +20,7 @@ import pytest
 from provider_sdk import ProviderError
 from provider_sdk.contracts.keyvalue import KeyValue
 from provider_sdk.testing import a_lattice
-from tests.faults.kv_child import WRITERS
+from tests.faults.kv_child import PARTS, WRITERS
 from tests.tiers import scale
 
 CHILD = Path(__file__).with_name("kv_child.py")
@@ -116,6 +116,8 @@ def check(path: Path, acknowledged: dict[str, int]) -> None:
             assert count <= len(listed) <= counter
             assert listed == [b"%d" % number for number in range(1, len(listed) + 1)]
             assert counter <= int(text(db, f"text {key}")) <= count + 1
+            (together,) = {int(text(db, f"part {part} {key}")) for part in range(PARTS)}
+            assert count <= together <= len(listed)
 
 
 async def killed_at_some_moment(process: asyncio.subprocess.Process) -> dict[str, int]:

@@ -52,10 +52,10 @@ class Running:
     async def unlink(self, component: Component, name: str = "default") -> None:
         await self.lattice.unlink_from(self.provider, component.id, name=name)
 
-    async def serve(self, respond: Handle, **values: str) -> tuple[Component, int]:
+    async def serve(self, respond: Handle, name: str = "default", **values: str) -> tuple[Component, int]:
         """A component with a link of its own, on a free port, and the port."""
         component, port = await self.component(respond), free_port()
-        await self.link(component, **{"address": f"127.0.0.1:{port}"} | values)
+        await self.link(component, name, **{"address": f"127.0.0.1:{port}"} | values)
         await self.said(f"listening on https?://127.0.0.1:{port}")
         return component, port
 

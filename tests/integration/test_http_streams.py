@@ -6,17 +6,20 @@ import asyncio
 import hashlib
 import os
 import socket
+import ssl
 import struct
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from provider_sdk.contracts import wasi_http_errors as codes
-from provider_sdk.contracts.wasi_http import Get, Http, NoTrailers, Other, Request, Response
+from provider_sdk.contracts.wasi_http import Get, Http, Https, NoTrailers, Other, Request, Response
 from provider_sdk.contracts.wasi_http_errors import ErrorCode, HttpFailure
 from provider_sdk.hosts.wrpc.era import Era
+from tests.integration.certificates import Authority
 from tests.integration.http_component import Running, answer, echo, greet, running, whole
 from tests.integration.http_front import ask, free_port
 from tests.integration.http_wire import Wire, comes_to, connected, resident
@@ -178,6 +181,38 @@ async def test_a_component_that_has_answered_still_gets_the_rest_of_the_body() -
             await wire.send("POST / HTTP/1.1", "content-length: 0")
 
 
+async def test_over_tls_the_scheme_is_https_and_bodies_stream_as_well(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "server")
+    pair = authority.issue("a.test")
+    async with measured() as (it, _):
+        component, port = await it.serve(echo, tls_cert_file=str(pair.cert), tls_priv_key_file=str(pair.key))
+        context = ssl.create_default_context(cafile=authority.cert)
+        body = os.urandom(3_000_000)
+        async with connected(port, ssl=context, server_hostname="a.test") as wire:
+            assert (await wire.ask("POST / HTTP/1.1", f"content-length: {len(body)}", body=body)).body == body
+        assert component.asked[0].scheme == Https()
+
+
+async def test_a_trusted_proxy_says_scheme_and_authority_and_nobody_else_does() -> None:
+    async with running() as it:
+        trusting, port = await it.serve(greet, trusted_proxies="127.0.0.1")
+        careful, other = await it.serve(greet, name="other")
+        for to in (port, other):
+            await ask(to, "GET / HTTP/1.1\nx-forwarded-host: shop.example\nx-forwarded-proto: https\nx-forwarded-for: 192.0.2.7")
+        asked, told = trusting.asked[0], dict(trusting.asked[0].headers)
+        assert (asked.scheme, asked.authority, told["x-forwarded-for"]) == (Https(), "shop.example", [b"192.0.2.7, 127.0.0.1"])
+        asked, told = careful.asked[0], dict(careful.asked[0].headers)
+        assert (asked.scheme, asked.authority, told["x-forwarded-host"]) == (Http(), "here", [b"shop.example"])
+
+
+async def test_a_target_that_is_no_text_is_refused() -> None:
+    async with running() as it:
+        _, port = await it.serve(greet)
+        async with connected(port) as wire:
+            await wire.write(b"GET /caf\xe9 HTTP/1.1\r\nhost: here\r\n\r\n")
+            assert (await wire.answer()).status == 400
+
+
 # Responses
 
 
@@ -291,6 +326,22 @@ async def test_headers_are_those_of_the_component_byte_for_byte() -> None:
         names = {name for name, _ in got.header}
         assert names == {"set-cookie", "x-word", "cache-control", "transfer-encoding", "date", "connection", "x-request-id"}
         await it.said("response headers left out.*'bad name', 'x-bad'")
+
+
+async def test_what_holds_for_every_generation_holds_here_other_origins_ids_and_the_access_log() -> None:
+    async def handle(request: Request) -> Response:
+        return streamed(b"one", b"two")
+
+    async with running() as it:
+        component, port = await it.serve(handle, access_log="common", readonly_mode="true")
+        got = await ask(port, "GET /a HTTP/1.1\norigin: https://a.example\nx-request-id: mine")
+        assert (got.values("access-control-allow-origin"), got.values("x-request-id")) == (["*"], ["mine"])
+        assert dict(component.asked[0].headers)["x-request-id"] == [b"mine"]
+        await it.said('"GET /a HTTP/1.1" 200 6$')
+        preflight = await ask(port, "OPTIONS / HTTP/1.1\norigin: https://a.example\naccess-control-request-method: PUT")
+        assert (preflight.status, preflight.values("access-control-allow-methods")) == (200, ["GET, POST, PUT, DELETE, HEAD, OPTIONS"])
+        assert (await ask(port, "POST / HTTP/1.1\ncontent-length: 0")).status == 405
+        assert len(component.asked) == 1
 
 
 async def test_compressed_parts_do_not_wait_for_the_next() -> None:

@@ -150,6 +150,18 @@ def test_namespaces_and_actors_are_looked_at_each_for_itself(terminal: Terminal)
     assert terminal.type("compare", terminal.here, terminal.here, "--namespace", "a", "--actor", ACTOR).returncode == 0
 
 
+def test_buckets_of_components_are_namespaces_below_the_one_of_the_link(terminal: Terminal) -> None:
+    terminal.fill(terminal.here, SAMPLE[:1], "a//photos")
+    counts = [
+        json.loads(terminal.done("stats", terminal.here, "--json", "--namespace", "a", *words))["texts"]
+        for words in (("--bucket", "photos"), ("--bucket", "default"), (), ("--actor", ACTOR, "--bucket", "photos"))
+    ]
+    assert counts == [1, 0, 0, 0]
+    assert terminal.type("compare", terminal.here, terminal.here, "--namespace", "a", "--bucket", "photos").returncode == 0
+    assert terminal.type("compare", terminal.here, terminal.here, "--bucket", "photos", "--other-bucket", "x").returncode == 0
+    assert terminal.type("compare", terminal.here, terminal.here, "--namespace=a", "--bucket=photos", "--other-bucket=x").returncode == 1
+
+
 @pytest.mark.parametrize(("option", "value"), [("--replace", b"new"), ("--keep", b"old")])
 def test_an_import_into_what_is_not_empty_wants_a_word(terminal: Terminal, option: str, value: bytes) -> None:
     terminal.fill(terminal.here, [Entry(b"a", Kind.TEXT, (b"old",)), Entry(b"mine", Kind.SET, (b"1",))])

@@ -12,13 +12,13 @@ import pytest
 
 from provider_sdk import Secret, Unavailable
 from providers.keyvalue.backend import Backend
-from providers.keyvalue.backends import postgres, redis, sqlite, sqlite_changes
+from providers.keyvalue.backends import postgres, redis, sqlite, sqlite_changes, sqlite_statements
 from providers.keyvalue.config import KeyValueConfig
 from tests.kv_watch import Component, a_watch, until
 from tests.servers.postgres import PostgresServer
-from tests.servers.redis import RedisServer, running
+from tests.servers.redis import SERVICE, RedisServer, running, sentinels
 
-BACK_WITHIN = 15.0
+BACK_WITHIN = 20.0
 
 
 @contextlib.asynccontextmanager
@@ -101,6 +101,11 @@ class TestRedis:
             await until(lambda: component.told == [("a", b"1")])
             assert not watch.trouble and "notify-keyspace-events has to have" in caplog.text
 
+    async def test_channels_that_may_not_be_heard_are_said(self, server: RedisServer) -> None:
+        server.command("ACL", "SETUSER", "deaf", "on", ">word", "~*", "resetchannels", "+@all")
+        async with on_redis(server.url.replace("://", "://deaf:word@")) as backend, a_watch(Component(), backend, "SET@a") as watch:
+            assert "does not allow its user the command or the key" in watch.trouble
+
     @pytest.mark.parametrize("how", ["killed", "hangs"])
     async def test_after_the_server_was_away_changes_are_told_again(self, server: RedisServer, how: str) -> None:
         component = Component()
@@ -118,6 +123,15 @@ class TestRedis:
             await until(lambda: not watch.trouble, BACK_WITHIN)
             await until_told(component, backend)
             assert watch.counters.lost.values == {("store",): 1}
+
+    async def test_the_replica_that_takes_over_tells_of_changes_too(self, tmp_path: Path) -> None:
+        component = Component()
+        with sentinels(tmp_path / "several") as (primary, _, sentinel):
+            url = f"redis+sentinel://127.0.0.1:{sentinel.port}/{SERVICE}"
+            async with on_redis(url) as backend, a_watch(component, backend):
+                await until_told(component, backend)
+                primary.kill()
+                await until_told(component, backend)
 
     async def test_changes_by_any_command_of_anybody_are_told(self, server: RedisServer) -> None:
         component = Component()
@@ -159,6 +173,13 @@ class TestPostgres:
             await until(lambda: not watch.trouble, BACK_WITHIN)
             await until_told(component, backend)
 
+    async def test_keys_whose_id_is_not_their_name_are_left_out(self, database: PostgresServer) -> None:
+        component = Component()
+        async with on_postgres(database.url()) as backend, a_watch(component, backend):
+            for size in (1001, 1000):
+                await backend.set(b"k" * size, b"%d" % size, 0)
+            await until(lambda: component.told == [("k" * 1000, b"1000")])
+
     async def test_what_expires_is_told_when_it_is_removed(self, database: PostgresServer) -> None:
         component = Component()
         async with on_postgres(database.url()) as backend, a_watch(component, backend):
@@ -181,6 +202,7 @@ class TestSqlite:
 
     async def test_notes_are_removed_and_end_when_the_watcher_has_died(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sqlite_changes, "WATCHED_FOR", 1.5)
+        monkeypatch.setattr(sqlite_statements, "WATCHED_FOR", 1.5)
         monkeypatch.setattr(sqlite_changes, "RENEW_EVERY", 0.2)
         path = tmp_path / "kv.db"
         component = Component()
@@ -191,7 +213,7 @@ class TestSqlite:
                 await until(lambda: len(component.told) == 20)
                 with contextlib.closing(sqlite3.connect(path)) as db:
                     await until(lambda: db.execute("SELECT count(*) FROM change").fetchone() == (0,), 10)
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(4)
             await backend.set(b"nobody", b"1", 0)
             with contextlib.closing(sqlite3.connect(path)) as db:
                 assert db.execute("SELECT count(*) FROM change").fetchone() == (0,)

@@ -400,3 +400,59 @@ async def test_a_dropped_stream_lets_go_of_everything(server: NatsServer) -> Non
         del data, outcome
         await asyncio.sleep(0.2)
         assert (target.client.budget.memory, target.client.budget.spooled) == (0, 0)
+
+
+class Nest(Interface, wit="test:nest/nest@0.1.0"):
+    @abstractmethod
+    async def rows(self, count: U32) -> AsyncIterator[AsyncIterator[bytes]]: ...
+
+    @abstractmethod
+    async def names(self, count: U32) -> AsyncIterator[str]: ...
+
+    @abstractmethod
+    async def unsendable(self) -> tuple[Awaitable[U32], U32]: ...
+
+
+class Nesting(Nest):
+    async def rows(self, count: int) -> AsyncIterator[AsyncIterator[bytes]]:
+        async def row(number: int) -> AsyncIterator[bytes]:
+            for _ in range(number):
+                yield bytes([number])
+
+        async def all_of_them() -> AsyncIterator[AsyncIterator[bytes]]:
+            for number in range(count):
+                yield row(number)
+
+        return all_of_them()
+
+    async def names(self, count: int) -> AsyncIterator[str]:
+        async def all_of_them() -> AsyncIterator[str]:
+            for number in range(count):
+                yield f"name {number}"
+
+        return all_of_them()
+
+    async def unsendable(self) -> tuple[Awaitable[int], int]:
+        return asyncio.sleep(1, 1), -1
+
+
+async def test_streams_in_streams_are_sent_as_they_come(server: NatsServer) -> None:
+    async with serving(server, Nesting()), asking(server, "prov") as target:
+        rows = [b"".join([piece async for piece in row]) async for row in await Nest.at(target).rows(20)]
+        assert rows == [bytes([number]) * number for number in range(20)]
+
+
+async def test_many_small_items_go_in_few_messages(server: NatsServer) -> None:
+    async with serving(server, Nesting()), a_transport(server) as transport:
+        caller = Caller(transport)
+        await caller.call(f"{STORE.partition('.wrpc.')[0]}.wrpc.0.0.1.test:nest/nest@0.1.0.names", bytes.fromhex("904e"))
+        await caller.accepted()
+        await caller.send("params", b"")
+        await caller.until(lambda: ("results.0", b"") in caller.told)
+        assert len(caller.told) < 10_000 / 100
+
+
+async def test_what_is_not_sent_is_let_go_of(server: NatsServer) -> None:
+    async with serving(server, Nesting()), asking(server, "prov") as target:
+        with pytest.raises(Internal):
+            await Nest.at(target).unsendable()

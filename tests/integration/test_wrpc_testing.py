@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from examples.greeter.greeter import Greeter, GreeterConfig, GreeterProvider, Greeting
+from greeter import Greeter, GreeterConfig, GreeterProvider, Greeting
 from provider_sdk import Link, Provider
 from provider_sdk.errors import ProviderError
 from provider_sdk.lattice.wrpc.providers import Supervision

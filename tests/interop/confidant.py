@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from examples.greeter.greeter import Greeter
+from greeter import Greeter
 from provider_sdk import Config, Link, Provider, Secret, main, setting
 
 

@@ -47,9 +47,13 @@ def _cached() -> Path:
 def _compile(workshop: Path, folder: Path) -> None:
     sources = cargo.copied(SOURCES, workshop / "sources")
     cargo.build(sources, target=workshop / "target", environment=_environment())
-    folder.mkdir(exist_ok=True)
+    # All at once: nobody finds half a program.
+    made = workshop / "made"
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir()
     for program in PROGRAMS:
-        shutil.copy2(workshop / "target" / "release" / program, folder)
+        shutil.copy2(workshop / "target" / "release" / program, made)
+    made.rename(folder)
 
 
 def _environment() -> dict[str, str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.interop.archives import Archive
-from tests.interop.world import World
+from tests.interop.world import COMPONENT, World
 
 pytestmark = pytest.mark.needs("host1x")
 
@@ -59,3 +61,20 @@ async def test_buckets_are_apart(world: World, archive: Archive) -> None:
     await world.told("set", key="a", value="first", bucket="one")
     assert await world.told("get", key="a", bucket="two") == "none"
     assert await world.told("get", key="a", bucket="one") == "some first"
+
+
+async def test_a_component_is_told_of_the_changes_that_it_watches(world: World, archive: Archive) -> None:
+    await world.provide(archive("keyvalue"), "kv")
+    await world.link("kv", ALL)
+    watch = await world.config({"watch": "SET@a,DEL@a"})
+    await world.control.put_link("kv", COMPONENT, "wasi:keyvalue/watcher", source_config=watch)
+    assert await world.told("get", key="a", bucket="seen") == "none"
+    async with asyncio.timeout(10):
+        # What changes before the link has arrived is told to nobody.
+        while await world.told("get", key="a", bucket="seen") != "some new":
+            await world.told("set", key="a", value="new")
+            await asyncio.sleep(0.2)
+    await world.told("delete", key="a")
+    async with asyncio.timeout(10):
+        while await world.told("get", key="a", bucket="seen") != "some (deleted)":
+            await asyncio.sleep(0.05)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.interop import processes
 from tests.interop.archives import Archive
-from tests.interop.world import World
+from tests.interop.world import World, a_world
 
 pytestmark = pytest.mark.needs("host1x")
 
@@ -30,17 +32,6 @@ async def test_a_stop_ends_the_provider_within_the_hosts_patience(world: World, 
     assert processes.gone({pid}, 1.0)
     # It has answered: the host would have said so otherwise.
     assert "failed to request provider shutdown" not in world.host.output
-
-
-async def test_a_crashed_provider_serves_again_with_its_links(world: World, archive: Archive) -> None:
-    pid = await world.provide(archive("keyvalue"), "kv")
-    await world.link("kv", ALL)
-    await world.told("incr", key="n")
-    os.kill(pid, signal.SIGKILL)
-    assert processes.gone({pid}, 1.0)
-    await world.healthy("kv")
-    assert await world.told("incr", key="other") == "1"
-    assert world.process("kv") != pid
 
 
 async def test_calls_links_and_configurations_go_on_after_a_restart_of_nats(world: World, archive: Archive) -> None:
@@ -67,3 +58,29 @@ async def test_a_host_that_is_stopped_leaves_no_provider(world: World, archive: 
     left = set(processes.of_folder(world.host.folder))
     await world.control.stop_host()
     assert await asyncio.to_thread(processes.gone, left, 10.0)
+
+
+async def test_the_host_finds_the_provider_well(world: World, archive: Archive) -> None:
+    await world.provide(archive("keyvalue"), "kv")
+    await world.control.event("health_check_passed", provider_id="kv")
+
+
+async def test_the_provider_logs_as_the_host_wants(tmp_path: Path, archive: Archive) -> None:
+    async with a_world(tmp_path, "--structured-logging", "--log-level", "warn") as world:
+        await world.provide(archive("keyvalue"), "kv")
+        await world.link("kv", ALL)
+        await world.told("incr", key="n")
+    lines = [json.loads(line) for line in world.host.output.splitlines() if line.startswith("{")]
+    assert {line["level"] for line in lines} == {"WARNING"}
+
+
+async def test_a_crashed_provider_serves_again_with_its_links_and_its_data(world: World, archive: Archive) -> None:
+    await world.provide(archive("keyvalue"), "kv")
+    await world.link("kv", ALL)
+    for expected in ("1", "2"):
+        assert await world.told("incr", key="n") == expected
+        crashed = world.process("kv")
+        os.kill(crashed, signal.SIGKILL)
+        assert processes.gone({crashed}, 1.0)
+        await world.healthy("kv")
+        assert world.process("kv") != crashed

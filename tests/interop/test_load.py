@@ -7,11 +7,12 @@ import pytest
 from tests.interop.archives import Archive
 from tests.interop.load import Load
 from tests.interop.world import World
-from tests.tiers import scale
+from tests.tiers import scale, tier
 
 pytestmark = pytest.mark.needs("host1x")
 
 CALLS = scale(test=100_000, ci=20_000, soak=100_000)
+STREAMS = scale(test=10_000, ci=2_000, soak=50_000)
 ROUNDS = 4
 AT_LEAST = 0.8
 
@@ -21,7 +22,9 @@ async def test_no_call_hangs_and_none_runs_twice(world: World, archive: Archive,
     loads = {}
     for name in ("keyvalue", "kvmem"):
         await world.provide(archive(name), name)
-        await world.link(name, "wasi:keyvalue/store,atomics,batch", name=name)
+        # In memory, both of them.
+        values = {"url": "memory://"} if name == "keyvalue" else None
+        await world.link(name, "wasi:keyvalue/store,atomics,batch", name=name, values=values)
         await world.told("incr", key="n", delta=0, link=name)
         loads[name] = Load(world.port, f"/?op=incr&key=n&link={name}", CALLS)
     for begun in range(1, ROUNDS + 1):
@@ -38,4 +41,24 @@ async def test_no_call_hangs_and_none_runs_twice(world: World, archive: Archive,
     assert ours.hung == 0
     assert ours.failed == []
     assert counted["keyvalue"] == CALLS
-    assert ours.per_second >= AT_LEAST * theirs.per_second
+    if tier() != "ci":  # where other tests run beside this one, what is measured is the scheduler
+        assert ours.per_second >= AT_LEAST * theirs.per_second
+
+
+@pytest.mark.timeout(900)
+async def test_no_stream_hangs(world: World, archive: Archive) -> None:
+    await world.provide(archive("blobstore"), "blobs")
+    await world.link("blobs", "wasi:blobstore/blobstore")
+    await world.told("bmake")
+    await world.told("bput", key="o", size=10_000)
+    load = Load(world.port, "/?op=bget&key=o", STREAMS)
+    await load.run()
+    assert (load.answered, load.hung, load.failed) == (STREAMS, 0, [])
+
+
+@pytest.mark.timeout(900)
+async def test_no_request_from_outside_hangs(world: World, archive: Archive) -> None:
+    port = await world.front(archive("httpserver"))
+    load = Load(port, "/?op=ping", STREAMS)
+    await load.run()
+    assert (load.answered, load.hung, load.failed) == (STREAMS, 0, [])

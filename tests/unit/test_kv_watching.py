@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from provider_sdk import InvalidArgument, PermissionDenied, Unavailable
+from provider_sdk import Context, InvalidArgument, LinkKey, PermissionDenied, Unavailable
 from provider_sdk.metrics import Metrics
 from providers.keyvalue import watching
 from providers.keyvalue.backend import Backend
@@ -175,3 +175,33 @@ async def test_a_store_that_stops_telling_is_said_and_asked_again(
             await until(lambda: ("a", b"1") in component.told)
             assert other.counters.lost.values == {("store",): 1}
     assert "the store is away" in caplog.text
+
+
+async def test_a_change_is_told_without_the_deadline_of_the_call_that_made_it() -> None:
+    contexts: list[Context | None] = []
+
+    async def look(said: Said) -> None:
+        contexts.append(Context.or_none())
+
+    async def call(backend: Backend) -> None:
+        Context("Store.Set", "somebody", LinkKey("somebody", "wasi:keyvalue", "default"), "1", 0.0).enter()
+        await backend.set(b"a", b"1", 0)
+
+    component = Component(look)
+    async with in_memory(component) as (_, backend):
+        await asyncio.create_task(call(backend))
+        await until(lambda: contexts == [None])
+
+
+async def test_a_fault_of_a_store_ends_the_link_and_not_the_watch_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = MemoryStore().namespace("")
+
+    async def fails(self: Backend, *arguments: Any) -> None:
+        await asyncio.sleep(0.05)
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(type(backend), "watch", fails)
+    with pytest.raises(ExceptionGroup) as caught:
+        async with a_watch(Component(), backend):
+            await asyncio.sleep(5)
+    assert caught.group_contains(RuntimeError, match="a fault")

@@ -87,10 +87,26 @@ async def test_any_limit_will_do(limit: int) -> None:
     assert await all_of(second) == []
 
 
-async def test_a_stream_of_items_goes_in_lists_of_one_cut_where_they_are_too_long() -> None:
+async def test_a_stream_of_items_goes_in_lists_of_what_is_there_cut_where_they_are_too_long() -> None:
     encoded = codec_of(AsyncIterator[str]).encode_arguments((given("a", "bcdef"),))
     paths = await carried(encoded, 4)
-    assert paths.sent == {"0": [b"\x01\x01a", b"\x01\x05bc", b"def", b"\x00"]}
+    assert paths.sent == {"0": [b"\x02\x01a\x05", b"bcde", b"f", b"\x00"]}
+
+
+async def test_an_item_of_a_stream_does_not_wait_for_the_next() -> None:
+    there, more = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[str]:
+        yield "a"
+        there.set()
+        await more.wait()
+        yield "b"
+
+    pieces = codec_of(AsyncIterator[str]).encode_arguments((slow(),)).pending[0].pieces(100)
+    assert await anext(pieces) == b"\x01\x01a"
+    await there.wait()
+    more.set()
+    assert [piece async for piece in pieces] == [b"\x01\x01b", b"\x00"]
 
 
 async def test_a_future_goes_without_a_prefix() -> None:
@@ -129,7 +145,7 @@ async def test_a_source_is_closed_when_its_reader_stops() -> None:
 
     pieces = codec_of(AsyncIterator[bytes]).encode_arguments((endless(),)).pending[0].pieces(100)
     assert await anext(pieces) == b"\x01x"
-    await pieces.aclose()  # type: ignore[attr-defined]  # a generator, which its type does not say
+    await pieces.aclose()
     assert closed == [True]
 
 
@@ -406,7 +422,7 @@ async def test_streams_in_streams_have_the_numbers_of_their_items() -> None:
     codec = codec_of(AsyncIterator[AsyncIterator[bytes]])
     encoded = codec.encode_arguments((given(given(b"a"), given(b"b", b"c")),))
     paths = await carried(encoded)
-    assert paths.sent == {"0": [b"\x01\x00", b"\x01\x00", b"\x00"], "0.0": [b"\x01a", b"\x00"], "0.1": [b"\x01b", b"\x01c", b"\x00"]}
+    assert paths.sent == {"0": [b"\x02\x00\x00", b"\x00"], "0.0": [b"\x01a", b"\x00"], "0.1": [b"\x01b", b"\x01c", b"\x00"]}
     stream, _ = read(codec, encoded.data, paths.sent)
     assert [await all_of(inner) async for inner in stream] == [[b"a"], [b"b", b"c"]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -32,15 +32,17 @@ class Pending:
     """A stream or future of a value that was encoded: it goes on a path of its own, behind the value.
 
     `pieces(limit)` gives what to send, in pieces of 1 to `limit` bytes, a stream's end included; not the empty message that ends the path.
+    `source` is the iterator or awaitable that they come from.
     """
 
     path: str
-    pieces: Callable[[int], AsyncIterator[bytes]]
+    pieces: Callable[[int], AsyncGenerator[bytes, None]]
+    source: object
 
 
 @dataclass(slots=True)
 class Encoded:
-    """Values as bytes, and what follows them on paths of their own. A stream that itself yields streams adds to `pending` as it goes."""
+    """Values as bytes, and what follows them on paths of their own. Whatever turns out to hold streams adds to `pending` as it goes."""
 
     data: bytes
     pending: list[Pending] = field(default_factory=list)

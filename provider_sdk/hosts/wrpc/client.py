@@ -20,7 +20,7 @@ from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.hosts.wrpc.inbox import Inbox
 from provider_sdk.hosts.wrpc.incoming import Incoming
 from provider_sdk.hosts.wrpc.names import invocation_subject
-from provider_sdk.hosts.wrpc.outgoing import send_pending, send_value
+from provider_sdk.hosts.wrpc.outgoing import discard, send_pending, send_value
 from provider_sdk.hosts.wrpc.spool import Budget
 from provider_sdk.hosts.wrpc.values import Incomplete, OperationCodec, operation_codec
 from provider_sdk.interface import Operation, Target
@@ -164,8 +164,8 @@ class _Outbound:
         """Send the parameters, return the result. Its streams, if it has any, keep the call open until they are over."""
         keep = False
         try:
-            encoded = self._codec.encode_arguments(arguments)
-            await self._publish(subject, headers, encoded)
+            self._encoded = self._codec.encode_arguments(arguments)
+            await self._publish(subject, headers)
             async with asyncio.timeout_at(self._until):
                 result = await self._result()
             keep = self._incoming.in_use
@@ -178,14 +178,16 @@ class _Outbound:
                 self._client.spawn(self._when_over())
             else:
                 self._end()
+            if self._sending is None:
+                await discard(self._encoded.pending)
 
-    async def _publish(self, subject: str, headers: dict[str, str], encoded: Encoded) -> None:
+    async def _publish(self, subject: str, headers: dict[str, str]) -> None:
         """The first message holds as much of the parameters as fits (§3.2 rule 2)."""
         transport = self._client.transport
         head = HEAD + sum(len(name) + len(value.encode()) + 4 for name, value in headers.items())
         room = transport.max_payload - len(self._inbox) - head
-        data = encoded.data
-        self._encoded, self._rest = encoded, memoryview(data)[room:]
+        data = self._encoded.data
+        self._rest = memoryview(data)[room:]
         await transport.publish(subject, data[:room], reply=self._inbox, headers=headers)
 
     async def _result(self) -> Any:
@@ -195,21 +197,22 @@ class _Outbound:
             self._sending = self._client.spawn(self._send())
         else:
             await send_value(self._client.transport, f"{self._accepted}.params", b"")
+        needed = 1
         while True:
-            if self._ended or (self._results and self._has_result):
+            if self._ended or (self._has_result and self._size >= needed):
                 data = self._results[0] if len(self._results) == 1 else b"".join(self._results)
                 try:
                     return self._codec.decode_result(data, self._incoming)
-                except Incomplete:
+                except Incomplete as cut:
                     if self._ended:
                         raise Internal(f"{self._what}: the answer ended before it was whole; the callee's log may say why") from None
-                    self._results = [data]
+                    self._results, needed = [data], len(data) + cut.missing
             await self._next()
 
     async def _send(self) -> None:
         params = f"{self._accepted}.params"
         await send_value(self._client.transport, params, self._rest)
-        with contextlib.suppress(ProviderError):
+        with contextlib.suppress(ProviderError), self._incoming.sending():
             await send_pending(self._client.transport, params, self._encoded.pending)
 
     async def _next(self) -> None:

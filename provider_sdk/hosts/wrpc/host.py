@@ -16,7 +16,7 @@ from provider_sdk.hosts.wrpc.hostdata import HostData
 from provider_sdk.hosts.wrpc.inbox import Inbox
 from provider_sdk.hosts.wrpc.link_book import LinkBook
 from provider_sdk.hosts.wrpc.links_wire import LinkDefinition
-from provider_sdk.hosts.wrpc.names import PROTOCOL
+from provider_sdk.hosts.wrpc.names import invocation_prefix, queue_group
 from provider_sdk.hosts.wrpc.server import Server, served
 from provider_sdk.hosts.wrpc.spool import Budget
 from provider_sdk.hosts.wrpc.stored_links import LinkStore
@@ -104,13 +104,13 @@ class WrpcHost:
 
     async def _subscribe_calls(self, control: Control, serves: tuple[type[Interface], ...], metrics: Metrics) -> None:
         transport, client, data = self._connected(), self._calling(), self.data
-        subjects = f"{data.lattice_rpc_prefix}.{data.provider_key}.{PROTOCOL}."
+        subjects = invocation_prefix(data.lattice_rpc_prefix, data.provider_key)
+        queue = queue_group(data.lattice_rpc_prefix, data.provider_key)
         operations = served(serves, data.era)
         server = Server(
             transport, client.inbox, control, operations, subjects=subjects, era=data.era, budget=client.budget, metrics=metrics
         )
         for instance in dict.fromkeys(interface.__identity__.wit for interface in serves if interface.__identity__.wit):
-            queue = f"{data.lattice_rpc_prefix}.{data.provider_key}"
             self._calls.append(await transport.subscribe(f"{subjects}{instance}.>", server.receive, queue=queue))
 
     async def known_links(self) -> tuple[LinkSpec, ...] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from provider_sdk.errors import DeadlineExceeded, InvalidArgument, ProviderError, ResourceExhausted
 from provider_sdk.hosts.wrpc.spool import Budget, Spool
@@ -61,14 +63,22 @@ class Pipe:
             await self._wait()
 
     async def _wait(self) -> None:
-        self._news = asyncio.get_running_loop().create_future()
-        try:
-            async with asyncio.timeout(self._incoming.budget.limits.idle):
-                await self._news
-        except TimeoutError:
-            raise DeadlineExceeded(f"nothing has come of a stream for {self._incoming.budget.limits.idle:g} s") from None
-        finally:
-            self._news = None
+        """Until something comes here. A call of which anything else moves stands not still: a future waits for a stream."""
+        incoming, idle = self._incoming, self._incoming.budget.limits.idle
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        while True:
+            self._news = loop.create_future()
+            try:
+                async with asyncio.timeout_at(since + idle):
+                    await self._news
+                return
+            except TimeoutError:
+                if incoming.moved <= since:
+                    raise DeadlineExceeded(f"nothing has come of a stream for {idle:g} s") from None
+                since = incoming.moved
+            finally:
+                self._news = None
 
     def _wake(self) -> None:
         if self._news is not None and not self._news.done():
@@ -89,6 +99,9 @@ class Incoming:
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
+        self._now = asyncio.get_running_loop().time
+        self._moved = self._now()
+        self._sending = False
         self._pipes: dict[str, Pipe] = {}
         self._unopened = 0
         self._open = 0
@@ -106,8 +119,23 @@ class Incoming:
         self._open += 1
         return pipe
 
+    @property
+    def moved(self) -> float:
+        """When something of the call came or went last, in the event loop's time."""
+        return self._now() if self._sending else self._moved
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """As long as it is entered something goes the other way."""
+        self._sending = True
+        try:
+            yield
+        finally:
+            self._sending, self._moved = False, self._now()
+
     def feed(self, path: str, data: bytes) -> None:
         """A message on a path that may be opened later, or never."""
+        self._moved = self._now()
         pipe = self._pipes.get(path)
         if pipe is None:
             if self._unopened >= MOST_UNOPENED or not _PATH.fullmatch(path):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Sequence
+from contextlib import aclosing
 
 from provider_sdk.context import Context
 from provider_sdk.errors import ProviderError
@@ -15,7 +17,9 @@ log = logging.getLogger("provider.calls")
 
 AHEAD = 4 << 20
 TAKEN_WITHIN = 30.0
-LARGEST_PIECE = 512 << 10
+# The NATS server slows a fast sender down message by message. Large ones would fill the 64 MiB that it keeps for a slow reader before that
+# helps, and the reader loses its connection with all that goes over it.
+LARGEST_PIECE = 64 << 10
 
 
 async def send_value(transport: Transport, subject: str, data: bytes | memoryview) -> None:
@@ -30,37 +34,64 @@ async def send_value(transport: Transport, subject: str, data: bytes | memoryvie
     await transport.publish(subject, b"")
 
 
-async def send_pending(transport: Transport, root: str, pending: Sequence[Pending]) -> None:
-    """Send streams and futures, all at once; what one of them raises is raised when all have ended."""
-    if len(pending) == 1:
-        await _send(transport, root, pending[0])
-        return
-    tasks = [asyncio.create_task(_send(transport, root, item), name=f"stream {item.path}") for item in pending]
-    try:
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    finally:
-        for task in tasks:
-            task.cancel()
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
+async def send_pending(transport: Transport, root: str, pending: list[Pending]) -> None:
+    """Send streams and futures, all at once, and those that they turn out to hold; what one raises is raised when all have ended."""
+    await _Sending(transport, root, pending).run()
 
 
-async def _send(transport: Transport, root: str, item: Pending) -> None:
-    """One path to its end. A source that fails ends it early, which the other side sees by what is missing."""
-    Context.lift_deadline()
-    subject = f"{root}.{item.path}"
-    ahead = 0
-    try:
-        async for piece in item.pieces(min(LARGEST_PIECE, transport.max_payload)):
-            await transport.publish(subject, piece)
-            ahead += len(piece)
-            if ahead > AHEAD:
-                # The other side cannot say that it is slow, but the server takes less from who sends more than is taken.
-                await transport.flush(TAKEN_WITHIN)
-                ahead = 0
-    except ProviderError as error:
-        log.debug("%s: broken off: %s", subject, error)
-        raise
-    finally:
-        await transport.publish(subject, b"")
+async def discard(pending: Sequence[Pending]) -> None:
+    """Let go of sources that will not be sent: a coroutine that is never awaited draws a warning, a file stays open."""
+    for item in pending:
+        for name in ("aclose", "close", "cancel"):
+            end = getattr(item.source, name, None)
+            if end is not None:
+                ended = end()
+                if inspect.isawaitable(ended):
+                    await ended
+                break
+
+
+class _Sending:
+    def __init__(self, transport: Transport, root: str, pending: list[Pending]) -> None:
+        self._transport = transport
+        self._root = root
+        self._pending = pending
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def run(self) -> None:
+        self._begin()
+        try:
+            while waiting := [task for task in self._tasks if not task.done()]:
+                await asyncio.wait(waiting)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            outcomes = await asyncio.gather(*self._tasks, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    def _begin(self) -> None:
+        """Start what has been added: an item of a stream may be a stream."""
+        for item in self._pending[len(self._tasks) :]:
+            self._tasks.append(asyncio.create_task(self._send(item), name=f"stream {item.path}"))
+
+    async def _send(self, item: Pending) -> None:
+        """One path to its end. A source that fails ends it early, which the other side sees by what is missing."""
+        Context.lift_deadline()
+        transport, subject, ahead = self._transport, f"{self._root}.{item.path}", 0
+        try:
+            async with aclosing(item.pieces(min(LARGEST_PIECE, transport.max_payload))) as pieces:
+                async for piece in pieces:
+                    self._begin()
+                    await transport.publish(subject, piece)
+                    ahead += len(piece)
+                    if ahead > AHEAD:
+                        # The other side cannot say that it is slow, but the server takes less from who sends more than is taken.
+                        await transport.flush(TAKEN_WITHIN)
+                        ahead = 0
+        except ProviderError as error:
+            log.debug("%s: broken off: %s", subject, error)
+            raise
+        finally:
+            await transport.publish(subject, b"")

@@ -20,8 +20,9 @@ from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.hosts.wrpc.inbox import Inbox
 from provider_sdk.hosts.wrpc.incoming import Incoming
 from provider_sdk.hosts.wrpc.names import contract_of, plain_function
-from provider_sdk.hosts.wrpc.outgoing import send_pending, send_value
+from provider_sdk.hosts.wrpc.outgoing import discard, send_pending, send_value
 from provider_sdk.hosts.wrpc.spool import Budget
+from provider_sdk.hosts.wrpc.value_bytes import unsigned_leb
 from provider_sdk.hosts.wrpc.values import Incomplete, OperationCodec, operation_codec
 from provider_sdk.interface import Interface, Operation
 from provider_sdk.metrics import Metrics
@@ -202,10 +203,12 @@ class Session:
         while True:
             try:
                 return codec.decode_arguments(data, self._channels)
-            except Incomplete:
+            except Incomplete as cut:
                 if complete:
                     raise InvalidArgument("the arguments are cut off") from None
-            complete = await self._acceptance.more()
+                needed = len(data) + cut.missing
+            while not complete and self._size < needed:
+                complete = await self._acceptance.more()
             self._first = b""
             data = b"".join((data, *self._rest))
             self._rest.clear()
@@ -231,9 +234,13 @@ class Session:
     async def _answer(self, encoded: Encoded) -> None:
         assert self._acceptance is not None
         results = f"{self._reply}.results"
-        await self._acceptance.may_answer(streams=bool(encoded.pending))
-        self._answered = True
-        await send_value(self._server.transport, results, encoded.data)
+        try:
+            await self._acceptance.may_answer(streams=bool(encoded.pending))
+            self._answered = True
+            await send_value(self._server.transport, results, encoded.data)
+        except BaseException:
+            await discard(encoded.pending)
+            raise
         if encoded.pending:
             await send_pending(self._server.transport, results, encoded.pending)
         elif self._acceptance.unheard:
@@ -244,16 +251,21 @@ class Session:
         if self._answered or self._acceptance is None:
             return
         self._server.count(error)
-        data = None
-        if self._found is not None:
-            data = self._found.codec.encode_failure(error)
         try:
+            data = self._failure(error)
             if data is None and self._server.era is Era.FIRST:
                 text = error_text(error).encode()
-                await self._server.transport.publish(f"{self._reply}.error", _length(len(text)) + text)
+                await self._server.transport.publish(f"{self._reply}.error", unsigned_leb(len(text)) + text)
             await self._answer(Encoded(data or b""))
         except ProviderError as failed:
             log.warning("%s: the caller cannot be told that %s: %s", self._subject, error, failed)
+
+    def _failure(self, error: ProviderError) -> bytes | None:
+        try:
+            return None if self._found is None else self._found.codec.encode_failure(error)
+        except ProviderError as wrong:
+            log.error("%s: %s has no form as its error type: %s", self._subject, error, wrong)
+            return None
 
     def _end(self) -> None:
         self._first = b""
@@ -262,13 +274,3 @@ class Session:
             self._server.inbox.end(self._inbox)
         else:
             self._server.acceptances.end(self._acceptance)
-
-
-def _length(size: int) -> bytes:
-    """A length as LEB128 (§4.1)."""
-    out = bytearray()
-    while size > 127:
-        out.append(size & 127 | 128)
-        size >>= 7
-    out.append(size)
-    return bytes(out)

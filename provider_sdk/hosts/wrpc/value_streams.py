@@ -5,8 +5,10 @@ Written they are always pending, `00`, and the content follows: an empty stream 
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -15,6 +17,9 @@ from provider_sdk.hosts.wrpc.value_bytes import Fault, Place, Reader, Writer, un
 from provider_sdk.hosts.wrpc.value_compounds import Sequence
 from provider_sdk.hosts.wrpc.value_incoming import IncomingBytes, IncomingItems, IncomingValue
 from provider_sdk.hosts.wrpc.value_kinds import Blob, Kind
+
+AT_ONCE = 256
+_END = object()
 
 
 class Stream(Kind):
@@ -34,7 +39,7 @@ class Stream(Kind):
     def content(self, source: Any, place: Place, pending: list[Pending], limit: int) -> AsyncIterator[bytes]:
         """Its lists, in pieces of at most `limit` bytes, without the empty one that ends it."""
 
-    async def pieces(self, source: Any, place: Place, pending: list[Pending], limit: int) -> AsyncIterator[bytes]:
+    async def pieces(self, source: Any, place: Place, pending: list[Pending], limit: int) -> AsyncGenerator[bytes, None]:
         """All that is sent. A source that fails leaves half a count at the end."""
         try:
             async for piece in self.content(source, place, pending, limit):
@@ -63,7 +68,7 @@ class Stream(Kind):
         if not hasattr(value, "__aiter__"):
             raise self.wrong(value)
         writer.append(b"\x00")
-        writer.pending.append(Pending(writer.place.path, partial(self.pieces, value, writer.place, writer.pending)))
+        writer.pending.append(Pending(writer.place.path, partial(self.pieces, value, writer.place, writer.pending), value))
 
     def paths(self) -> tuple[str, ...]:
         return ("",)
@@ -93,7 +98,7 @@ class ByteStream(Stream):
 
 
 class ItemStream(Stream):
-    """`AsyncIterator[T]`: stream<T>, sent in lists of one."""
+    """`AsyncIterator[T]`: stream<T>, sent in lists of what is there when a list is begun."""
 
     name = "an async iterator"
 
@@ -106,12 +111,14 @@ class ItemStream(Stream):
 
     async def content(self, source: Any, place: Place, pending: list[Pending], limit: int) -> AsyncIterator[bytes]:
         number = 0
-        async for item in source:
-            writer = _written(self.item, item, place.step(number, f"[{number}]"))
-            pending += writer.pending
-            for piece in _cut(b"\x01" + b"".join(writer), limit):
-                yield piece
-            number += 1
+        async with aclosing(_batches(source)) as batches:
+            async for batch in batches:
+                parts = [unsigned_leb(len(batch))]
+                for item in batch:
+                    parts += _written(self.item, item, place.step(number, f"[{number}]"), pending)
+                    number += 1
+                for piece in _cut(b"".join(parts), limit):
+                    yield piece
 
 
 class Future(Kind):
@@ -136,25 +143,27 @@ class Future(Kind):
         if not hasattr(value, "__await__"):
             raise self.wrong(value)
         writer.append(b"\x00")
-        writer.pending.append(Pending(writer.place.path, partial(self.pieces, value, writer.place, writer.pending)))
+        writer.pending.append(Pending(writer.place.path, partial(self.pieces, value, writer.place, writer.pending), value))
 
-    async def pieces(self, source: Any, place: Place, pending: list[Pending], limit: int) -> AsyncIterator[bytes]:
+    async def pieces(self, source: Any, place: Place, pending: list[Pending], limit: int) -> AsyncGenerator[bytes, None]:
         """The value, and behind it the content of a stream or future that the value itself is: those have the same path."""
-        writer = _written(self.inner, await source, place)
-        pending += [later for later in writer.pending if later.path != place.path]
+        value, begun = await source, len(pending)
+        writer = _written(self.inner, value, place, pending)
+        own = [later for later in pending[begun:] if later.path == place.path]
+        pending[begun:] = [later for later in pending[begun:] if later.path != place.path]
         for piece in _cut(b"".join(writer), limit):
             yield piece
-        for later in writer.pending:
-            if later.path == place.path:
-                async for piece in later.pieces(limit):
+        for later in own:
+            async with aclosing(later.pieces(limit)) as pieces:
+                async for piece in pieces:
                     yield piece
 
     def paths(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(("", *self.inner.paths())))
 
 
-def _written(kind: Kind, value: Any, place: Place) -> Writer:
-    writer = Writer(place, [])
+def _written(kind: Kind, value: Any, place: Place, pending: list[Pending]) -> Writer:
+    writer = Writer(place, pending)
     try:
         kind.write(writer, value)
     except Fault as fault:
@@ -166,6 +175,35 @@ def _cut(data: bytes, limit: int) -> Iterator[bytes]:
     if len(data) <= limit:
         return iter((data,) if data else ())
     return (data[start : start + limit] for start in range(0, len(data), limit))
+
+
+async def _batches(source: AsyncIterator[Any]) -> AsyncGenerator[list[Any], None]:
+    """Items as many at a time as are there, at most AT_ONCE: none waits for one that is not there yet."""
+    ready: asyncio.Queue[Any] = asyncio.Queue(AT_ONCE)
+
+    async def fill() -> None:
+        try:
+            async for item in source:
+                await ready.put(item)
+        finally:
+            await ready.put(_END)
+
+    filling = asyncio.create_task(fill(), name="stream items")
+    try:
+        ended = False
+        while not ended:
+            batch = [await ready.get()]
+            while not ready.empty():
+                batch.append(ready.get_nowait())
+            if batch[-1] is _END:
+                ended = True
+                batch.pop()
+            if batch:
+                yield batch
+        await filling
+    finally:
+        filling.cancel()
+        await asyncio.gather(filling, return_exceptions=True)
 
 
 async def _close(source: Any) -> None:

@@ -7,6 +7,7 @@ values are left alone, as the hosts leave them.
 from __future__ import annotations
 
 from functools import cache, partial
+from inspect import iscoroutine
 from typing import Any
 
 from provider_sdk.errors import Internal, InvalidArgument, ProviderError
@@ -77,6 +78,9 @@ class OperationCodec:
         try:
             self._result.write(writer, value)
         except Fault as fault:
+            for item in pending:
+                if iscoroutine(item.source):
+                    item.source.close()
             raise self._answering.error(fault) from None
         return Encoded(b"".join(writer), pending)
 

@@ -21,7 +21,7 @@ OTEL: dict[str, Any] = {"enable_observability": False, "protocol": "Http", "addi
 class WrpcProgram:
     """A provider that a 1.x host can start: the argument vector, its id on the lattice, the names of its configurations.
 
-    `cwd` None is the host's own.
+    `cwd` None is the host's own. `key` and `version` are those of the claims in its archive, told in events alone; empty without claims.
     """
 
     command: tuple[str, ...]
@@ -31,6 +31,8 @@ class WrpcProgram:
     image_ref: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
+    key: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class WrpcFacts:
     era: Era = Era.SECOND
     host_xkey: str = ""
     user_jwt: str = ""
-    user_seed: str = ""
+    user_seed: str = field(default="", repr=False)
     rpc_timeout: float | None = 2.0
     structured_logging: bool = False
     log_level: str | None = "info"

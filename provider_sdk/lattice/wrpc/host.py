@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from provider_sdk.errors import DeadlineExceeded, ProviderError, Unavailable, Unsupported
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.interface import Interface
+from provider_sdk.lattice.tasks import log
 from provider_sdk.lattice.wrpc.calls import OnWrpcCall
 from provider_sdk.lattice.wrpc.components import Component, Components, MakeComponent, RunningComponent
 from provider_sdk.lattice.wrpc.control import WrpcControlInterface
@@ -45,15 +46,15 @@ class WrpcHostOptions:
     """How a host behaves. Times in seconds.
 
     `era` FIRST is a host of v1.0: no X keys, no secrets. `find_secret` gives the secrets that configurations refer to.
-    `on_call` watches calls of components. `resolve_provider`
-    turns the image references of control commands into programs, `resolve_component` into what makes components (components.py).
+    `on_call` watches calls of components. `resolve_provider` turns the image references of control commands into programs,
+    `resolve_component` into what makes components (components.py).
     """
 
     lattice: str = "default"
     era: Era = Era.SECOND
     key: KeyPair | None = None
     user_jwt: str = ""
-    user_seed: str = ""
+    user_seed: str = field(default="", repr=False)
     rpc_timeout: float = 2.0
     heartbeat_every: float = 30.0
     structured_logging: bool = False
@@ -173,9 +174,9 @@ class WrpcLatticeHost:
             dataclasses.replace(program, image_ref=reference, id=identifier, config=config, annotations=dict(annotations))
         )
 
-    async def adopt_provider(self, program: WrpcProgram) -> dict[str, Any]:
-        """The host data for a provider that the caller runs itself; it is told of links and configuration like any other."""
-        return (await self._providers.adopt(program))[1]
+    async def adopt_provider(self, program: WrpcProgram) -> tuple[WrpcProvider, dict[str, Any]]:
+        """A provider that the caller runs itself, with the host data for it; it is told of links and configuration like any other."""
+        return await self._providers.adopt(program)
 
     async def ready(self, provider: WrpcProvider, timeout: float = 10.0) -> None:
         """Await the provider's first answer to a health request, after which no link message is lost (§2.1).
@@ -236,11 +237,12 @@ class WrpcLatticeHost:
     async def put_link(self, link: InterfaceLink) -> None:
         """Keep the link and tell its sides (§2.1); put again unchanged, only those are told that listen on the provider's id.
 
-        AlreadyExists where the caller has another target there; NotFound for a configuration or secret that does not exist.
+        AlreadyExists where the caller has another target there; NotFound for a configuration that does not exist. A secret that does not
+        is found out when it is to be told, and only logged.
         """
         try:
             self._links.check(link)
-            self.configs.resolve((*link.source_config, *link.target_config))
+            self.configs.check((*link.source_config, *link.target_config))
         except ProviderError as error:
             await self.core.announce("linkdef_set_failed", link.document() | {"error": str(error)})
             raise
@@ -250,21 +252,21 @@ class WrpcLatticeHost:
         if changed and not first:
             for provider in self.providers:
                 if provider.program.id in (link.source_id, link.target):
-                    await self._tell(provider.xkey.public, "linkdefs.put", self._definitions.sealed(link, provider.xkey.public))
+                    await self._tell_sealed(link, provider.xkey.public)
         if first or not link.has_secrets:
             for identifier in (link.source_id, link.target):
                 await self._tell(identifier, "linkdefs.put", self._definitions.plain(link))
 
     async def delete_link(
         self, source_id: str, wit_namespace: str, wit_package: str, name: str = "default", target: str = ""
-    ) -> list[InterfaceLink]:
-        """Forget what the caller has under these, to `target` or to any, and tell both sides; the links that there were."""
-        found = self._links.take(source_id, wit_namespace, wit_package, name, target)
-        for link in found:
+    ) -> InterfaceLink | None:
+        """Forget the first link that the caller has under these, to `target` or to any, and tell both sides; None where there is none."""
+        link = self._links.take(source_id, wit_namespace, wit_package, name, target)
+        if link is not None:
             await self.core.announce("linkdef_deleted", link.identity())
-            for identifier in (link.source_id, link.target):
-                await self._tell(identifier, "linkdefs.del", self._definitions.deleted(link))
-        return found
+            for side in (link.source_id, link.target):
+                await self._tell(side, "linkdefs.del", self._definitions.deleted(link))
+        return link
 
     async def put_config(self, name: str, values: Mapping[str, str]) -> None:
         """Keep a named configuration; providers whose own it is are told, links are not (§2.1). One whose name begins with SECRET
@@ -278,6 +280,14 @@ class WrpcLatticeHost:
         self.configs.delete(name)
         await self.core.announce("config_deleted", {"config_name": name})
         await self._providers.update_configs(name)
+
+    async def _tell_sealed(self, link: InterfaceLink, xkey: str) -> None:
+        try:
+            document = self._definitions.sealed(link, xkey)
+        except ProviderError as error:
+            log.error("link of %s to %s cannot be told: %s", link.source_id, link.target, error)
+            return
+        await self._tell(xkey, "linkdefs.put", document)
 
     async def _tell(self, identifier: str, verb: str, document: Mapping[str, Any]) -> None:
         await self.core.transport.publish(self.core.control_subject(identifier, verb), json.dumps(document).encode())

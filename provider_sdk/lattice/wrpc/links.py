@@ -8,8 +8,8 @@ from typing import Any
 
 from provider_sdk.errors import AlreadyExists, InvalidArgument
 from provider_sdk.hosts.wrpc.names import contract, contract_of
+from provider_sdk.hosts.wrpc.secret_values import is_secret
 from provider_sdk.lattice.command import read_text
-from provider_sdk.lattice.wrpc.settings import is_secret
 
 LinkId = tuple[str, str, str, str, str]
 
@@ -90,13 +90,12 @@ class InterfaceLinks:
         before, self._links[link.id] = self._links.get(link.id), link
         return before != link
 
-    def take(self, source_id: str, wit_namespace: str, wit_package: str, name: str, target: str = "") -> list[InterfaceLink]:
-        """Remove and return what a caller has under these, to `target` or to any."""
-        found = [link for link in self if _caller_side(link) == (source_id, wit_namespace, wit_package, name)]
-        found = [link for link in found if target in ("", link.target)]
-        for link in found:
-            del self._links[link.id]
-        return found
+    def take(self, source_id: str, wit_namespace: str, wit_package: str, name: str, target: str = "") -> InterfaceLink | None:
+        """Remove and return the first that a caller has under these, to `target` or to any; None if there is none."""
+        for link in self:
+            if _caller_side(link) == (source_id, wit_namespace, wit_package, name) and target in ("", link.target):
+                return self._links.pop(link.id)
+        return None
 
     def of(self, id: str) -> list[InterfaceLink]:
         """Those of which `id` is a side: what a provider that starts now is told."""

@@ -96,6 +96,7 @@ class WrpcProviders:
     async def start(self, program: WrpcProgram) -> WrpcProvider:
         """Spawn `program`; ProviderError, which is also told as event `provider_start_failed`."""
         try:
+            self._configs.check(program.config)
             provider = self._enter(program)
             with self._only_if_it_starts(provider):
                 await self._spawn(provider)
@@ -103,13 +104,14 @@ class WrpcProviders:
             failure = {"provider_ref": program.image_ref, "provider_id": program.id, "error": str(error), "link_name": "default"}
             await self._core.announce("provider_start_failed", failure | {"host_id": self._core.host_id})
             raise
-        await self._announce(provider, "provider_started", {"image_ref": program.image_ref})
+        await self._announce(provider, "provider_started", {"image_ref": program.image_ref, **_claims(program)})
         provider.tasks = [self._core.start(self._watch(provider)), self._core.start(self._ask_health(provider))]
         return provider
 
     async def adopt(self, program: WrpcProgram) -> tuple[WrpcProvider, dict[str, Any]]:
         """Take a provider for one of this host although somebody else runs it, and give its host data: links and configuration
         reach it as any other, but nobody supervises or kills it. ProviderError."""
+        self._configs.check(program.config)
         provider = self._enter(program)
         with self._only_if_it_starts(provider):
             document = self._host_data(provider)
@@ -173,8 +175,9 @@ class WrpcProviders:
             raise
 
     def _host_data(self, provider: WrpcProvider) -> dict[str, Any]:
+        """As things are now: a configuration that was deleted since the first start is no more."""
         provider.instance_id = str(uuid.uuid4())
-        identifier, own = provider.program.id, self._configs.resolve(provider.program.config)
+        identifier, own = provider.program.id, self._configs.resolve(self._configs.known(provider.program.config))
         provider.told = own.values
         links = []
         for link in self._links.of(identifier):
@@ -229,7 +232,9 @@ class WrpcProviders:
 
     async def _announce(self, provider: WrpcProvider, name: str, more: dict[str, Any]) -> None:
         program = provider.program
-        common = {"host_id": self._core.host_id, "provider_id": program.id, "annotations": dict(program.annotations)}
+        common: dict[str, Any] = {"host_id": self._core.host_id, "provider_id": program.id, "annotations": dict(program.annotations)}
+        if program.key:
+            common |= {"instance_id": provider.instance_id, "public_key": program.key, "link_name": "default"}
         await self._core.announce(name, common | more)
 
     async def _ask_health(self, provider: WrpcProvider) -> None:
@@ -255,6 +260,14 @@ class WrpcProviders:
         provider.health, before, provider.judged = health, provider.judged, health.healthy
         name = event_name(Manner.RUST, before, health.healthy)
         await core.announce(name, {"host_id": core.host_id, "provider_id": provider.program.id})
+
+
+def _claims(program: WrpcProgram) -> dict[str, Any]:
+    """The claims of an archive, as far as events have them."""
+    if not program.key:
+        return {}
+    unused = {"issuer": "", "tags": None, "not_before_human": "TODO", "expires_human": "TODO"}
+    return {"claims": {**unused, "name": program.name, "version": program.version}}
 
 
 def read_health(data: bytes) -> Health:

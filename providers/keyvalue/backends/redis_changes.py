@@ -10,6 +10,7 @@ from typing import NoReturn
 import hiredis
 
 from provider_sdk import PreconditionFailed, Unavailable
+from providers.keyvalue.backends.redis_errors import refusal
 from providers.keyvalue.backends.redis_lanes import PING, Node, Reply, pack
 from providers.keyvalue.backends.redis_routes import Route
 from providers.keyvalue.changes import Change, Interest, Tell
@@ -35,6 +36,7 @@ class Subscription(asyncio.Protocol):
         self.begun = asyncio.get_running_loop().create_future()
         self.heard = asyncio.get_running_loop().time()
         self.lost = False
+        self.refused: hiredis.ReplyError | None = None
         self._transport.set_protocol(self)
 
     def data_received(self, data: bytes) -> None:
@@ -45,7 +47,8 @@ class Subscription(asyncio.Protocol):
             self._take(reply)
 
     def _take(self, reply: Reply) -> None:
-        if not isinstance(reply, list):
+        if isinstance(reply, hiredis.ReplyError):
+            self.refused = reply
             self._transport.abort()
         elif reply[0] in (b"subscribe", b"psubscribe"):
             self._awaited -= 1
@@ -111,6 +114,8 @@ async def subscribe(node: Node, space: bytes, interest: Interest, tell: Tell) ->
     except TimeoutError:
         subscription.close()
         raise Unavailable(f"redis at {node.name} did not answer in time") from None
+    if subscription.refused is not None:
+        raise refusal(node.name, subscription.refused)
     return subscription
 
 
@@ -124,12 +129,11 @@ async def switched_on(node: Node) -> None:
     missing = [flag for flag in WANTED if flag not in flags and not (ALL in flags and flag != "K")]
     if not missing:
         return
-    reply = await node.ask(pack("CONFIG", "SET", SETTING, flags + "".join(missing)), again=True)
+    needed = flags + "".join(missing)
+    reply = await node.ask(pack("CONFIG", "SET", SETTING, needed), again=True)
     if isinstance(reply, hiredis.ReplyError):
-        raise PreconditionFailed(
-            f"redis at {node.name} does not tell of changes: set {SETTING} to {flags}{''.join(missing)} there"
-        ) from reply
-    _log.info("redis at %s: %s was %r and is now %r, so that it tells of changes", node.name, SETTING, flags, flags + "".join(missing))
+        raise PreconditionFailed(f"redis at {node.name} does not tell of changes: set {SETTING} to {needed} there") from reply
+    _log.info("redis at %s: %s was %r and is now %r, so that it tells of changes", node.name, SETTING, flags, needed)
 
 
 def escaped(text: bytes) -> bytes:

@@ -1,4 +1,7 @@
-"""Changes of a namespace as the file's own triggers note them while somebody watches, in whichever process they are made."""
+"""Changes of a namespace as the file's own triggers note them while somebody watches, in whichever process they are made.
+
+What is noted is swept away when everybody had time to see it, as are those who watched and did not say so again.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ from sqlite3 import Connection
 from typing import NoReturn
 
 from provider_sdk import Unavailable
+from providers.keyvalue.backends.sqlite_statements import WATCHED_FOR
 from providers.keyvalue.backends.sqlite_threads import Reader, Writer
 from providers.keyvalue.changes import Change, Tell
 
-LOOK_EVERY, RENEW_EVERY, WATCHED_FOR = 0.05, 2.0, 10.0
+LOOK_EVERY, RENEW_EVERY = 0.05, 2.0
 PAGE = 1000
 
 
@@ -44,15 +48,9 @@ def begin(db: Connection, space: bytes, owner: bytes) -> int:
 
 
 def renew(db: Connection, owner: bytes) -> bool:
-    """Have them noted for longer, and forget what everybody has seen; whether they were noted until now."""
+    """Have them noted for longer; whether they were noted until now."""
     now = time.time()
-    there = db.execute("UPDATE watch SET until = ? WHERE owner = ? AND until > ?", (now + WATCHED_FOR, owner, now)).rowcount
-    db.execute("DELETE FROM watch WHERE until <= ?", (now,))
-    db.execute(
-        "DELETE FROM change WHERE id < coalesce((SELECT id FROM change WHERE moment > ? ORDER BY id LIMIT 1), 1 << 62)",
-        (now - WATCHED_FOR,),
-    )
-    return bool(there)
+    return bool(db.execute("UPDATE watch SET until = ? WHERE owner = ? AND until > ?", (now + WATCHED_FOR, owner, now)).rowcount)
 
 
 def noted(db: Connection, space: bytes, behind: int) -> list[tuple[int, bytes, int]]:

@@ -37,12 +37,11 @@ SCHEMA: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX listing ON entry (space) WHERE key IS NOT NULL",
         # Changes are noted, by whichever process makes them, as long as somebody watches.
         "CREATE TABLE watch (owner BLOB PRIMARY KEY, space BLOB NOT NULL, until REAL NOT NULL)",
-        "CREATE INDEX watched ON watch (space, until)",
         """CREATE TABLE change (
             id INTEGER PRIMARY KEY AUTOINCREMENT, space BLOB NOT NULL, key BLOB NOT NULL, gone INTEGER NOT NULL, moment REAL NOT NULL)""",
         *(
             f"""CREATE TRIGGER {name} AFTER {event} ON entry
-            WHEN {condition} AND EXISTS (SELECT 1 FROM watch WHERE space = {row}.space AND until > strftime('%s', 'now') + 0)
+            WHEN {condition} AND EXISTS (SELECT 1 FROM watch WHERE space = {row}.space)
             BEGIN INSERT INTO change (space, key, gone, moment) VALUES ({row}.space, {row}.key, {gone}, strftime('%s', 'now') + 0); END"""
             for name, event, condition, row, gone in (
                 ("text_made", "INSERT", "NEW.kind = 0", "NEW", 0),

@@ -15,6 +15,8 @@ _LIVE = "(expires = 0 OR expires > ?)"
 _PAGE_KEYS, _PAGE_BYTES, _COUNTED_KEYS = 500, 1 << 20, 20_000
 _SWEPT_ROWS, _SWEPT_BYTES, _SPARE_PAGES, _FREED_PAGES = 500, 8 << 20, 256, 256
 
+WATCHED_FOR = 10.0
+"""Seconds for which changes are noted for somebody who watches, and kept."""
 BEFORE_ALL = ""
 """Sorts before every key: SQLite orders text before bytes."""
 Cursor = bytes | str
@@ -230,6 +232,9 @@ def sweep(db: Connection) -> None:
         else:
             db.execute("UPDATE entry SET key = NULL, expires = 0 WHERE id = ?", (identifier,))
     _sweep_dropped(db)
+    db.execute("DELETE FROM watch WHERE until <= ?", (time.time(),))
+    old = "SELECT id FROM change WHERE moment <= ? ORDER BY id LIMIT ?"
+    db.execute(f"DELETE FROM change WHERE id IN ({old})", (time.time() - WATCHED_FOR, _SWEPT_ROWS))
 
 
 def shrink(db: Connection) -> None:
@@ -242,9 +247,11 @@ def shrink(db: Connection) -> None:
 
 def to_sweep(db: Connection) -> bool:
     """Whether there is anything to remove."""
+    now = time.time()
     (found,) = db.execute(
-        "SELECT EXISTS (SELECT 1 FROM entry WHERE expires > 0 AND expires <= ?) OR EXISTS (SELECT 1 FROM entry WHERE key IS NULL)",
-        (time.time(),),
+        "SELECT EXISTS (SELECT 1 FROM entry WHERE expires > 0 AND expires <= ?) OR EXISTS (SELECT 1 FROM entry WHERE key IS NULL) "
+        "OR EXISTS (SELECT 1 FROM watch WHERE until <= ?) OR coalesce((SELECT moment FROM change ORDER BY id LIMIT 1) <= ?, 0)",
+        (now, now, now - WATCHED_FOR),
     ).fetchone()
     return bool(found) or _excess_pages(db) > 0
 

@@ -11,6 +11,7 @@ from provider_sdk import Unavailable
 from providers.keyvalue.backends.postgres.address import Address
 from providers.keyvalue.backends.postgres.connection import Connection
 from providers.keyvalue.backends.postgres.errors import failed
+from providers.keyvalue.backends.postgres.schema import LONGEST_ID
 from providers.keyvalue.backends.postgres.statements import Statements
 from providers.keyvalue.changes import Change, Tell
 
@@ -25,8 +26,9 @@ async def follow(
 
     def heard(payload: str) -> None:
         change, space, key = payload.split(" ")
-        if bytes.fromhex(space) == name:
-            tell(Change(change), bytes.fromhex(key))
+        identifier = bytes.fromhex(key)
+        if bytes.fromhex(space) == name and len(identifier) <= LONGEST_ID:
+            tell(Change(change), identifier)
 
     connection = await Connection.open(address, connect_timeout)
     owner = os.urandom(8)

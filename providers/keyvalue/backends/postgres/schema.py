@@ -13,6 +13,8 @@ from provider_sdk import PreconditionFailed
 
 TEXT, LIST, SET = 1, 2, 3
 FULL = -4
+LONGEST_ID = 1000
+"""Bytes of a key that are its id."""
 
 FIRST = """
 CREATE SEQUENCE {schema}.collections;

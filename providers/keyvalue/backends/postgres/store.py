@@ -18,12 +18,11 @@ from providers.keyvalue.backends.postgres.address import Address, address_of
 from providers.keyvalue.backends.postgres.changes import follow
 from providers.keyvalue.backends.postgres.connection import Connection
 from providers.keyvalue.backends.postgres.pool import Pool, Row
-from providers.keyvalue.backends.postgres.schema import FULL, LIST, SET, TEXT
+from providers.keyvalue.backends.postgres.schema import FULL, LIST, LONGEST_ID, SET, TEXT
 from providers.keyvalue.backends.postgres.statements import Statements
 from providers.keyvalue.changes import Interest, Tell
 from providers.keyvalue.config import KeyValueConfig
 
-LONGEST_ID = 1000
 PURGE_EVERY, PURGE_PAUSE, PURGE_MOST = 5.0, 0.05, 2000
 FRESH = 1.0
 PROBE = 0.4
