@@ -12,6 +12,7 @@ from tests.tiers import scale, tier
 pytestmark = pytest.mark.needs("host1x")
 
 CALLS = scale(test=100_000, ci=20_000, soak=100_000)
+STREAMS = scale(test=10_000, ci=2_000, soak=50_000)
 ROUNDS = 4
 AT_LEAST = 0.8
 
@@ -42,3 +43,22 @@ async def test_no_call_hangs_and_none_runs_twice(world: World, archive: Archive,
     assert counted["keyvalue"] == CALLS
     if tier() != "ci":  # where other tests run beside this one, what is measured is the scheduler
         assert ours.per_second >= AT_LEAST * theirs.per_second
+
+
+@pytest.mark.timeout(900)
+async def test_no_stream_hangs(world: World, archive: Archive) -> None:
+    await world.provide(archive("blobstore"), "blobs")
+    await world.link("blobs", "wasi:blobstore/blobstore")
+    await world.told("bmake")
+    await world.told("bput", key="o", size=10_000)
+    load = Load(world.port, "/?op=bget&key=o", STREAMS)
+    await load.run()
+    assert (load.answered, load.hung, load.failed) == (STREAMS, 0, [])
+
+
+@pytest.mark.timeout(900)
+async def test_no_request_from_outside_hangs(world: World, archive: Archive) -> None:
+    port = await world.front(archive("httpserver"))
+    load = Load(port, "/?op=ping", STREAMS)
+    await load.run()
+    assert (load.answered, load.hung, load.failed) == (STREAMS, 0, [])

@@ -145,7 +145,7 @@ async def test_a_source_is_closed_when_its_reader_stops() -> None:
 
     pieces = codec_of(AsyncIterator[bytes]).encode_arguments((endless(),)).pending[0].pieces(100)
     assert await anext(pieces) == b"\x01x"
-    await pieces.aclose()  # type: ignore[attr-defined]  # a generator, which its type does not say
+    await pieces.aclose()
     assert closed == [True]
 
 

@@ -89,6 +89,10 @@ class NamedConfigs:
             if name not in self._configs:
                 raise NotFound(f"configuration {name} does not exist")
 
+    def known(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those that stand for something."""
+        return tuple(name for name in names if name in self._configs)
+
     def resolve(self, names: Iterable[str]) -> Resolved:
         """The values of all together, later names winning, and the secrets behind references; NotFound, InvalidArgument."""
         resolved = Resolved({})
