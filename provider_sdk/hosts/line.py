@@ -114,6 +114,12 @@ def json_kind(value: Any) -> str:
     return "null" if value is None else names[type(value)] if value != "" else "an empty string"
 
 
+def unreachable(error: InvalidArgument) -> InvalidArgument:
+    """What is said of a connection that cannot be tried: credentials were checked before, so the address or the CA file is wrong."""
+    field = "provider configuration: nats_ca_file" if "authorities" in error.message else "host data: lattice_rpc_url"
+    return InvalidArgument(f"{field}: {error.message}")
+
+
 def decode_line(line: bytes) -> dict[str, Any]:
     """The JSON object of the line; base64 padded or not. InvalidArgument."""
     text = line.strip()

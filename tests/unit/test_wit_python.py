@@ -169,6 +169,11 @@ def test_methods_do_not_stand_in_the_way_of_decorators() -> None:
         ("interface x { variant v { only(u8) } }", "a:b/x: v: a variant of one case has no form in Python"),
         ("interface x { f: func() -> result<_, stream<u8>>; }", "a:b/x: an error type with a stream has no form here"),
         ("interface x { record r { a: u8 } f: func(a: borrow<r>); }", "x.wit:2:52: r: expected a resource in borrow< >"),
+        ("interface x { record r { a: list<r> } }", "a:b/x: r holds itself, which no type of WIT can"),
+        (
+            "interface x { use y.{s}; record r { a: s } } interface y { use x.{r}; record s { a: r } }",
+            "a:b/x: r holds itself, which no type of WIT can",
+        ),
     ],
 )
 def test_what_has_no_form_is_told(body: str, message: str) -> None:

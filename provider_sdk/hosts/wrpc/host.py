@@ -9,6 +9,7 @@ from pathlib import Path
 
 from provider_sdk.errors import InvalidArgument
 from provider_sdk.hosts.base import Control, HostSettings, Identity, LinkSpec, StreamLimits
+from provider_sdk.hosts.line import unreachable
 from provider_sdk.hosts.wrpc.client import Client, WrpcLattice, WrpcTarget
 from provider_sdk.hosts.wrpc.control_messages import ControlMessages, own_settings
 from provider_sdk.hosts.wrpc.era import Era
@@ -82,9 +83,7 @@ class WrpcHost:
         try:
             self._transport = await connect(credentials)
         except InvalidArgument as error:
-            # The credentials were checked with the host data; what is left is the address or the CA file.
-            field = "provider configuration: nats_ca_file" if "authorities" in error.message else "host data: lattice_rpc_url"
-            raise InvalidArgument(f"{field}: {error.message}") from None
+            raise unreachable(error) from None
         inbox = Inbox(self._transport)
         await inbox.open()
         lattice, timeout = data.lattice_rpc_prefix, self.settings.call_timeout
