@@ -36,6 +36,7 @@ def _without_websockets() -> Iterator[None]:
 with _without_websockets():
     from nats.aio import client as nats_py
     from nats.aio.client import PING_PROTO, Client
+    from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
     from nats.errors import Error as NatsError
     from nats.protocol.parser import MAX_CONTROL_LINE_SIZE, PERMISSIONS_ERR, Parser
@@ -45,6 +46,8 @@ nats_py.DEFAULT_BUFFER_SIZE = 256 * 1024
 
 
 _HEAD = b"NATS/1.0\r\n"
+LARGEST_REMEMBERED = 4096
+"""Bytes of headers that may be remembered, and go the short way: a peer may send as much as a message has room for."""
 
 
 class Received(NamedTuple):
@@ -115,7 +118,7 @@ class ShortParser(Parser):
             take, stop = self._direct.get(int(parts[1])), end + 2 + int(parts[-1])
             if take is None:
                 break
-            subject, reply = parts[0].decode(), parts[2].decode() if len(parts) == 4 else ""
+            subject, reply = _text(parts[0]), _text(parts[2]) if len(parts) == 4 else ""
             if len(data) < stop + 2:
                 self._begun = _Begun(take, subject, reply, [data[end + 2 :]], stop + 2 - len(data))
                 return b""
@@ -134,10 +137,13 @@ class ShortParser(Parser):
         if len(parts) not in (4, 5) or not (parts[1].isdigit() and parts[-1].isdigit() and parts[-2].isdigit()):
             return 0
         take, body, stop = self._direct.get(int(parts[1])), end + 2 + int(parts[-2]), end + 2 + int(parts[-1])
-        if take is None or len(data) < stop + 2 or (headers := _plain_headers(data[end + 2 : body])) is None:
+        if take is None or len(data) < stop + 2 or body - end > LARGEST_REMEMBERED:
             return 0
-        reply = parts[2].decode() if len(parts) == 5 else ""
-        take(Received(parts[0].decode(), reply, data[body:stop], headers))
+        headers = _plain_headers(data[end + 2 : body])
+        if headers is None:
+            return 0
+        reply = _text(parts[2]) if len(parts) == 5 else ""
+        take(Received(_text(parts[0]), reply, data[body:stop], headers))
         return stop + 2
 
     def _joined(self, begun: _Begun, data: bytes) -> bytes:
@@ -152,6 +158,11 @@ class ShortParser(Parser):
         payload = b"".join((*begun.pieces, data[: missing - 2])) if missing >= 2 else b"".join(begun.pieces)[:-1]
         begun.take(Received(begun.subject, begun.reply, payload))
         return data[missing:]
+
+
+def _text(subject: bytes) -> str:
+    """A subject of a peer, which the server does not check: one that is no UTF-8 must cost nothing but its own message."""
+    return subject.decode("utf-8", "replace")
 
 
 @lru_cache(maxsize=256)
@@ -282,6 +293,22 @@ class NatsClient(Client):
         if self._pongs and self._pongs[0].done():
             self._pongs[0] = asyncio.get_running_loop().create_future()
         await super()._process_pong()
+
+    async def _read_loop(self) -> None:
+        await super()._read_loop()
+        # nats-py logs what went wrong in it, and would be deaf until pings stay unanswered.
+        self._break(NatsError("what came from the server cannot be read"))
+
+    def _build_message(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None) -> Msg:
+        message: Msg = super()._build_message(sid, _text(subject).encode(), _text(reply).encode(), data, headers)
+        return message
+
+    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+        # An error would end the read loop. A message whose headers are none is handed on without.
+        try:
+            return await super()._process_headers(headers)
+        except (ValueError, IndexError):
+            return None
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         take = self.direct.get(sid)

@@ -115,7 +115,7 @@ async def test_a_future_goes_without_a_prefix() -> None:
     assert (await carried(encoded)).sent == {"0": [b"\x01\x02io"]}
 
 
-async def test_a_source_that_raises_ends_the_pieces_inside_a_count_with_its_error_and_is_closed() -> None:
+async def test_a_source_that_raises_ends_the_pieces_with_its_error_and_is_closed() -> None:
     closed = []
 
     async def breaking() -> AsyncIterator[bytes]:
@@ -130,7 +130,7 @@ async def test_a_source_that_raises_ends_the_pieces_inside_a_count_with_its_erro
     with pytest.raises(Unavailable, match="the disk is gone"):
         async for piece in encoded.pending[0].pieces(100):
             sent.append(piece)  # noqa: PERF401 - what came before the error is looked at
-    assert (sent, closed) == ([b"\x01x", b"\x80"], [True])
+    assert (sent, closed, encoded.pending[0].cut) == ([b"\x01x"], [True], b"\x80")
 
 
 async def test_a_source_is_closed_when_its_reader_stops() -> None:

@@ -32,12 +32,13 @@ class Pending:
     """A stream or future of a value that was encoded: it goes on a path of its own, behind the value.
 
     `pieces(limit)` gives what to send, in pieces of 1 to `limit` bytes, a stream's end included; not the empty message that ends the path.
-    `source` is the iterator or awaitable that they come from.
+    `source` is the iterator or awaitable that they come from. `cut` goes behind pieces that are not all, so that they do not pass for all.
     """
 
     path: str
     pieces: Callable[[int], AsyncGenerator[bytes, None]]
     source: object
+    cut: bytes = b""
 
 
 @dataclass(slots=True)

@@ -109,6 +109,7 @@ class _Outbound:
         self._error: ProviderError | None = None
         self._news: asyncio.Future[None] | None = None
         self._sending: asyncio.Task[None] | None = None
+        self._sends = False
 
     # What comes, by the inbox.
 
@@ -165,8 +166,8 @@ class _Outbound:
         keep = False
         try:
             self._encoded = self._codec.encode_arguments(arguments)
-            await self._publish(subject, headers)
             async with asyncio.timeout_at(self._until):
+                await self._publish(subject, headers)
                 result = await self._result()
             keep = self._incoming.in_use
             return result
@@ -178,14 +179,14 @@ class _Outbound:
                 self._client.spawn(self._when_over())
             else:
                 self._end()
-            if self._sending is None:
-                await discard(self._encoded.pending)
+                if not self._sends:
+                    await discard(self._encoded.pending)
 
     async def _publish(self, subject: str, headers: dict[str, str]) -> None:
         """The first message holds as much of the parameters as fits (§3.2 rule 2)."""
         transport = self._client.transport
         head = HEAD + sum(len(name) + len(value.encode()) + 4 for name, value in headers.items())
-        room = transport.max_payload - len(self._inbox) - head
+        room = max(0, transport.max_payload - len(self._inbox) - head)
         data = self._encoded.data
         self._rest = memoryview(data)[room:]
         await transport.publish(subject, data[:room], reply=self._inbox, headers=headers)
@@ -211,7 +212,12 @@ class _Outbound:
 
     async def _send(self) -> None:
         params = f"{self._accepted}.params"
-        await send_value(self._client.transport, params, self._rest)
+        self._sends = True
+        try:
+            await send_value(self._client.transport, params, self._rest)
+        except BaseException:
+            await discard(self._encoded.pending)
+            raise
         with contextlib.suppress(ProviderError), self._incoming.sending():
             await send_pending(self._client.transport, params, self._encoded.pending)
 

@@ -105,6 +105,7 @@ class Incoming:
         self._pipes: dict[str, Pipe] = {}
         self._unopened = 0
         self._open = 0
+        self._closed = False
         self._error: ProviderError | None = None
         self._news: asyncio.Event | None = None
 
@@ -135,6 +136,8 @@ class Incoming:
 
     def feed(self, path: str, data: bytes) -> None:
         """A message on a path that may be opened later, or never."""
+        if self._closed:
+            return
         self._moved = self._now()
         pipe = self._pipes.get(path)
         if pipe is None:
@@ -152,7 +155,8 @@ class Incoming:
             pipe.fail(error)
 
     def close(self) -> None:
-        """The call is over."""
+        """The call is over: nothing that still comes is kept."""
+        self._closed = True
         for pipe in self._pipes.values():
             pipe.close()
 

@@ -77,9 +77,9 @@ class _Sending:
             self._tasks.append(asyncio.create_task(self._send(item), name=f"stream {item.path}"))
 
     async def _send(self, item: Pending) -> None:
-        """One path to its end. A source that fails ends it early, which the other side sees by what is missing."""
+        """One path to its end. One that is broken off, by its source or by who stops it, ends early in a way that the other side sees."""
         Context.lift_deadline()
-        transport, subject, ahead = self._transport, f"{self._root}.{item.path}", 0
+        transport, subject, ahead, whole = self._transport, f"{self._root}.{item.path}", 0, False
         try:
             async with aclosing(item.pieces(min(LARGEST_PIECE, transport.max_payload))) as pieces:
                 async for piece in pieces:
@@ -90,8 +90,11 @@ class _Sending:
                         # The other side cannot say that it is slow, but the server takes less from who sends more than is taken.
                         await transport.flush(TAKEN_WITHIN)
                         ahead = 0
+            whole = True
         except ProviderError as error:
             log.debug("%s: broken off: %s", subject, error)
             raise
         finally:
+            if item.cut and not whole:
+                await transport.publish(subject, item.cut)
             await transport.publish(subject, b"")

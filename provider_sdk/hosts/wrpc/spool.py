@@ -47,7 +47,7 @@ class Spool:
         self._writing: Future[int] | None = None
         self._writing_size = 0
         self._error: OSError | None = None
-        self._closed = False
+        self._reading = self._closed = False
 
     def __bool__(self) -> bool:
         return bool(self._front or self._filed)
@@ -94,7 +94,17 @@ class Spool:
         if self._written == self._taken or self._file is None:
             return b""
         size = min(READ, self._written - self._taken)
-        data = await asyncio.to_thread(os.pread, self._file, size, self._taken)
+        self._reading = True
+        try:
+            data = await asyncio.to_thread(os.pread, self._file, size, self._taken)
+        except OSError as error:
+            raise _no_file(error) from error
+        finally:
+            self._reading = False
+            if self._closed:
+                self._drop()
+        if self._closed:
+            return b""
         self._taken += len(data)
         self._budget.spooled -= len(data)
         return data
@@ -137,10 +147,12 @@ class Spool:
         self._front.clear()
         self._back.clear()
         self._front_size = self._back_size = 0
-        if self._writing is None:
-            self._drop()
+        self._drop()
 
     def _drop(self) -> None:
+        """Let go of the file when nobody is at it any more: its number would soon be another's."""
+        if self._reading or self._writing is not None:
+            return
         self._budget.spooled -= self._written - self._taken
         self._taken = self._written
         if self._file is not None:
@@ -165,11 +177,16 @@ def _unnamed_file() -> int:
 
 def _write(file: int | None, pieces: list[bytes], offset: int) -> int:
     """Write at `offset`; the file, which is made where there is none yet."""
-    file = _unnamed_file() if file is None else file
-    for piece in pieces:
-        view = memoryview(piece)
-        while view:
-            written = os.pwrite(file, view, offset)
-            offset += written
-            view = view[written:]
-    return file
+    into = _unnamed_file() if file is None else file
+    try:
+        for piece in pieces:
+            view = memoryview(piece)
+            while view:
+                written = os.pwrite(into, view, offset)
+                offset += written
+                view = view[written:]
+    except OSError:
+        if file is None:
+            os.close(into)
+        raise
+    return into

@@ -19,6 +19,9 @@ from provider_sdk.hosts.wrpc.value_incoming import IncomingBytes, IncomingItems,
 from provider_sdk.hosts.wrpc.value_kinds import Blob, Kind
 
 AT_ONCE = 256
+HALF_COUNT = b"\x80"
+"""Behind a stream that breaks off. A channel that ends between two lists passes for a whole stream with the hosts, one that ends inside a
+number does not."""
 _END = object()
 
 
@@ -40,14 +43,10 @@ class Stream(Kind):
         """Its lists, in pieces of at most `limit` bytes, without the empty one that ends it."""
 
     async def pieces(self, source: Any, place: Place, pending: list[Pending], limit: int) -> AsyncGenerator[bytes, None]:
-        """All that is sent. A source that fails leaves half a count at the end."""
+        """All that is sent."""
         try:
             async for piece in self.content(source, place, pending, limit):
                 yield piece
-        except Exception:
-            # A channel that ends between two lists passes for a whole stream with the hosts; one that ends inside a number does not.
-            yield b"\x80"
-            raise
         finally:
             await _close(source)
         yield b"\x00"
@@ -68,7 +67,7 @@ class Stream(Kind):
         if not hasattr(value, "__aiter__"):
             raise self.wrong(value)
         writer.append(b"\x00")
-        writer.pending.append(Pending(writer.place.path, partial(self.pieces, value, writer.place, writer.pending), value))
+        writer.pending.append(Pending(writer.place.path, partial(self.pieces, value, writer.place, writer.pending), value, HALF_COUNT))
 
     def paths(self) -> tuple[str, ...]:
         return ("",)
@@ -143,7 +142,8 @@ class Future(Kind):
         if not hasattr(value, "__await__"):
             raise self.wrong(value)
         writer.append(b"\x00")
-        writer.pending.append(Pending(writer.place.path, partial(self.pieces, value, writer.place, writer.pending), value))
+        cut = HALF_COUNT if "" in self.inner.paths() else b""
+        writer.pending.append(Pending(writer.place.path, partial(self.pieces, value, writer.place, writer.pending), value, cut))
 
     async def pieces(self, source: Any, place: Place, pending: list[Pending], limit: int) -> AsyncGenerator[bytes, None]:
         """The value, and behind it the content of a stream or future that the value itself is: those have the same path."""

@@ -1,0 +1,267 @@
+"""Peers of 1.x that do what the protocol does not forbid, and calls that are cut at every point: nothing is lost, kept or passed for whole."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import random
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Awaitable
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+
+from provider_sdk import Interface, ProviderError, fails
+from provider_sdk.errors import NotFound
+from provider_sdk.hosts.base import StreamLimits
+from provider_sdk.hosts.wrpc import acceptance
+from provider_sdk.hosts.wrpc.client import WrpcTarget
+from provider_sdk.hosts.wrpc.server import Server
+from provider_sdk.lattice.nats_server import NatsServer
+from provider_sdk.types import U64
+from tests.faults.test_provider_faults import until
+from tests.integration.wrpc_peer import Callee, Caller, a_transport, asking, serving
+from tests.tiers import scale
+
+PIPES = "lattice.prov.wrpc.0.0.1.test:pipes/pipes@0.1.0"
+
+
+class Pipes(Interface, wit="test:pipes/pipes@0.1.0"):
+    @abstractmethod
+    @fails(str)
+    async def echo(self, text: str) -> str: ...
+
+    @abstractmethod
+    @fails(str)
+    async def take(self, data: AsyncIterator[bytes]) -> Awaitable[U64]: ...
+
+    @abstractmethod
+    @fails(str)
+    async def give(self, pieces: U64) -> AsyncIterator[bytes]: ...
+
+    @abstractmethod
+    @fails(str)
+    async def ignore(self, data: AsyncIterator[bytes]) -> None: ...
+
+    @abstractmethod
+    @fails(str)
+    async def sleep(self, milliseconds: U64) -> None: ...
+
+
+class Working(Pipes):
+    async def echo(self, text: str) -> str:
+        if text == "missing":
+            raise NotFound("there is none")
+        return text
+
+    async def take(self, data: AsyncIterator[bytes]) -> Awaitable[int]:
+        async def count() -> int:
+            return sum([len(piece) async for piece in data])
+
+        return count()
+
+    async def give(self, pieces: int) -> AsyncIterator[bytes]:
+        async def made() -> AsyncIterator[bytes]:
+            for _ in range(pieces):
+                yield bytes(1000)
+                await asyncio.sleep(0)
+
+        return made()
+
+    async def ignore(self, data: AsyncIterator[bytes]) -> None:
+        pass
+
+    async def sleep(self, milliseconds: int) -> None:
+        await asyncio.sleep(milliseconds / 1000)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[NatsServer]:
+    async with NatsServer.start(url="") as running:
+        yield running
+
+
+async def trickle(pieces: int = 1000, pause: float = 0.01) -> AsyncIterator[bytes]:
+    for _ in range(pieces):
+        yield bytes(100)
+        await asyncio.sleep(pause)
+
+
+# What is cut off does not pass for the whole (§3.5): a channel that ends between two lists does, with the hosts.
+
+
+async def test_a_stream_of_a_caller_that_left_ends_inside_a_number(server: NatsServer) -> None:
+    async with asking(server, "comp2") as target, a_transport(server) as transport:
+        callee = Callee(transport, f"{PIPES.replace('prov', 'comp2')}.take")
+        await callee.listen()
+        call = asyncio.create_task(Pipes.at(target, timeout=5).take(trickle()))
+        await callee.accept()
+        await callee.until(lambda: sum(path == "params.0" for path, _ in callee.told) > 3)
+        call.cancel()
+        await callee.until(lambda: ("params.0", b"") in callee.told)
+        assert [data for path, data in callee.told if path == "params.0"][-2:] == [b"\x80", b""]
+
+
+async def test_a_stream_of_a_provider_that_stops_ends_inside_a_number(server: NatsServer) -> None:
+    async with a_transport(server) as transport:
+        caller = Caller(transport)
+
+        class Slow(Working):
+            async def give(self, pieces: int) -> AsyncIterator[bytes]:
+                return trickle()
+
+        async with serving(server, Slow()):
+            await caller.call(f"{PIPES}.give", b"\x05")
+            await caller.accepted()
+            await caller.send("params", b"")
+            await caller.until(lambda: sum(path == "results.0" for path, _ in caller.told) > 3)
+        await caller.until(lambda: ("results.0", b"") in caller.told)
+        assert [data for path, data in caller.told if path == "results.0"][-2:] == [b"\x80", b""]
+
+
+# Nonsense on the wire below the messages.
+
+
+async def raw(server: NatsServer, *lines: bytes) -> None:
+    """What another client of the NATS server may send."""
+    parts = urlsplit(server.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n' + b"".join(lines) + b"PING\r\n")
+    async with asyncio.timeout(5):
+        while (line := await reader.readline()) != b"PONG\r\n":
+            assert line.startswith(b"INFO"), line
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"PUB %b.\xff _INBOX.x 0\r\n\r\n",
+        b"PUB %b.echo _INBOX.\xff 0\r\n\r\n",
+        b"HPUB %b.echo _INBOX.x 12 12\r\nNATS/1.0\r\n\r\n\r\n",
+        b"HPUB %b.echo _INBOX.x 8 8\r\nNATS/1.0\r\n",
+        b"HPUB %b.echo _INBOX.x 16 16\r\nNATS/1.0 \xff\xff\xff\r\n\r\n\r\n",
+        b"HPUB %b.echo _INBOX.x 20 20\r\nNATS/1.0\r\na: \xff\xff\xff\r\n\r\n\r\n",
+        b"HPUB %b.\xff _INBOX.x 24 24\r\nNATS/1.0\r\na: b\r\na: c\r\n\r\n\r\n",
+        b"HPUB %b.echo _INBOX.x 4 4\r\nabcd\r\n",
+    ],
+)
+async def test_bytes_that_are_no_text_cost_no_connection(server: NatsServer, line: bytes) -> None:
+    async with serving(server, Working()), asking(server, "prov") as target:
+        pipes = Pipes.at(target, timeout=2)
+        assert await pipes.echo("before") == "before"
+        slow = asyncio.create_task(pipes.sleep(300))
+        await asyncio.sleep(0.05)
+        await raw(server, line.replace(b"%b", PIPES.encode()))
+        assert await pipes.echo("after") == "after"
+        await slow
+
+
+# The answer comes with the accept.
+
+
+async def test_sources_of_a_call_that_is_answered_at_once_are_let_go_of(server: NatsServer) -> None:
+    class Source:
+        closed = 0
+
+        def __aiter__(self) -> Source:
+            return self
+
+        async def __anext__(self) -> bytes:
+            return bytes(10)
+
+        async def aclose(self) -> None:
+            self.closed += 1
+
+    source = Source()
+    async with asking(server, "comp3") as target, a_transport(server) as transport:
+        callee = Callee(transport, f"{PIPES.replace('prov', 'comp3')}.ignore")
+        await callee.listen()
+        call = asyncio.create_task(Pipes.at(target, timeout=5).ignore(source))
+        await callee.until(lambda: bool(callee.reply))
+        await callee.send("results", b"\x00")
+        await callee.send("results", b"")
+        await callee.accept()
+        await call
+        assert source.closed == 1
+
+
+async def test_a_call_ends_in_time_also_while_there_is_no_connection() -> None:
+    async with NatsServer.start(url="") as own, asking(own, "prov") as target:
+        await own.stop()
+        await until(lambda: not target.client.transport.connected)
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(ProviderError):
+            await Pipes.at(target, timeout=0.2).echo("x")
+        assert asyncio.get_running_loop().time() - began < 1.0
+
+
+# Nothing is kept of a call that is over.
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def nothing_is_left(found: Server, target: WrpcTarget) -> bool:
+    budgets = (found.budget, target.client.budget)
+    return (
+        not found.inbox._calls
+        and not target.client.inbox._calls
+        and not found.acceptances._open
+        and not target.client._sending
+        and all((budget.memory, budget.spooled) == (0, 0) for budget in budgets)
+    )
+
+
+async def test_nothing_is_left_of_calls_that_end_in_every_way(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptance, "GIVE_UP", 1.0)
+    generator = random.Random(12)
+    limits = StreamLimits(memory=64 << 10, spool=8 << 20, idle=1.0)
+    async with serving(server, Working(), limits=limits) as found, asking(server, "prov", limits=limits) as target:
+        pipes = Pipes.at(target, timeout=3)
+        await pipes.echo("warm")
+        before, files = len(asyncio.all_tasks()), descriptors()
+
+        async def one() -> None:
+            kind = generator.randrange(9)
+            pause = generator.random() * 0.02
+            if kind == 0:
+                await pipes.echo("x")
+            elif kind == 1:
+                await pipes.echo("missing")
+            elif kind == 2:
+                await Pipes.at(target, timeout=pause).sleep(1000)
+            elif kind == 3:
+                async with asyncio.timeout(pause):
+                    await (await pipes.take(trickle(10, 0.001)))
+            elif kind == 4:
+                await (await pipes.take(trickle(5, 0)))
+            elif kind == 5:
+                stream = await pipes.give(200)
+                async for _ in stream:
+                    if generator.random() < 0.02:
+                        break
+                    await asyncio.sleep(0)
+            elif kind == 6:
+                await pipes.ignore(trickle(50, 0))
+            elif kind == 7:
+                async with asyncio.timeout(pause):
+                    async for _ in await pipes.give(500):
+                        await asyncio.sleep(0.001)
+            else:
+                caller = Caller(target.client.transport)
+                await caller.call(f"{PIPES}.take", b"")
+                if generator.random() < 0.5:
+                    await caller.accepted()
+                    await caller.send("params.0", bytes(2000))
+                    await caller.send("params", b"\x80" if generator.random() < 0.5 else b"")
+
+        for _ in range(scale(test=8, ci=40, soak=2000)):
+            await asyncio.gather(*(one() for _ in range(20)), return_exceptions=True)
+        gc.collect()
+        await until(lambda: gc.collect() >= 0 and nothing_is_left(found, target), 20)
+        await until(lambda: len(asyncio.all_tasks()) <= before, 5)
+        assert descriptors() <= files + 1
