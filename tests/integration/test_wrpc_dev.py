@@ -69,6 +69,8 @@ def test_the_verbs_work_from_another_terminal(terminal: Terminal) -> None:
         assert terminal.type("link", "put", "pair", "greeter", "greeting=Ha", "--interfaces", LINK).returncode == 0
         until(lambda: str(asked(terminal, "pair", "greet", '"Ada"')).startswith("Ha, Ada!"))
         assert "greeter |" in terminal.type("logs", "greeter").stdout
+        refused = terminal.type("call", "greeter", "greet", "7")
+        assert (refused.returncode, refused.stderr) == (2, "provider: name: expected a string, got int\n")
         wrong = terminal.type("call", "greeter", "great", '"Bob"').stderr
         assert wrong == "provider: great: there is no such operation: greeter.greet\n"
 
