@@ -206,7 +206,7 @@ def sign(
 
 
 def _detached(arguments: list[str]) -> None:
-    """Start the same in the background and wait until it runs."""
+    """Start the same in the background and wait until its links are up, or what keeps them from it is known."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     record = FOLDER / "up.log"
     with record.open("w") as file:
@@ -215,7 +215,10 @@ def _detached(arguments: list[str]) -> None:
     until = time.monotonic() + DETACHED_WITHIN
     while time.monotonic() < until and process.poll() is None:
         try:
-            if (state := read_state()).pid == process.pid:
+            state = read_state()
+            if state.pid == process.pid and state.troubles is not None:
+                for trouble in state.troubles:
+                    print(trouble, file=sys.stderr)
                 print("\n".join(f"http://{address}/" for address in state.addresses) or "running")
                 return
         except NotFound:

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -85,6 +85,7 @@ class Box:
         self.deployment = deployment
         self.options = options
         self._applied = ""
+        self._source = ""
 
     async def deploy(self, manifest: Manifest | WrpcManifest) -> None:
         """Bring the host to what the manifest says, and write down how to reach it; ProviderError with a line."""
@@ -92,10 +93,16 @@ class Box:
         self._applied = fingerprint((*([Path(manifest.source)] if manifest.source else []), *self.deployment.watched()))
         for warning in manifest.warnings:
             self.options.say(warning)
-        write_state(self.options.folder, self.deployment.state(manifest.source))
+        self._source = manifest.source
+        write_state(self.options.folder, self.deployment.state(self._source))
 
     async def unhealthy(self) -> list[str]:
-        """Wait until links are up; a line for each provider that says it is not well."""
+        """Wait until links are up; a line for each provider that says it is not well, which are written down too."""
+        troubles = await self._troubles()
+        write_state(self.options.folder, replace(self.deployment.state(self._source), troubles=troubles))
+        return troubles
+
+    async def _troubles(self) -> list[str]:
         troubles: list[str] = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLED_WITHIN):

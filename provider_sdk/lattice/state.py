@@ -31,7 +31,7 @@ class Named:
 class State:
     """What another program needs to reach the lattice. `caller` is the identity of programs, which the host of a 0.x lattice trusts.
 
-    `generation` is 0.x or 1.x; the latter has no seed.
+    `generation` is 0.x or 1.x; the latter has no seed. `troubles` are what providers complained of once all was started, None before that.
     """
 
     pid: int
@@ -44,6 +44,7 @@ class State:
     addresses: list[str] = field(default_factory=list)
     names: dict[str, Named] = field(default_factory=dict)
     generation: str = "0.x"
+    troubles: list[str] | None = None
 
 
 def write_state(folder: Path, state: State) -> None:

@@ -133,6 +133,14 @@ def test_http_is_waited_for_and_shown_where_the_provider_s_own_configuration_put
             assert answer.read().decode().strip() in "123456"
 
 
+def test_what_keeps_a_link_from_coming_up_is_told_before_the_lattice_is_left_in_the_background(terminal: Terminal) -> None:
+    path = terminal.example("hello-1x")
+    path.write_text(path.read_text().replace("backend: sqlite", "backend: sqlit"))
+    with detached(terminal, path) as started:
+        assert started.stderr.startswith("provider keyvalue: link hello_1x-hello/wasi:keyvalue/default: failed: ")
+        assert '"sqlit" is not one of "memory", "sqlite"' in started.stderr
+
+
 def test_secrets_come_from_a_file_beside_the_manifest(terminal: Terminal) -> None:
     path = terminal.example("greeter", "wadm-1x.yaml")
     text = path.read_text().replace(
