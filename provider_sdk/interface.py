@@ -199,7 +199,10 @@ def _operations(declaration: type[Interface]) -> tuple[Operation, ...]:
     for name, member in _abstract_methods(declaration):
         if not inspect.iscoroutinefunction(member):
             raise TypeError(f"{declaration.__name__}.{name}: an operation is declared with async def")
-        hints = get_type_hints(member, include_extras=True)
+        try:
+            hints = get_type_hints(member, include_extras=True)
+        except NameError as error:
+            raise TypeError(f"{declaration.__name__}.{name}: an annotation: {error}") from None
         if "return" not in hints:
             raise TypeError(f"{declaration.__name__}.{name}: the result has no annotation")
         parameters = tuple(_parameter(declaration, name, hints, item) for item in list(inspect.signature(member).parameters.values())[1:])

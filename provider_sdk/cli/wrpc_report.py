@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, is_dataclass
 from enum import Enum, Flag
 from typing import Any
@@ -58,7 +59,7 @@ async def invoke(attached: WrpcAttached, target: str, operation: str, value: Any
     Its types come from the interface's class, which `source` (see `provider wit`) or the target's own source declares.
     """
     found = await attached.look_up(target)
-    operation_found = _operation(interfaces_of(source or _source(found, target)), operation)
+    operation_found = operation_named(interfaces_of(source or _source(found, target)), operation)
     arguments = arguments_of(operation_found, value, given)
     return _shown(await (await attached.find(target)).call(operation_found, arguments, None))
 
@@ -89,10 +90,14 @@ def _source(found: Named, target: str) -> str:
     return found.source
 
 
-def _operation(interfaces: list[type[Interface]], wanted: str) -> Operation:
-    """The operation that is meant by its function (`get`), with its interface (`store.get`), or by its name on 0.x; InvalidArgument."""
+def operation_named(interfaces: list[type[Interface]], wanted: str) -> Operation:
+    """The operation that is meant by its function (`get`), with its interface (`store.get`), or by its name on 0.x; InvalidArgument.
+
+    Of several versions of an interface the newest one counts.
+    """
     known: dict[str, list[Operation]] = {}
-    for interface in interfaces:
+    versions = {interface.__identity__.wit.partition("@")[0]: interface for interface in sorted(interfaces, key=_version)}
+    for interface in versions.values():
         if instance := interface.__identity__.wit:
             for item in interface.operations():
                 for name in (item.function, f"{parts_of(instance)[2]}.{item.function}", item.name):
@@ -103,6 +108,10 @@ def _operation(interfaces: list[type[Interface]], wanted: str) -> Operation:
     names = ", ".join(sorted(name for name in known if "." in name and name[0].islower()))
     problem = "there are several of that name" if found else "there is no such operation"
     raise InvalidArgument(f"{wanted}: {problem}: {names}")
+
+
+def _version(interface: type[Interface]) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", interface.__identity__.wit.partition("@")[2])]
 
 
 async def put_link(attached: WrpcAttached, source: str, target: str, values: dict[str, str], interfaces: str, name: str) -> None:

@@ -215,6 +215,17 @@ async def test_a_failure_without_an_error_type_is_an_early_end(server: NatsServe
         assert await Caller(transport).unary(f"{STORE}.count", b"") == [("results", b"")]
 
 
+async def test_a_failure_that_the_caller_cannot_be_told_is_one_warning_for_each_operation(
+    server: NatsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(server, Counting()), a_transport(server) as transport:
+        for function in ("count", "count", "get"):
+            await Caller(transport).unary(f"{STORE}.{function}", b"")
+    untold = [item.getMessage() for item in caplog.records if "no @fails" in item.getMessage()]
+    assert len(untold) == 1
+    assert untold[0].startswith("Store.Count: ")
+
+
 async def test_a_failure_with_an_error_type_is_a_value(server: NatsServer) -> None:
     async with serving(server, Counting()), asking(server, "prov") as target:
         with pytest.raises(NotFound, match="there is no such bucket"):

@@ -209,3 +209,16 @@ async def started(told: dict[str, Any]) -> asyncio.subprocess.Process:
     process.stdin.write(stdin_line(told))
     process.stdin.close()
     return process
+
+
+async def test_an_interface_that_cannot_go_over_the_wire_is_one_line_and_no_start(server: NatsServer, tmp_path: Path) -> None:
+    program = tmp_path / "vague.py"
+    text = CHILD.read_text().replace("milliseconds: U32", "milliseconds: object")
+    program.write_text(text)
+    command = [sys.executable, str(program)]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
+    _, words = await asyncio.wait_for(process.communicate(stdin_line(host_data(server.url))), 15)
+    assert process.returncode == 1
+    assert words.decode().count("\n") == 1
+    assert "cannot start: Told.nap, parameter milliseconds: <class 'object'> cannot go over the wire" in words.decode()

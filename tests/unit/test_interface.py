@@ -73,6 +73,7 @@ def test_a_declaration_needs_a_name() -> None:
     [
         ("async def go(self, x): ...", "no annotation"),
         ("async def go(self, x: int): ...", "result has no annotation"),
+        ("async def go(self, x: 'Nowhere') -> int: ...", ": an annotation: name 'Nowhere' is not defined"),
         ("async def go(self, *x: int) -> int: ...", r"\*args"),
         ("def go(self) -> int: ...", "async def"),
     ],

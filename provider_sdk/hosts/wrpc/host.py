@@ -107,7 +107,10 @@ class WrpcHost:
         transport, client, data = self._connected(), self._calling(), self.data
         subjects = invocation_prefix(data.lattice_rpc_prefix, data.provider_key)
         queue = queue_group(data.lattice_rpc_prefix, data.provider_key)
-        operations = served(serves, data.era)
+        try:
+            operations = served(serves, data.era)
+        except TypeError as error:
+            raise InvalidArgument(str(error)) from None
         server = Server(
             transport, client.inbox, control, operations, subjects=subjects, era=data.era, budget=client.budget, metrics=metrics
         )

@@ -84,6 +84,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self._refusing: set[asyncio.Task[None]] = set()
+        self._untold: set[Operation] = set()
         metrics = metrics or Metrics()
         self._errors = metrics.counter(
             "provider_errors_total", "Calls answered with an error, by code: also those that reached no operation.", "code"
@@ -109,6 +110,12 @@ class Server:
     def count(self, error: ProviderError) -> None:
         """Count a call that is answered with an error."""
         self._errors.add(error.code.value)
+
+    def untold(self, operation: Operation, error: ProviderError) -> None:
+        """Warn, once for each operation, that a caller cannot be told an error: it has no error type."""
+        if operation.failure is None and operation not in self._untold:
+            self._untold.add(operation)
+            log.warning("%s: %s: the caller sees its answer end early and no more, as the operation has no @fails", operation.name, error)
 
 
 class Session:
@@ -253,6 +260,8 @@ class Session:
         self._server.count(error)
         try:
             data = self._failure(error)
+            if self._found is not None:
+                self._server.untold(self._found.operation, error)
             if data is None and self._server.era is Era.FIRST:
                 text = error_text(error).encode()
                 await self._server.transport.publish(f"{self._reply}.error", unsigned_leb(len(text)) + text)
