@@ -381,13 +381,17 @@ async def test_an_upload_that_breaks_off_is_told_to_the_implementation(server: N
         assert caller.told[-2][1][:1] == b"\x01"
 
 
-async def test_a_download_that_fails_says_so_in_its_second_part(server: NatsServer) -> None:
+async def test_a_download_that_fails_says_so_in_its_second_part_and_in_the_log(
+    server: NatsServer, caplog: pytest.LogCaptureFixture
+) -> None:
     async with serving(server, Kept([b"some"], Unavailable("the disk is gone"))), asking(server, "prov") as target:
         data, outcome = await Blobs.at(target).get_container_data(ObjectId("c", "o"), 0, 100)
         with pytest.raises(ProviderError, match="broke off"):
             async for _ in data:
                 pass
         assert await outcome == Err("the disk is gone")
+    told = [item.getMessage() for item in caplog.records if item.name == "provider.calls"]
+    assert told == ["Blobs.GetContainerData: the caller sees a stream of its result break off: the disk is gone"]
 
 
 async def test_a_large_upload_passes_in_both_directions_of_the_same_codec(server: NatsServer) -> None:

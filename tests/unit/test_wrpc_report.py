@@ -8,6 +8,7 @@ from provider_sdk import InvalidArgument
 from provider_sdk.cli.wrpc_report import operation_named
 from provider_sdk.contracts.wasi_blobstore import EarlyWasiBlobstore, WasiBlobstore
 from provider_sdk.contracts.wasi_keyvalue import Atomics, Store
+from provider_sdk.interface import Interface
 
 
 @pytest.mark.parametrize("words", ["increment", "atomics.increment", "Atomics.Increment"])
@@ -17,7 +18,8 @@ def test_an_operation_goes_by_its_function_with_its_interface_and_by_its_name_on
 
 
 def test_of_two_versions_of_an_interface_the_newer_one_is_meant() -> None:
-    for interfaces in ([WasiBlobstore, EarlyWasiBlobstore], [EarlyWasiBlobstore, WasiBlobstore]):
+    both: list[type[Interface]] = [WasiBlobstore, EarlyWasiBlobstore]
+    for interfaces in (both, both[::-1]):
         assert operation_named(interfaces, "get_container_info").interface is WasiBlobstore
 
 

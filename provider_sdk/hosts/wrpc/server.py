@@ -236,7 +236,12 @@ class Session:
 
     async def _deliver(self, result: Any) -> None:
         assert self._found is not None
-        await self._answer(self._found.codec.encode_result(result))
+        try:
+            await self._answer(self._found.codec.encode_result(result))
+        except ProviderError as error:
+            if self._answered:
+                log.warning("%s: the caller sees a stream of its result break off: %s", self._found.operation.name, error)
+            raise
 
     async def _answer(self, encoded: Encoded) -> None:
         assert self._acceptance is not None
