@@ -30,6 +30,8 @@ log = logging.getLogger("provider.calls")
 
 HEAD = len(b"NATS/1.0\r\n") + len(b"\r\n")
 LARGEST_RESULTS = 256 << 20
+LULL = 0.05
+"""Seconds without a message after which half of an answer may be all that comes."""
 
 
 class Client:
@@ -198,9 +200,9 @@ class _Outbound:
             self._sending = self._client.spawn(self._send())
         else:
             await send_value(self._client.transport, f"{self._accepted}.params", b"")
-        needed = 1
+        needed = enough = 1
         while True:
-            if self._ended or (self._has_result and self._size >= needed):
+            if self._ended or (self._has_result and self._size >= enough):
                 data = self._results[0] if len(self._results) == 1 else b"".join(self._results)
                 try:
                     return self._codec.decode_result(data, self._incoming)
@@ -208,7 +210,12 @@ class _Outbound:
                     if self._ended:
                         raise Internal(f"{self._what}: the answer ended before it was whole; the callee's log may say why") from None
                     self._results, needed = [data], len(data) + cut.missing
-            await self._next()
+                    # Each try begins anew, so a large answer is not tried with each of its messages.
+                    enough = max(needed, 2 * len(data))
+            if self._size < needed or not self._has_result:
+                await self._next()
+            elif not await self._more_within(LULL):
+                enough = needed
 
     async def _send(self) -> None:
         params = f"{self._accepted}.params"
@@ -229,6 +236,15 @@ class _Outbound:
             self._news = None
         if self._error is not None:
             raise self._error
+
+    async def _more_within(self, seconds: float) -> bool:
+        """Whether something new comes in time. A callee of v1.1 or v1.2 may send no end behind its answer."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._next()
+        except TimeoutError:
+            return False
+        return True
 
     async def _when_over(self) -> None:
         try:
