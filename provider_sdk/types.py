@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 
 T = TypeVar("T")
 
@@ -95,6 +95,14 @@ class Case(Generic[T]):
     """
 
     value: T
+
+
+def carried_by(case: type[Any]) -> Any:
+    """What a variant carries, `T` of `class Num(Case[T])`; TypeError where the class does not say it."""
+    for base in getattr(case, "__orig_bases__", ()):
+        if get_origin(base) is Case:
+            return get_args(base)[0]
+    raise TypeError(f"{case.__name__}: say what the case carries: class {case.__name__}(Case[U32])")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from provider_sdk.cli.entered import ElsewhereOption, LatticeOption, UrlOption, do_attached
+from provider_sdk.cli.links import link
 from provider_sdk.cli.registry import registry
 from provider_sdk.errors import InvalidArgument, NotFound, Unavailable
-from provider_sdk.lattice.attached import Attached, enter
-from provider_sdk.lattice.deploy import CALLER
+from provider_sdk.lattice.attached import Attached
 from provider_sdk.lattice.manifests import Generation
 from provider_sdk.lattice.manner import Manner
-from provider_sdk.lattice.state import FOLDER, State, read_state
+from provider_sdk.lattice.state import FOLDER, read_state
 from provider_sdk.lattice.wrpc.attached import WrpcAttached
 
 dev = typer.Typer(
@@ -30,13 +29,11 @@ dev = typer.Typer(
     rich_markup_mode=None,
     help="A lattice in a box: NATS, a host, providers, actors, on this machine.",
 )
-link = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Put and delete links.")
 dev.add_typer(link, name="link")
 dev.command()(registry)
 
 REGISTRY = "registry.example/wasmcloud"
 DETACHED_WITHIN = 30.0
-SEED = "CLUSTER_SEED"
 
 ManifestArgument = Annotated[
     Path, typer.Argument(help="A wadm manifest of a 0.x or 1.x lattice, or a folder that holds wadm.yaml; by default the one here.")
@@ -46,14 +43,6 @@ MannerOption = Annotated[Manner, typer.Option(help="Behave as a Rust host or as 
 GenerationOption = Annotated[
     Generation | None, typer.Option(help="The hosts that the manifest is for; by default those that it looks like.")
 ]
-UrlOption = Annotated[
-    str,
-    typer.Option(
-        "--nats-url", help=f"Another lattice than the one of this folder; one of 0.x needs its cluster seed in the variable {SEED}."
-    ),
-]
-ElsewhereOption = Annotated[Generation, typer.Option("--generation", help="The hosts of the lattice, with --nats-url.")]
-LatticeOption = Annotated[str, typer.Option("--lattice", help="The lattice's name, with --nats-url.")]
 
 
 @dev.command()
@@ -147,7 +136,7 @@ def status(
             found, columns = await report.gather(attached), report.COLUMNS
         print(json.dumps(found, indent=2)) if as_json else report.show(found, columns)
 
-    _attached(work, nats_url, lattice, generation)
+    do_attached(work, nats_url, lattice, generation)
 
 
 @dev.command()
@@ -179,72 +168,7 @@ def call(
             result = await report.invoke(attached, target, operation, value, given, contract)
         print(json.dumps(result, ensure_ascii=False))
 
-    _attached(work, nats_url, lattice, generation)
-
-
-InterfacesOption = Annotated[
-    str, typer.Option("--interfaces", help="NAMESPACE:PACKAGE/NAME,NAME, such as wasi:keyvalue/store; for a new link, on 1.x.")
-]
-LinkNameOption = Annotated[str, typer.Option("--name", help="The link's name, on 1.x.")]
-ContractOption = Annotated[str, typer.Option(help="Default: the provider's own; on 0.x.")]
-
-
-@link.command("put")
-def link_put(
-    source: Annotated[str, typer.Argument(help="Name or key of the actor, or of the side that calls.")],
-    target: Annotated[str, typer.Argument(help="Name or key of the provider, or of the side that is called.")],
-    values: Annotated[list[str] | None, typer.Argument(help="KEY=VALUE … for the provider")] = None,
-    contract: ContractOption = "",
-    interfaces: InterfacesOption = "",
-    name: LinkNameOption = "default",
-    nats_url: UrlOption = "",
-    lattice: LatticeOption = "default",
-    generation: ElsewhereOption = Generation.WASMBUS,
-) -> None:
-    """Put a link, or change its values."""
-    from provider_sdk.cli import wrpc_report
-
-    given = dict(_pair(item) for item in values or [])
-
-    async def work(attached: Attached | WrpcAttached) -> None:
-        if isinstance(attached, WrpcAttached):
-            await wrpc_report.put_link(attached, source, target, given, interfaces, name)
-            return
-        caller, asked = await attached.look_up(source), await attached.look_up(target)
-        body = {
-            "actor_id": caller.key,
-            "provider_id": asked.key,
-            "contract_id": contract or asked.contract,
-            "link_name": asked.link_name,
-            "values": given,
-        }
-        await attached.control("linkdefs.put", body)
-
-    _attached(work, nats_url, lattice, generation)
-
-
-@link.command("del")
-def link_del(
-    source: Annotated[str, typer.Argument(help="Name or key of the actor, or of the side that calls.")],
-    target: Annotated[str, typer.Argument(help="Name or key of the provider, or of the side that is called.")],
-    contract: ContractOption = "",
-    name: LinkNameOption = "default",
-    nats_url: UrlOption = "",
-    lattice: LatticeOption = "default",
-    generation: ElsewhereOption = Generation.WASMBUS,
-) -> None:
-    """Delete a link."""
-    from provider_sdk.cli import wrpc_report
-
-    async def work(attached: Attached | WrpcAttached) -> None:
-        if isinstance(attached, WrpcAttached):
-            await wrpc_report.delete_link(attached, source, target, name)
-            return
-        caller, asked = await attached.look_up(source), await attached.look_up(target)
-        body = {"actor_id": caller.key, "contract_id": contract or asked.contract, "link_name": asked.link_name}
-        await attached.control("linkdefs.del", body)
-
-    _attached(work, nats_url, lattice, generation)
+    do_attached(work, nats_url, lattice, generation)
 
 
 @dev.command()
@@ -279,32 +203,6 @@ def sign(
     if not actor.is_file():
         raise NotFound(f"{actor} does not exist")
     print(sign_for_development(actor, name or actor.stem, tuple(cap or ()), call_alias))
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, separator, value = text.partition("=")
-    if not separator:
-        raise InvalidArgument(f"{text!r} is not KEY=VALUE")
-    return key, value
-
-
-def _attached(
-    work: Callable[[Attached | WrpcAttached], Coroutine[Any, Any, None]], nats_url: str, lattice: str, generation: Generation
-) -> None:
-    async def run() -> None:
-        async with enter(_elsewhere(nats_url, lattice, generation) if nats_url else read_state()) as attached:
-            await work(attached)
-
-    asyncio.run(run())
-
-
-def _elsewhere(nats_url: str, lattice: str, generation: Generation) -> State:
-    if generation is Generation.WRPC:
-        return State(0, nats_url, lattice, "", "", CALLER, generation=generation)
-    seed = os.environ.get(SEED, "")
-    if not seed:
-        raise InvalidArgument(f"calling another lattice of 0.x needs its cluster seed (SC…) in the environment variable {SEED}")
-    return State(0, nats_url, lattice, "", seed)
 
 
 def _detached(arguments: list[str]) -> None:

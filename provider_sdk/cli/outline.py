@@ -23,7 +23,8 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Contracts that are served, their operations, the first setting of a link that is text, as KEY=VALUE, and the interfaces' classes.
+    """Contracts that are served, their operations, the first setting of a link that is text, as KEY=VALUE, the interfaces' classes, and
+    what they are called on 1.x, such as `acme:greeter/greeter@0.1.0`.
 
     A class is `module:Class`, where the module may be `__main__`.
     """
@@ -32,6 +33,7 @@ class Outline:
     operations: tuple[Operation, ...]
     setting: str = ""
     declared: tuple[str, ...] = ()
+    instances: tuple[str, ...] = ()
 
 
 def ask_outline(runnable: Runnable) -> Outline:
@@ -65,4 +67,5 @@ def _read(document: dict[str, Any]) -> Outline:
     ]
     contracts = tuple(item["contract"] for item in interfaces if item["contract"])
     declared = tuple(item["declared"] for item in interfaces)
-    return Outline(contracts, tuple(operations), texts[0] if texts else "", declared)
+    instances = tuple(item["wit"] for item in interfaces if item["wit"])
+    return Outline(contracts, tuple(operations), texts[0] if texts else "", declared, instances)

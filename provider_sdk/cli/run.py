@@ -15,8 +15,11 @@ from provider_sdk.cli.serve import Showing, serve
 from provider_sdk.errors import InvalidArgument, PreconditionFailed, Unavailable
 from provider_sdk.lattice.deploy import CALLER
 from provider_sdk.lattice.images import provider_program
+from provider_sdk.lattice.manifests import Generation
 from provider_sdk.lattice.manner import Manner
 from provider_sdk.lattice.wadm import Manifest, ManifestLink, ProviderComponent
+from provider_sdk.lattice.wrpc.links import parts_of
+from provider_sdk.lattice.wrpc.manifest import NamedConfig, Settings, Workload, WrpcLink, WrpcManifest
 from provider_sdk.provider_toml import FILE, read_provider_toml
 
 MOST_SHOWN = 5
@@ -26,15 +29,20 @@ def run(
     folder: Annotated[Path, typer.Argument(help="A folder with a provider.toml, or a provider's .py file.")] = Path(),
     link: Annotated[list[str] | None, typer.Option(help="KEY=VALUE of the caller's link, or a JSON object; may be given again.")] = None,
     config: Annotated[list[str] | None, typer.Option(help="The same of the provider's own configuration.")] = None,
-    manner: Annotated[Manner, typer.Option(help="Behave as a Rust host or as an OTP host.")] = Manner.RUST,
+    manner: Annotated[Manner, typer.Option(help="Behave as a Rust host or as an OTP host; of 0.x alone.")] = Manner.RUST,
+    generation: Annotated[
+        Generation | None, typer.Option(help="The host's generation; by default 0.x, or 1.x for a provider without a contract.")
+    ] = None,
 ) -> None:
     """Run a provider from its source, linked to a caller; it restarts as its source changes. Ctrl-C ends it."""
     values, own = _given(link, "--link"), _given(config, "--config")
-    manifest, outline = manifest_of(folder, {key: _text(value) for key, value in values.items()}, own)
+    manifest, outline = manifest_of(folder, {key: _text(value) for key, value in values.items()}, own, generation)
     raise typer.Exit(serve(manifest, None, manner=manner, showing=Showing(every_line=True, hints=tuple(_hints(manifest, outline)))))
 
 
-def manifest_of(path: Path, link: dict[str, str], config: dict[str, object]) -> tuple[Manifest, Outline]:
+def manifest_of(
+    path: Path, link: dict[str, str], config: dict[str, object], generation: Generation | None = None
+) -> tuple[Manifest | WrpcManifest, Outline]:
     """The manifest of that provider alone and its caller, and what the provider serves."""
     image = path.resolve().as_uri()
     runnable = provider_program(image, Path.cwd())
@@ -47,19 +55,39 @@ def manifest_of(path: Path, link: dict[str, str], config: dict[str, object]) -> 
         name, contracts = read.name, read.contracts
     else:
         name, contracts = path.stem.replace("_", "-"), outline.contracts
+    if generation is Generation.WRPC or (generation is None and not contracts and outline.instances):
+        return _wrpc_manifest(name, image, outline, link, {key: _text(value) for key, value in config.items()}), outline
     missing = [item for item in contracts if outline.contracts and item not in outline.contracts]
     warnings = tuple(f"warning: {path / FILE}: {item} is no contract that the program serves" for item in missing)
     if not contracts:
-        raise PreconditionFailed(f"{path}: it has no contract: the test host is one of 0.x, which knows nothing else to call a provider by")
+        raise PreconditionFailed(f"{path}: it has no contract, and hosts of 0.x know nothing else to call a provider by")
     given = json.dumps(config) if config else None
     provider = ProviderComponent(name, image, contracts[0], config=given)
     programs = (ManifestLink(name, link),)
     return Manifest(name, (), (provider,), Path.cwd(), warnings=warnings, programs=programs), outline
 
 
-def _hints(manifest: Manifest, outline: Outline) -> Iterator[str]:
-    name = manifest.providers[0].name
-    yield f"\n{name} runs for {manifest.providers[0].contract}; from another terminal, in this folder:"
+def _wrpc_manifest(name: str, image: str, outline: Outline, link: dict[str, str], config: dict[str, str]) -> WrpcManifest:
+    """One link for each package."""
+    packages: dict[tuple[str, str], list[str]] = {}
+    for instance in outline.instances:
+        namespace, package, interface = parts_of(instance)
+        packages.setdefault((namespace, package), []).append(interface)
+    if not packages:
+        raise PreconditionFailed(f"{name}: it serves no interface with wit=, and hosts of 1.x know nothing else to call a provider by")
+    given = Settings((NamedConfig(f"{CALLER}-link", link),)) if link else Settings()
+    links = [WrpcLink(name, *package, tuple(interfaces), target_settings=given) for package, interfaces in packages.items()]
+    own = Settings((NamedConfig(name, config),)) if config else Settings()
+    provider = Workload(name, name, image, provider=True, settings=own)
+    return WrpcManifest("run", (provider,), Path.cwd(), programs=tuple(links))
+
+
+def _hints(manifest: Manifest | WrpcManifest, outline: Outline) -> Iterator[str]:
+    if isinstance(manifest, Manifest):
+        name, served = manifest.providers[0].name, manifest.providers[0].contract
+    else:
+        name, served = manifest.workloads[0].name, ", ".join(outline.instances)
+    yield f"\n{name} runs for {served}; from another terminal, in this folder:"
     for operation in outline.operations[:MOST_SHOWN]:
         yield f"  {_call(name, operation)}"
     if len(outline.operations) > MOST_SHOWN:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from provider_sdk.cli.view import short
@@ -37,4 +37,6 @@ def _answered(result: Any) -> str:
 
 
 def _written(value: Any) -> str:
+    if isinstance(value, AsyncIterator | Awaitable):
+        return "(stream)"
     return f"({len(value)} bytes)" if isinstance(value, bytes) and len(value) > 100 else repr(value)

@@ -27,6 +27,11 @@ def is_utf8(text: str) -> bool:
     return True
 
 
+def is_token(text: str) -> bool:
+    """Whether a text can be one part of a NATS subject."""
+    return _TOKEN.fullmatch(text) is not None
+
+
 class Fields:
     """Typed access to the object's members."""
 
@@ -59,7 +64,7 @@ class Fields:
         """One that can be part of a NATS subject."""
         value = self.needed(name)
         parts = value.split(".") if dots else [value]
-        if not all(_TOKEN.fullmatch(part) for part in parts):
+        if not all(map(is_token, parts)):
             raise InvalidArgument(f"host data: {name}: {value!r} cannot be part of a NATS subject")
         return value
 
@@ -107,6 +112,12 @@ def json_kind(value: Any) -> str:
     """What a decoded value is, in words."""
     names = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list", dict: "an object"}
     return "null" if value is None else names[type(value)] if value != "" else "an empty string"
+
+
+def unreachable(error: InvalidArgument) -> InvalidArgument:
+    """What is said of a connection that cannot be tried: credentials were checked before, so the address or the CA file is wrong."""
+    field = "provider configuration: nats_ca_file" if "authorities" in error.message else "host data: lattice_rpc_url"
+    return InvalidArgument(f"{field}: {error.message}")
 
 
 def decode_line(line: bytes) -> dict[str, Any]:

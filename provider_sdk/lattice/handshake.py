@@ -6,7 +6,7 @@ import base64
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from provider_sdk.lattice.links import LinkDefinition
@@ -40,10 +40,10 @@ class HostFacts:
     lattice: str
     host_id: str
     url: str
-    invocation_seed: str
+    invocation_seed: str = field(repr=False)
     cluster_issuers: tuple[str, ...]
     user_jwt: str = ""
-    user_seed: str = ""
+    user_seed: str = field(default="", repr=False)
     rpc_timeout: float = 2.0
     structured_logging: bool = False
     log_level: str | None = None

@@ -53,7 +53,7 @@ class HostOptions:
     cluster: KeyPair | None = None
     key: KeyPair | None = None
     user_jwt: str = ""
-    user_seed: str = ""
+    user_seed: str = field(default="", repr=False)
     rpc_timeout: float = 2.0
     health: HealthTimes = field(default_factory=HealthTimes)
     heartbeat_every: float = 30.0

@@ -203,7 +203,9 @@ class Runtime:
         provider.layers, provider.layers_before = layers, before if wrong else ()
         self._refused = wrong or _fault(RuntimeSettings, layers[:1])
         if self._refused:
-            log.error("the provider's configuration is refused, it stays as it was: %s", self._refused)
+            log.error(
+                "%s refused, as before: %s", "the provider's configuration is" if wrong else "settings of the process are", self._refused
+            )
         else:
             self._tell_of_later_settings(layers[0])
         self._links.reconfigure()

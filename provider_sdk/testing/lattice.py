@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,9 +80,7 @@ class TestLattice:
         runtime = Runtime(provider_class, wasmbus, settings, own_process=False)
         task = asyncio.create_task(runtime.run())
         self._stack.push_async_callback(end_runtime, runtime, task)
-        await asyncio.wait([task, asyncio.ensure_future(self._until_healthy(key, link_name))], return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            task.result()
+        await until_ready(task, self._until_healthy(key, link_name))
         return Provided(key, contract, link_name)
 
     async def process(
@@ -154,6 +152,16 @@ def command_of(program: str | Path) -> tuple[str, ...]:
     if str(program).endswith(".py"):
         return (sys.executable, str(program))
     return (str(program.absolute()),) if isinstance(program, Path) else (sys.executable, "-m", program)
+
+
+async def until_ready(runtime: asyncio.Task[int], ready: Coroutine[Any, Any, None]) -> None:
+    """Await `ready`; where the provider in this process ends before, what ended it is raised."""
+    waiting = asyncio.create_task(ready)
+    await asyncio.wait([runtime, waiting], return_when=asyncio.FIRST_COMPLETED)
+    if not waiting.done():
+        waiting.cancel()
+        raise Unavailable(f"the provider ended with code {runtime.result()} before it was ready")
+    waiting.result()
 
 
 async def end_runtime(runtime: Runtime, task: asyncio.Task[int]) -> None:

@@ -31,7 +31,7 @@ from provider_sdk.lattice.wrpc.settings import Secret, SecretReference
 from provider_sdk.provider import Provider
 from provider_sdk.runtime.lifecycle import Runtime
 from provider_sdk.runtime.settings import RuntimeSettings
-from provider_sdk.testing.lattice import READY_WITHIN, command_of, end_runtime
+from provider_sdk.testing.lattice import READY_WITHIN, command_of, end_runtime, until_ready
 from provider_sdk.transport.base import Transport
 
 Interfaces = tuple[type[Interface], ...]
@@ -55,7 +55,7 @@ class WrpcTestLattice:
     host: WrpcLatticeHost
     _stack: contextlib.AsyncExitStack
     _output: dict[str, list[str]]
-    _secrets: dict[str, Secret]
+    _secrets: dict[str, Secret] = field(repr=False)
 
     @property
     def transport(self) -> Transport:
@@ -73,15 +73,13 @@ class WrpcTestLattice:
         """Run a provider inside the test: breakpoints and coverage work, signals and the parent watch are left out."""
         identifier = id or _new_id(provider_class.__name__)
         names = await self._settings(identifier, configuration, secrets)
-        document = await self.host.adopt_provider(WrpcProgram((), identifier, provider_class.__name__, names))
+        adopted, document = await self.host.adopt_provider(WrpcProgram((), identifier, provider_class.__name__, names))
         wrpc = WrpcHost(parse_host_data(json.loads(json.dumps(document))))
         settings = RuntimeSettings.load(Layer("provider configuration", wrpc.provider_values), ignore=None).config
         runtime = Runtime(provider_class, wrpc, settings, own_process=False)
         task = asyncio.create_task(runtime.run())
         self._stack.push_async_callback(end_runtime, runtime, task)
-        await asyncio.wait([task, asyncio.ensure_future(self._until_healthy(identifier))], return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            task.result()
+        await until_ready(task, self.host.ready(adopted, READY_WITHIN))
         return WrpcProvided(identifier, provider_class.serves)
 
     async def process(
@@ -187,14 +185,6 @@ class WrpcTestLattice:
             names.append(f"SECRET_{key}")
             await self.host.put_config(names[-1], SecretReference(setting, key).values())
         return tuple(names)
-
-    async def _until_healthy(self, identifier: str) -> None:
-        async with asyncio.timeout(READY_WITHIN):
-            while True:
-                with contextlib.suppress(Unavailable):
-                    await self.transport.request(self.host.core.control_subject(identifier, "health"), b"", timeout=2.0)
-                    return
-                await asyncio.sleep(0.02)
 
 
 def _new_id(name: str) -> str:

@@ -59,6 +59,15 @@ class Stream(AsyncIterator[T], Generic[T]):
         self._batch: list[T] = []
         self.outcome.add_done_callback(lambda _: self._batches.put_nowait([]))
 
+    @staticmethod
+    def whole(batch: list[T]) -> Stream[T]:
+        """A stream of what is there already."""
+        stream = Stream[T](0, breaks=False)
+        if batch:
+            stream._batches.put_nowait(batch)
+        stream.outcome.set_result(Ok(None))
+        return stream
+
     async def put(self, batch: list[T]) -> None:
         """Hand on a batch that is not empty, in its turn; DeadlineExceeded where nobody takes the one before."""
         try:

@@ -18,7 +18,7 @@ from provider_sdk.contracts.wasi_blobstore import (
     WasiBlobstore,
 )
 from provider_sdk.errors import error_of
-from provider_sdk.types import Err, Ok
+from provider_sdk.types import Err
 from providers.blobstore.backend import NO_DETAILS, Named, Page, Reading, Writing, blocks, shown
 from providers.blobstore.flows import Flow, Stream, Way
 from providers.blobstore.linked import LinkedStore
@@ -44,6 +44,10 @@ class _Objects:
 
     async def clear_container(self, name: str) -> None:
         container = self._linked.container(name)
+        async with self._linked.holding():
+            await self._cleared(container)
+
+    async def _cleared(self, container: str) -> None:
         while names := [info.name for info in (await self._backend.objects(container, most=PAGE)).objects]:
             _all_removed(await self._backend.remove(container, names))
 
@@ -75,7 +79,8 @@ class _Objects:
         if source == target:
             await self._backend.info(*source)
         else:
-            await self._backend.copy(source, target)
+            async with self._linked.holding():
+                await self._backend.copy(source, target)
 
     async def delete_object(self, id: ObjectId) -> None:
         await self.delete_objects(id.container, [id.object])
@@ -100,7 +105,11 @@ class _Objects:
     async def _names(self, name: str, limit: int | None, offset: int | None, *, breaks: bool) -> Stream[str]:
         """The names of a container's objects; a page of them is there already, so that what is wrong is known."""
         container = self._linked.container(name)
-        page, held = await self._opened(Way.DOWN, self._backend.objects(container, most=PAGE), _nothing)
+        page, held = await self._opened(self._backend.objects(container, most=PAGE), _nothing)
+        if not page.more:
+            await self._linked.streams.tasks.finish(held.aclose())
+            return Stream.whole([info.name for info in page.objects][offset or 0 :][:limit])
+        await self._admit(Way.DOWN, held)
         stream = Stream[str](self._linked.config.upload_timeout, breaks=breaks)
         work = self._list(stream, container, page, offset or 0, limit)
         self._start(Way.DOWN, f"the list of {shown(container)}", work, held, stream.outcome)
@@ -121,45 +130,50 @@ class _Objects:
     async def _bytes(self, id: ObjectId, start: int, end: int, *, breaks: bool) -> Stream[bytes]:
         """A range of an object; its first block is there already, so that what is wrong is known."""
         named = self._named(id)
-        stream = Stream[bytes](self._linked.config.upload_timeout, breaks=breaks)
         if start > end:
             raise InvalidArgument(f"the range of {shown(id.object)} ends at {end}, before it begins at {start}")
         if start == end:
             await self._backend.info(*named)
-            stream.outcome.set_result(Ok(None))
-        else:
-            opening = self._backend.open(*named, start, end - 1, lambda length: min(length, READ))
-            reading, held = await self._opened(Way.DOWN, opening, lambda reading: reading.close())
-            self._start(
-                Way.DOWN, f"the download of {shown(id.object)} from {shown(id.container)}", _send(reading, stream), held, stream.outcome
-            )
+            return Stream.whole([])
+        opening = self._backend.open(*named, start, end - 1, lambda length: min(length, READ))
+        reading, held = await self._opened(opening, lambda reading: reading.close())
+        if len(reading.first) == reading.length:
+            await self._linked.streams.tasks.finish(held.aclose())
+            return Stream.whole(_pieces(reading.first))
+        await self._admit(Way.DOWN, held)
+        stream = Stream[bytes](self._linked.config.upload_timeout, breaks=breaks)
+        what = f"the download of {shown(id.object)} from {shown(id.container)}"
+        self._start(Way.DOWN, what, _send(reading, stream), held, stream.outcome)
         return stream
 
     async def _received(self, id: ObjectId, data: AsyncIterator[bytes]) -> asyncio.Future[Outcome]:
         """The end of an upload, which has begun."""
-        writing, held = await self._opened(Way.UP, self._backend.create(*self._named(id), NO_DETAILS), lambda writing: writing.abort())
+        writing, held = await self._opened(self._backend.create(*self._named(id), NO_DETAILS), lambda writing: writing.abort())
+        await self._admit(Way.UP, held)
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._start(Way.UP, f"the upload of {shown(id.object)} to {shown(id.container)}", _receive(data, writing), held, outcome)
         return outcome
 
-    async def _opened(self, way: Way, opening: Awaitable[T], close: Callable[[T], Awaitable[None]]) -> tuple[T, AsyncExitStack]:
-        """What a stream needs, and what lets go of it. Nothing is left of it where the caller gives up, or there may be no stream."""
-        linked = self._linked
+    async def _opened(self, opening: Awaitable[T], close: Callable[[T], Awaitable[None]]) -> tuple[T, AsyncExitStack]:
+        """What a stream needs, and what lets go of it: nothing is left of it where the caller gives up."""
 
         async def opened() -> tuple[T, AsyncExitStack]:
-            async with linked.holding() as held:
+            async with self._linked.holding() as held:
                 found = await opening
                 held.push_async_callback(close, found)
                 return found, held.pop_all()
 
-        found, held = await linked.streams.tasks.finish(opened(), lambda pair: pair[1].aclose())
+        return await self._linked.streams.tasks.finish(opened(), lambda pair: pair[1].aclose())
+
+    async def _admit(self, way: Way, held: AsyncExitStack) -> None:
+        """An error, and nothing is held any more, where the link may have no further stream."""
+        linked = self._linked
         await linked.still_linked(held)
         try:
             linked.streams.flows.room(linked.key, way, linked.config.max_streams)
         except ResourceExhausted:
             await linked.streams.tasks.finish(held.aclose())
             raise
-        return found, held
 
     def _start(self, way: Way, what: str, work: Coroutine[Any, Any, None], held: AsyncExitStack, outcome: asyncio.Future[Outcome]) -> None:
         streams = self._linked.streams
@@ -221,7 +235,11 @@ async def _nothing(page: Page) -> None:
 
 async def _send(reading: Reading, stream: Stream[bytes]) -> None:
     async for block in blocks(reading, READ):
-        await stream.put([block[at : at + PIECE] for at in range(0, len(block), PIECE)])
+        await stream.put(_pieces(block))
+
+
+def _pieces(block: bytes) -> list[bytes]:
+    return [block[at : at + PIECE] for at in range(0, len(block), PIECE)]
 
 
 async def _receive(data: AsyncIterator[bytes], writing: Writing) -> None:

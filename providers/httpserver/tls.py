@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from provider_sdk import InvalidArgument, Secret
-from providers.httpserver.config import LARGEST_FILE, TlsConfig
+from providers.httpserver.config import TlsConfig
 from providers.httpserver.hello import Hello
 from providers.httpserver.routes import ANY, from_precise_to_any, plain_host
+from providers.httpserver.unfolding import LARGEST_FILE
 
 log = logging.getLogger("provider.http")
 

@@ -26,6 +26,7 @@ from tests.servers import s3
 from tests.tiers import scale
 
 PIECE = 128 << 10
+RATE = 40 << 20
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -58,7 +59,7 @@ async def a_box(
     """A container of a component that is linked as long as the block runs."""
     target = await lattice.link(provider, values, secrets=secrets, component="painter")
     try:
-        store: AnyBlobstore = version.at(target, timeout=30.0)
+        store: AnyBlobstore = version.at(target, timeout=300.0)
         await store.create_container(container)
         yield ComponentBox(store, container)
     finally:
@@ -132,6 +133,18 @@ class TestLinks:
                 await task
         await until(lambda: files(tmp_path) == {})
 
+    async def test_a_provider_that_its_host_stops_in_the_middle_leaves_whole_objects_only(
+        self, lattice: WrpcTestLattice, tmp_path: Path
+    ) -> None:
+        provider = await _started(lattice, tmp_path / "data")
+        async with a_box(lattice, provider, {"ROOT": f"{tmp_path}/blobs"}) as box:
+            await box.put("a", b"old")
+            _, task = await _upload(box, "a")
+            await lattice.host.stop_provider(provider.id)
+            assert files(tmp_path / "blobs") == {"c/a": b"old"}
+            with pytest.raises(Unavailable):
+                await task
+
     async def test_a_change_that_cannot_be_leaves_the_old_store_in_place(
         self, lattice: WrpcTestLattice, provider: WrpcProvided, tmp_path: Path
     ) -> None:
@@ -190,6 +203,8 @@ async def test_memory_does_not_grow_with_an_object(lattice: WrpcTestLattice, tmp
 
     async def data(total: int) -> AsyncIterator[bytes]:
         for _ in range(total // PIECE):
+            # Whoever sends faster than the provider's disk takes is stopped by no one, and the NATS server then cuts off the provider.
+            await asyncio.sleep(PIECE / RATE)
             yield piece
 
     async with a_box(lattice, provider, {"ROOT": str(tmp_path / "blobs"), "durability": "normal"}, version=version) as box:

@@ -328,6 +328,22 @@ async def test_headers_are_those_of_the_component_byte_for_byte() -> None:
         await it.said("response headers left out.*'bad name', 'x-bad'")
 
 
+async def test_what_holds_for_every_generation_holds_here_other_origins_ids_and_the_access_log() -> None:
+    async def handle(request: Request) -> Response:
+        return streamed(b"one", b"two")
+
+    async with running() as it:
+        component, port = await it.serve(handle, access_log="common", readonly_mode="true")
+        got = await ask(port, "GET /a HTTP/1.1\norigin: https://a.example\nx-request-id: mine")
+        assert (got.values("access-control-allow-origin"), got.values("x-request-id")) == (["*"], ["mine"])
+        assert dict(component.asked[0].headers)["x-request-id"] == [b"mine"]
+        await it.said('"GET /a HTTP/1.1" 200 6$')
+        preflight = await ask(port, "OPTIONS / HTTP/1.1\norigin: https://a.example\naccess-control-request-method: PUT")
+        assert (preflight.status, preflight.values("access-control-allow-methods")) == (200, ["GET, POST, PUT, DELETE, HEAD, OPTIONS"])
+        assert (await ask(port, "POST / HTTP/1.1\ncontent-length: 0")).status == 405
+        assert len(component.asked) == 1
+
+
 async def test_compressed_parts_do_not_wait_for_the_next() -> None:
     go_on = asyncio.Event()
 

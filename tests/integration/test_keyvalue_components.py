@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from provider_sdk import PermissionDenied, Target
+from provider_sdk import Layer, PermissionDenied, Target
 from provider_sdk.contracts.keyvalue import KeyValue
 from provider_sdk.contracts.wasi_keyvalue import Atomics, Batch, Store, Watcher
+from provider_sdk.lattice.wrpc.manifest_reader import read_wrpc_manifest
 from provider_sdk.testing import Era, WrpcProvided, WrpcTestLattice, a_lattice, a_wrpc_lattice
+from providers.keyvalue.config import KeyValueConfig
 from providers.keyvalue.provider import KeyValueProvider
 from tests.servers.redis import running
 
@@ -140,3 +143,17 @@ async def test_a_link_that_watches_nothing_says_so(tmp_path: Path, caplog: pytes
         component = await lattice.component(Heard())
         await lattice.link_to(provider, component, (Watcher,), {"url": "memory://"})
         await until(lambda: "nothing is watched" in caplog.text)
+
+
+def test_the_manifest_of_the_page_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "providers.md").read_text("utf-8")
+    (text,) = [block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "package: keyvalue" in block]
+    (tmp_path / "wadm.yaml").write_text(text, "utf-8")
+    manifest = read_wrpc_manifest(tmp_path / "wadm.yaml")
+    component, provider = manifest.workloads
+    served, watched = component.links[0], provider.links[0]
+    assert (served.interfaces, watched.interfaces) == (("store", "atomics", "batch"), ("watcher",))
+    for (config,), watches in ((served.target_settings.config, False), (watched.source_settings.config, True)):
+        loaded = KeyValueConfig.load(Layer("link values", config.properties or {}))
+        assert not loaded.warnings and loaded.config.namespace == "visits"
+        assert bool(loaded.config.interest) is watches

@@ -16,9 +16,9 @@ from providers.keyvalue.backends import postgres, redis, sqlite, sqlite_changes,
 from providers.keyvalue.config import KeyValueConfig
 from tests.kv_watch import Component, a_watch, until
 from tests.servers.postgres import PostgresServer
-from tests.servers.redis import RedisServer, running
+from tests.servers.redis import SERVICE, RedisServer, running, sentinels
 
-BACK_WITHIN = 15.0
+BACK_WITHIN = 20.0
 
 
 @contextlib.asynccontextmanager
@@ -123,6 +123,15 @@ class TestRedis:
             await until(lambda: not watch.trouble, BACK_WITHIN)
             await until_told(component, backend)
             assert watch.counters.lost.values == {("store",): 1}
+
+    async def test_the_replica_that_takes_over_tells_of_changes_too(self, tmp_path: Path) -> None:
+        component = Component()
+        with sentinels(tmp_path / "several") as (primary, _, sentinel):
+            url = f"redis+sentinel://127.0.0.1:{sentinel.port}/{SERVICE}"
+            async with on_redis(url) as backend, a_watch(component, backend):
+                await until_told(component, backend)
+                primary.kill()
+                await until_told(component, backend)
 
     async def test_changes_by_any_command_of_anybody_are_told(self, server: RedisServer) -> None:
         component = Component()

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from provider_sdk import Config, Context, Interface, InvalidArgument, Link, NotFound, PermissionDenied, Provider, setting
+from provider_sdk.errors import Unavailable
 from provider_sdk.testing import Manner, a_lattice
+from provider_sdk.testing.lattice import until_ready
 
 
 class Greeter(Interface, contract="acme:greeter"):
@@ -163,3 +165,22 @@ async def test_a_value_over_the_message_limit_goes_by_chunks_both_ways() -> None
         greeter = Greeter.at(await lattice.link(provider), timeout=10)
         name = "x" * 3_000_000
         assert name in await greeter.greet(name)
+
+
+async def test_a_provider_in_process_that_gives_no_sign_or_ends_is_an_error_of_its_start() -> None:
+    async def lasts() -> int:
+        await asyncio.sleep(60)
+        return 0
+
+    async def ends() -> int:
+        return 74
+
+    async def gives_no_sign() -> None:
+        raise TimeoutError
+
+    runtime = asyncio.create_task(lasts())
+    with pytest.raises(TimeoutError):
+        await until_ready(runtime, gives_no_sign())
+    runtime.cancel()
+    with pytest.raises(Unavailable, match="ended with code 74"):
+        await until_ready(asyncio.create_task(ends()), asyncio.sleep(60))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_dev import EXAMPLES, Terminal, until
+from tests.integration.test_dev import COMMAND, EXAMPLES, Terminal, until
 
 LINK = "acme:greeter/greeter"
 
@@ -143,3 +144,21 @@ def test_a_manifest_is_read_as_the_generation_that_is_named(terminal: Terminal) 
     done = terminal.type("up", str(terminal.example("hello-1x")), "--generation", "0.x")
     assert done.returncode == 2
     assert "0.x manifests link with a linkdef trait" in done.stderr
+
+
+def test_run_serves_one_provider_to_a_caller_on_1x(terminal: Terminal) -> None:
+    greeter = terminal.example("greeter").with_name("greeter.py")
+    output = terminal.folder / "run.txt"
+    words = ["run", str(greeter), "--generation", "1.x", "--link", "greeting=Hi", "--config", "greeting=Own"]
+    with output.open("w") as file, subprocess.Popen([*COMMAND[:-1], *words], cwd=terminal.folder, stdout=file, stderr=file) as process:
+        try:
+            until(lambda: "end: Ctrl-C" in output.read_text() or process.poll() is not None)
+            assert "greeter runs for acme:greeter/greeter@0.1.0" in output.read_text()
+            hint = re.search(r"provider dev (call greeter \S+)", output.read_text())
+            assert hint is not None
+            assert asked(terminal, *hint[1].split()[1:], '"Ada"') == "Hi, Ada!"
+            assert terminal.type("link", "put", "caller", "greeter", "greeting=Moin").returncode == 0
+            until(lambda: asked(terminal, "greeter", "greet", '"Ada"') == "Moin, Ada!")
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(15)

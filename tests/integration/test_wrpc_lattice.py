@@ -363,9 +363,11 @@ async def test_the_configuration_is_told_once_at_every_start() -> None:
 async def test_a_provider_that_ends_is_started_again_with_the_same_key_and_what_is_new() -> None:
     async with a_lattice() as lattice:
         await lattice.host.put_config("own", {"a": "1"})
-        provider = await lattice.start("own")
+        await lattice.host.put_config("gone", {"b": "1"})
+        provider = await lattice.start("own", "gone")
         first = await lattice.report()
         await lattice.host.put_config("own", {"a": "2"})
+        await lattice.host.delete_config("gone")
         await lattice.host.put_link(InterfaceLink("comp", "fake", "acme", "fake", ("fake",)))
         lattice.host.kill_provider("fake")
         await until(lambda: _true(provider.restart_count == 1))

@@ -23,7 +23,7 @@ FROM_SOURCE = os.environ.get("INTEROP_FORM") == "source"
 PACK = ("numbergen", "httpserver", "keyvalue", "blobstore")
 MODULES = {
     **{name: f"providers.{name}" for name in PACK},
-    "greeter": "examples.greeter.greeter",
+    "greeter": "greeter",
     "codec": "tests.interop.codec_provider",
     "confidant": "tests.interop.confidant",
     "blobstore-0.1": "tests.interop.blobstore_older",

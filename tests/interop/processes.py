@@ -22,8 +22,11 @@ def of_folder(folder: Path) -> dict[int, str]:
     return found
 
 
-def end(folder: Path) -> dict[int, str]:
-    """SIGKILL what still runs from below that folder, and tell what that was."""
+def end(folder: Path, within: float) -> dict[int, str]:
+    """What runs from below that folder, and goes on for that many seconds, is ended by SIGKILL and told."""
+    left = of_folder(folder)
+    if gone(set(left), within):
+        return {}
     left = of_folder(folder)
     for pid in left:
         with suppress(ProcessLookupError):

@@ -38,6 +38,8 @@ class Seen:
     """What a provider and a listener saw, with what differs from run to run under names of its own."""
 
     host_data: dict[str, Any] = field(default_factory=dict)
+    after_a_crash: dict[str, Any] = field(default_factory=dict)
+    kept: list[bool] = field(default_factory=list)
     environment: set[str] = field(default_factory=set)
     steps: list[tuple[str, Counter[str]]] = field(default_factory=list)
     events: Counter[str] = field(default_factory=Counter)
@@ -84,6 +86,14 @@ async def play(control: Control, archive: str) -> Seen:
         await asyncio.sleep(SETTLED)
         report = await _report(control)
         seen.steps.append((name + refused, Counter(_readable(item, report["host_data"]) for item in report["heard"][before:])))
+    await control.transport.publish("order.fake", b"crash")
+    again = report
+    async with asyncio.timeout(15):
+        while again["pid"] == report["pid"]:
+            again = await _report(control)
+    seen.after_a_crash = _stable(again["host_data"])
+    kept = "provider_xkey_private_key", "host_xkey_public_key", "instance_id"
+    seen.kept = [again["host_data"][name] == report["host_data"][name] for name in kept]
     await control.stop_provider("fake")
     await control.event("provider_stopped", provider_id="fake")
     seen.host_data = _stable(report["host_data"])
@@ -125,7 +135,8 @@ def _opened(document: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, A
 
 def _stable(data: Mapping[str, Any]) -> dict[str, Any]:
     """Host data with the kind of what differs from run to run."""
-    stable = dict(data) | {"link_definitions": [_opened(link, data) for link in data["link_definitions"]]}
+    links = sorted((_opened(link, data) for link in data["link_definitions"]), key=json.dumps)
+    stable = dict(data) | {"link_definitions": links}
     for name in ("host_id", "lattice_rpc_prefix", "lattice_rpc_url", "instance_id", "host_xkey_public_key", "provider_xkey_private_key"):
         stable[name] = f"{type(stable[name]).__name__} {stable[name][:1] if name.endswith('key') or name == 'host_id' else ''}"
     return stable
@@ -160,4 +171,6 @@ async def test_a_provider_cannot_tell_them_apart(tmp_path: Path) -> None:
     assert found.environment == wanted.environment
     for (name, heard), (real_name, real_heard) in zip(found.steps, wanted.steps, strict=True):
         assert (name, heard) == (real_name, real_heard)
+    assert found.after_a_crash == wanted.after_a_crash
+    assert found.kept == wanted.kept == [True, True, False]
     assert found.events == wanted.events

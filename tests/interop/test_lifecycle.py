@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.interop import processes
 from tests.interop.archives import Archive
-from tests.interop.world import World
+from tests.interop.world import World, a_world
 
 pytestmark = pytest.mark.needs("host1x")
 
@@ -61,6 +63,15 @@ async def test_a_host_that_is_stopped_leaves_no_provider(world: World, archive: 
 async def test_the_host_finds_the_provider_well(world: World, archive: Archive) -> None:
     await world.provide(archive("keyvalue"), "kv")
     await world.control.event("health_check_passed", provider_id="kv")
+
+
+async def test_the_provider_logs_as_the_host_wants(tmp_path: Path, archive: Archive) -> None:
+    async with a_world(tmp_path, "--structured-logging", "--log-level", "warn") as world:
+        await world.provide(archive("keyvalue"), "kv")
+        await world.link("kv", ALL)
+        await world.told("incr", key="n")
+    lines = [json.loads(line) for line in world.host.output.splitlines() if line.startswith("{")]
+    assert {line["level"] for line in lines} == {"WARNING"}
 
 
 async def test_a_crashed_provider_serves_again_with_its_links_and_its_data(world: World, archive: Archive) -> None:

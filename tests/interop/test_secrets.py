@@ -42,6 +42,15 @@ async def test_secrets_of_a_link_that_is_there_first_reach_the_provider(tmp_path
         assert await world.told("greet", name="Ada") == "Psst, Ada "
 
 
+async def test_a_secret_may_be_given_as_bytes(tmp_path: Path, archive: Archive) -> None:
+    async with a_world(tmp_path, "--secrets-topic", PREFIX) as world:
+        backend = await backend_of(world)
+        backend.values["vault/word"] = b"Psst,"
+        await world.provide(archive("confidant"), "confidant")
+        await world.link("confidant", GREETER, secrets="SECRET_word")
+        assert await world.told("greet", name="Ada") == "Psst, Ada "
+
+
 async def test_a_secret_in_plain_configuration_serves_and_warns(world: World, archive: Archive) -> None:
     await world.provide(archive("confidant"), "confidant")
     await world.link("confidant", GREETER, values={"word": "Loud:"})

@@ -135,9 +135,20 @@ class World:
     async def link(
         self, id: str, interfaces: str, *, name: str = "default", values: Mapping[str, object] | None = None, secrets: str = ""
     ) -> None:
-        """Link the component to a provider; `secrets` are names of configurations that hold references. Await that the provider has it."""
+        """Link the component to a provider, which hears of it a moment later. `secrets` names configurations that hold references."""
         told = ",".join(filter(None, (await self.config(values), secrets)))
         await self.control.put_link(COMPONENT, id, interfaces, name=name, target_config=told)
+
+    async def front(self, archive: Path) -> int:
+        """Start an httpserver, linked to the component: its port, as soon as there are answers."""
+        port = free_port()
+        await self.provide(archive, "web")
+        settings = await self.config({"address": f"127.0.0.1:{port}"})
+        await self.control.put_link("web", COMPONENT, "wasi:http/incoming-handler", source_config=settings)
+        async with asyncio.timeout(10):
+            while (await request(port, "/?op=ping")).status != HTTPStatus.OK:
+                await asyncio.sleep(0.05)
+        return port
 
     async def ask(self, op: str, *, within: float = 10.0, **query: object) -> Answer:
         """Have the component do something; TimeoutError where the call hangs."""
@@ -187,9 +198,11 @@ async def a_world(folder: Path, *options: str) -> AsyncIterator[World]:
             await _component(world)
             yield world
         finally:
-            await host.stop()
-            (folder / "host.log").write_text(host.said)
-            left = processes.end(host.folder)
+            try:
+                await host.stop()
+            finally:
+                (folder / "host.log").write_text(host.said)
+                left = await asyncio.to_thread(processes.end, host.folder, ENDING)
     assert not left, f"left behind: {left}"
 
 

@@ -145,8 +145,10 @@ class TestLinks:
             await all_of(early)
         await world.nothing_left()
 
-    async def test_what_is_begun_when_the_link_is_left_is_refused(self, world: World) -> None:
-        await world.put(b"text")
+    async def test_what_is_begun_when_the_link_is_left_is_refused(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("providers.blobstore.wrpc.PAGE", 1)
+        await world.put(bytes(4 * READ))
+        await world.put(b"", name="another")
         world.linked.leave()
         for begun in (
             world.component.get_container_data(OBJECT, 0, END),
@@ -168,6 +170,9 @@ class TestLinks:
             with pytest.raises(ResourceExhausted, match="2 uploads of this link"):
                 await world.component.write_container_data(OTHER, Held())
             assert (len(world.backend.unfinished), len(world.streams.flows)) == (4, 4)
+            await world.put(b"small", name="small")
+            assert await ComponentBox(world.component, "c").get("small") == b"small"
+            assert await ComponentBox(world.component, "c").names() == ["o", "small"]
             assert len(await all_of(held[0][0])) == 4 * READ
             await world.component.get_container_data(OBJECT, 0, END)
 

@@ -12,9 +12,12 @@ import pytest
 from provider_sdk.hosts.wasmbus.envelope import Entity
 from provider_sdk.lattice.handshake import HostFacts, ProviderProgram, host_data, stdin_line
 from provider_sdk.lattice.health import event_name, read_health
+from provider_sdk.lattice.host import HostOptions
 from provider_sdk.lattice.links import LinkDefinition
 from provider_sdk.lattice.manner import Manner, new_id
 from provider_sdk.lattice.wire import Unreadable, pack_failure, pack_invocation, pack_result, read_invocation, read_reply
+from provider_sdk.lattice.wrpc.handshake import WrpcFacts
+from provider_sdk.lattice.wrpc.host import WrpcHostOptions
 
 CLUSTER_SEED = "SCAACAIBAEAQCAIBAEAQCAIBAEAQCAIBAEAQCAIBAEAQCAIBAEAQCAKOFQ"
 CLUSTER = "CCFIRY65OQE7DFP5KLNS2PF2LVZMUZYJX4OZIEQ36N2IQANUB5XVZKMI"
@@ -203,3 +206,9 @@ def test_health_events_follow_the_change(manner: Manner, before: bool | None, no
 def test_a_health_answer_that_cannot_be_read_is_unhealthy() -> None:
     assert read_health(b"\x80").healthy is False
     assert read_health(b"\x01").message.startswith("the health answer cannot be read")
+
+
+def test_no_seed_is_shown() -> None:
+    facts = HostFacts(Manner.RUST, "default", "N", "", "SCLUSTER", (), user_seed="SUSER")
+    shown = [facts, HostOptions(user_seed="SUSER"), WrpcFacts("default", "N", "", user_seed="SUSER"), WrpcHostOptions(user_seed="SUSER")]
+    assert not any(seed in repr(item) for item in shown for seed in ("SCLUSTER", "SUSER"))

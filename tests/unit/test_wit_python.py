@@ -11,8 +11,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
 from provider_sdk import Interface
+from provider_sdk.cli.wit.model import Package
 from provider_sdk.cli.wit.of_interface import packages_of
 from provider_sdk.cli.wit.packages import Packages, read_packages
 from provider_sdk.cli.wit.parser import parse
@@ -20,7 +22,9 @@ from provider_sdk.cli.wit.python import python_source
 from provider_sdk.cli.wit.text import package_text
 from provider_sdk.errors import Code, Internal, InvalidArgument, NotFound, PermissionDenied, ProviderError
 from provider_sdk.hosts.wrpc.values import operation_codec
+from tests.tiers import scale
 from tests.tools.wasm_tools import meaning
+from tests.unit.wit_packages import packages
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = Path(__file__).with_name("wit")
@@ -165,9 +169,36 @@ def test_methods_do_not_stand_in_the_way_of_decorators() -> None:
         ("interface x { variant v { only(u8) } }", "a:b/x: v: a variant of one case has no form in Python"),
         ("interface x { f: func() -> result<_, stream<u8>>; }", "a:b/x: an error type with a stream has no form here"),
         ("interface x { record r { a: u8 } f: func(a: borrow<r>); }", "x.wit:2:52: r: expected a resource in borrow< >"),
+        ("interface x { record r { a: list<r> } }", "a:b/x: r holds itself, which no type of WIT can"),
+        (
+            "interface x { use y.{s}; record r { a: s } } interface y { use x.{r}; record s { a: r } }",
+            "a:b/x: r holds itself, which no type of WIT can",
+        ),
     ],
 )
 def test_what_has_no_form_is_told(body: str, message: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         source(body)
     assert caught.value.message == message
+
+
+@settings(max_examples=scale(test=15, ci=50, soak=1000))
+@given(packages())
+def test_any_package_becomes_python_whose_wit_stays_the_same(package: Package) -> None:
+    try:
+        once = again_in_wit(Packages([package], []))
+    except InvalidArgument as error:
+        assert "an error type with a" in error.message
+    else:
+        assert again_in_wit(Packages(parse(once, "once.wit"), [])) == once
+
+
+def again_in_wit(found: Packages) -> str:
+    """The WIT of the Python of packages."""
+    module = ModuleType("made_any")
+    sys.modules[module.__name__] = module
+    try:
+        exec(python_source(found), vars(module))
+        return text_of(module)
+    finally:
+        del sys.modules[module.__name__]

@@ -468,6 +468,19 @@ def test_a_count_takes_no_memory_before_its_bytes_are_there(annotation: Any, mis
     assert cut.value.missing == missing
 
 
+def test_a_list_that_comes_in_small_pieces_is_not_read_again_with_each_of_them() -> None:
+    codec = codec_of(list[str])
+    data = codec.encode_arguments((["ab"] * 1000,)).data
+    come, attempts = 0, 0
+    while come < len(data):
+        attempts += 1
+        with pytest.raises(Incomplete) as cut:
+            codec.decode_arguments(data[:come], Paths())
+        come += cut.value.missing
+    assert codec.decode_arguments(data, Paths()) == (["ab"] * 1000,)
+    assert attempts < 50
+
+
 # -- what is to be sent and does not fit
 
 

@@ -52,7 +52,7 @@ WHOLE: dict[str, Any] = {
 LEAST = {"lattice_rpc_prefix": "lattice", "provider_key": "our-provider"}
 
 
-def test_each_field_is_read() -> None:
+def test_each_field_that_has_a_use_is_read() -> None:
     assert parse_host_data(WHOLE) == HostData(
         host_id="NHOST",
         lattice_rpc_prefix="lattice",
@@ -62,7 +62,6 @@ def test_each_field_is_read() -> None:
         lattice_rpc_user_seed=USER.seed,
         provider_key="our-provider",
         instance_id="0b1d",
-        env_values={},
         link_definitions=(
             LinkDefinition(
                 Ends("component", "our-provider", "default", "wasi", "keyvalue", ("store",)),
@@ -70,7 +69,6 @@ def test_each_field_is_read() -> None:
                 target_secrets=b"\x01\x02\xff",
             ),
         ),
-        cluster_issuers=(),
         config={"word": "hello"},
         secrets={"token": "tøken", "raw": b"\xff\x00"},
         host_xkey_public_key=HOST.public,
@@ -104,6 +102,10 @@ def test_what_the_host_prescribes() -> None:
     assert WrpcHost(parse_host_data(dict(LEAST))).settings.call_timeout == 2.0
 
 
+def test_a_field_without_a_use_may_be_anything() -> None:
+    assert parse_host_data({**WHOLE, "env_values": [], "cluster_issuers": 1, "more": {}}) == parse_host_data(WHOLE)
+
+
 def test_no_secret_is_shown() -> None:
     shown = repr(parse_host_data(WHOLE)) + repr(WrpcHost(parse_host_data(WHOLE)).links)
     for secret in (USER.seed, OWN.seed, "tøken", "hello", "bucket", "e30.e30", "10.0.0.1"):
@@ -119,7 +121,6 @@ WRONG: list[tuple[str, Any, str]] = [
     ("host_id", [], "host_id: expected a string, got a list"),
     ("lattice_rpc_user_seed", "", "lattice_rpc_user_seed: missing"),
     ("lattice_rpc_user_seed", "SUNK", "lattice_rpc_user_seed: not a seed"),
-    ("env_values", [], "env_values"),
     ("link_definitions", {}, "link_definitions: expected a list, got an object"),
     ("link_definitions", ["x"], r"link_definitions\[0\]: expected an object"),
     ("link_definitions", [{"source_id": 1}], r"link_definitions\[0\].source_id: expected a string"),
@@ -127,7 +128,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("link_definitions", [{"target_config": {"a": 1}}], r"link_definitions\[0\].target_config.a: expected a string"),
     ("link_definitions", [{"source_secrets": [256]}], r"link_definitions\[0\].source_secrets"),
     ("link_definitions", [{"source_secrets": "AA=="}], r"link_definitions\[0\].source_secrets"),
-    ("cluster_issuers", [1], "cluster_issuers"),
+    ("otel_config", {"additional_ca_paths": [1]}, "otel_config.additional_ca_paths"),
     ("config", {"a": 1}, "config.a: expected a string"),
     ("config", {"a": "\udcff"}, "config.a: not UTF-8"),
     ("secrets", [], "secrets: expected an object"),

@@ -15,7 +15,7 @@ from provider_sdk.cli.wit.model import Builtin, Compound, Definition, Part, Ref,
 from provider_sdk.cli.wit.names import LABEL, repeated, wit_name
 from provider_sdk.errors import InvalidArgument
 from provider_sdk.interface import Interface, kebab_case
-from provider_sdk.types import Borrowed, Case, Character, Err, Float, Handle, Integer, Ok, Some
+from provider_sdk.types import Borrowed, Case, Character, Err, Float, Handle, Integer, Ok, Some, carried_by
 
 _PLAIN: dict[Any, Type] = {
     str: Builtin("string"),
@@ -161,7 +161,7 @@ class Reading:
             bare = case.__name__.removeprefix(alias) or case.__name__
             name = label(wit_name(bare), within)
             if issubclass(case, Case):
-                parts.append(Part(name, self._carried(_carried_by(case, within), within), _docs(case)))
+                parts.append(Part(name, self._carried(_carried_by(case, path), within), _docs(case)))
             elif dataclasses.fields(case):
                 parts.append(Part(name, self._class(case, path)))
             else:
@@ -239,11 +239,11 @@ def lent(annotation: Any) -> type[Handle] | None:
     return inner if any(isinstance(note, Borrowed) for note in notes) and isinstance(inner, type) else None
 
 
-def _carried_by(case: Any, path: list[str]) -> Any:
-    for base in getattr(case, "__orig_bases__", ()):
-        if get_origin(base) is Case:
-            return get_args(base)[0]
-    raise fault(path, f"say what the case carries: class {case.__name__}(Case[U32])")
+def _carried_by(case: type, path: list[str]) -> Any:
+    try:
+        return carried_by(case)
+    except TypeError as error:
+        raise fault(path, str(error)) from None
 
 
 def _docs(class_: Any) -> str:

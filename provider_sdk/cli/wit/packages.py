@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from provider_sdk.cli.wit.model import Alias, Definition, Package, Ref, Type, WitInterface, refs
@@ -81,16 +80,9 @@ class Packages:
         for function in interface.functions:
             for ref in refs(function):
                 self.find(package, interface, ref)
-        needs = {item.name: {ref.name for ref in refs(item)} for item in interface.types}
         for item in interface.types:
             for ref in refs(item):
                 self.find(package, interface, ref)
-        try:
-            TopologicalSorter(needs).prepare()
-        except CycleError as error:
-            raise InvalidArgument(
-                f"{package.identity(interface.name)}: {error.args[1][0]} holds itself, which no type of WIT can"
-            ) from None
 
 
 def read_packages(path: Path) -> Packages:

@@ -69,6 +69,7 @@ class PythonTypes:
         self._need = imports.need
         self.taken = set(_MODULES)
         self._reached: dict[_Key, Found] = {}
+        self._open: set[_Key] = set()
         for package in packages.main:
             for interface in package.interfaces:
                 for definition in interface.types:
@@ -147,9 +148,15 @@ class PythonTypes:
 
     def _reach(self, found: Found) -> None:
         """Remember a type behind those that it needs."""
-        if _key(found) not in self._reached:
+        key = _key(found)
+        if key in self._open:
+            where = found.package.identity(found.interface.name)
+            raise InvalidArgument(f"{where}: {found.definition.name} holds itself, which no type of WIT can")
+        if key not in self._reached:
+            self._open.add(key)
             self._reach_from((found.package, found.interface), found.definition)
-            self._reached[_key(found)] = found
+            self._open.remove(key)
+            self._reached[key] = found
 
     def _reach_from(self, scope: Scope, item: Definition | Function) -> None:
         for ref in refs(item):

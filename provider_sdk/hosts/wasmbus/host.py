@@ -10,6 +10,7 @@ from pathlib import Path
 
 from provider_sdk.errors import InvalidArgument, ProviderError
 from provider_sdk.hosts.base import Control, HostSettings, Identity, LinkSpec, StreamLimits
+from provider_sdk.hosts.line import unreachable
 from provider_sdk.hosts.wasmbus.client import Client, Lattice, LatticeTarget
 from provider_sdk.hosts.wasmbus.envelope import Entity
 from provider_sdk.hosts.wasmbus.hostdata import HostData
@@ -73,9 +74,7 @@ class WasmbusHost:
         try:
             self._transport = await connect(credentials)
         except InvalidArgument as error:
-            # The credentials were checked with the host data; what is left is the address or the CA file.
-            field = "provider configuration: nats_ca_file" if "authorities" in error.message else "host data: lattice_rpc_url"
-            raise InvalidArgument(f"{field}: {error.message}") from None
+            raise unreachable(error) from None
         host_id, lattice = data.host_id, data.lattice_rpc_prefix
         self._client = Client(self._transport, lattice=lattice, key=self._key, host_id=host_id, timeout=self.settings.call_timeout)
         return self._transport

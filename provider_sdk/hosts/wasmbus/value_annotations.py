@@ -30,7 +30,7 @@ from provider_sdk.hosts.wasmbus.value_kinds import (
     Whole,
 )
 from provider_sdk.interface import camel_case
-from provider_sdk.types import BareMember, Case, Float, Integer
+from provider_sdk.types import BareMember, Case, Float, Integer, carried_by
 
 _PLAIN: dict[Any, Callable[[], Kind]] = {
     str: Text,
@@ -110,10 +110,7 @@ def _union(annotation: Any, arguments: tuple[Any, ...]) -> Kind:
 
 def _variant(item: Any) -> Kind | None:
     if issubclass(item, Case):
-        for base in getattr(item, "__orig_bases__", ()):
-            if get_origin(base) is Case:
-                return kind_of(get_args(base)[0])
-        raise TypeError(f"{item.__name__}: say what the case carries: class {item.__name__}(Case[U32])")
+        return kind_of(carried_by(item))
     return kind_of(item) if dataclasses.fields(item) else None
 
 

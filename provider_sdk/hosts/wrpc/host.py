@@ -9,6 +9,7 @@ from pathlib import Path
 
 from provider_sdk.errors import InvalidArgument
 from provider_sdk.hosts.base import Control, HostSettings, Identity, LinkSpec, StreamLimits
+from provider_sdk.hosts.line import unreachable
 from provider_sdk.hosts.wrpc.client import Client, WrpcLattice, WrpcTarget
 from provider_sdk.hosts.wrpc.control_messages import ControlMessages, own_settings
 from provider_sdk.hosts.wrpc.era import Era
@@ -16,7 +17,7 @@ from provider_sdk.hosts.wrpc.hostdata import HostData
 from provider_sdk.hosts.wrpc.inbox import Inbox
 from provider_sdk.hosts.wrpc.link_book import LinkBook
 from provider_sdk.hosts.wrpc.links_wire import LinkDefinition
-from provider_sdk.hosts.wrpc.names import PROTOCOL
+from provider_sdk.hosts.wrpc.names import invocation_prefix, queue_group
 from provider_sdk.hosts.wrpc.server import Server, served
 from provider_sdk.hosts.wrpc.spool import Budget
 from provider_sdk.hosts.wrpc.stored_links import LinkStore
@@ -82,9 +83,7 @@ class WrpcHost:
         try:
             self._transport = await connect(credentials)
         except InvalidArgument as error:
-            # The credentials were checked with the host data; what is left is the address or the CA file.
-            field = "provider configuration: nats_ca_file" if "authorities" in error.message else "host data: lattice_rpc_url"
-            raise InvalidArgument(f"{field}: {error.message}") from None
+            raise unreachable(error) from None
         inbox = Inbox(self._transport)
         await inbox.open()
         lattice, timeout = data.lattice_rpc_prefix, self.settings.call_timeout
@@ -104,13 +103,13 @@ class WrpcHost:
 
     async def _subscribe_calls(self, control: Control, serves: tuple[type[Interface], ...], metrics: Metrics) -> None:
         transport, client, data = self._connected(), self._calling(), self.data
-        subjects = f"{data.lattice_rpc_prefix}.{data.provider_key}.{PROTOCOL}."
+        subjects = invocation_prefix(data.lattice_rpc_prefix, data.provider_key)
+        queue = queue_group(data.lattice_rpc_prefix, data.provider_key)
         operations = served(serves, data.era)
         server = Server(
             transport, client.inbox, control, operations, subjects=subjects, era=data.era, budget=client.budget, metrics=metrics
         )
         for instance in dict.fromkeys(interface.__identity__.wit for interface in serves if interface.__identity__.wit):
-            queue = f"{data.lattice_rpc_prefix}.{data.provider_key}"
             self._calls.append(await transport.subscribe(f"{subjects}{instance}.>", server.receive, queue=queue))
 
     async def known_links(self) -> tuple[LinkSpec, ...] | None:

@@ -1,7 +1,7 @@
 """The line that a 1.x host writes to a provider's standard input (wrpc-1x.md §1.2): base64 of a JSON object.
 
-Unknown members are ignored, and all may be null or missing but the lattice and the provider's own key. Every fault is one InvalidArgument
-that names the field.
+Members that are unknown or have no use (`env_values`, `cluster_issuers`) are ignored, and all may be null or missing but the lattice and
+the provider's own key. Every fault is one InvalidArgument that names the field.
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ class HostData:
     lattice_rpc_user_seed: str = field(repr=False)
     provider_key: str
     instance_id: str
-    env_values: Mapping[str, str] = field(repr=False)
     link_definitions: tuple[LinkDefinition, ...]
-    cluster_issuers: tuple[str, ...]
     config: Mapping[str, str] = field(repr=False)
     secrets: Mapping[str, str | bytes] = field(repr=False)
     host_xkey_public_key: str
@@ -81,9 +79,7 @@ def parse_host_data(members: dict[str, Any]) -> HostData:
         lattice_rpc_user_seed=user_seed,
         provider_key=fields.token("provider_key", dots=True),
         instance_id=fields.text("instance_id"),
-        env_values=fields.mapping("env_values", required=False) or {},
         link_definitions=_links(members.get("link_definitions")),
-        cluster_issuers=fields.strings("cluster_issuers", required=False),
         config=config,
         secrets=read_secrets(members.get("secrets"), "host data: secrets"),
         host_xkey_public_key=host_public,

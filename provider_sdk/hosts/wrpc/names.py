@@ -7,9 +7,19 @@ PROTOCOL = "wrpc.0.0.1"
 _NAMESPACES = {"wrpc": "wasi"}
 
 
+def invocation_prefix(lattice: str, identifier: str) -> str:
+    """What the subjects begin with on which the component or provider `identifier` is asked."""
+    return f"{lattice}.{identifier}.{PROTOCOL}."
+
+
 def invocation_subject(lattice: str, identifier: str, instance: str, function: str) -> str:
     """Where a function of `instance` (`wrpc:keyvalue/store@0.2.0-draft`) is asked of the component or provider `identifier`."""
-    return f"{lattice}.{identifier}.{PROTOCOL}.{instance}.{plain_function(function)}"
+    return f"{invocation_prefix(lattice, identifier)}{instance}.{plain_function(function)}"
+
+
+def queue_group(lattice: str, identifier: str) -> str:
+    """The group in which all instances of a component or provider take its calls."""
+    return f"{lattice}.{identifier}"
 
 
 def plain_function(function: str) -> str:

@@ -12,6 +12,11 @@ from provider_sdk.hosts.line import is_utf8, json_kind
 from provider_sdk.nkeys import CurveKey
 
 
+def is_secret(config: str) -> bool:
+    """Whether a named configuration is a reference to a secret: its name alone decides (§2.1, §2.4)."""
+    return config.startswith("SECRET")
+
+
 def read_secrets(members: Any, where: str) -> dict[str, str | bytes]:
     """An object of SecretValues; bytes that are UTF-8 text become text. InvalidArgument, which shows no value."""
     if members is None:

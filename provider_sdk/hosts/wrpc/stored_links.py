@@ -11,24 +11,22 @@ import base64
 import binascii
 import json
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from provider_sdk.errors import InvalidArgument, ProviderError, Unavailable
+from provider_sdk.hosts.line import is_token
 from provider_sdk.hosts.wrpc.links_wire import Ends, read_names, read_texts
+from provider_sdk.hosts.wrpc.secret_values import is_secret
 from provider_sdk.link import Role
 from provider_sdk.transport.base import Transport
 
 log = logging.getLogger("provider.links")
 
 TIMEOUT = 2.0
-_TOKEN = re.compile(r"[^\s.*>\x00-\x1f]+")
 AT_ONCE = 16
 _CONFIGS = ("source_config", "target_config")
-SECRET_NAME = "SECRET"
-"""How the name of a configuration begins that is a reference to a secret (§2.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +44,11 @@ class StoredLink:
 
     def configs(self, role: Role) -> tuple[str, ...]:
         """The names of one side's plain configurations."""
-        return tuple(name for name in self._names(role) if not name.startswith(SECRET_NAME))
+        return tuple(name for name in self._names(role) if not is_secret(name))
 
     def secrets(self, role: Role) -> tuple[str, ...]:
         """The names of one side's references to secrets."""
-        return tuple(name for name in self._names(role) if name.startswith(SECRET_NAME))
+        return tuple(name for name in self._names(role) if is_secret(name))
 
     def _names(self, role: Role) -> tuple[str, ...]:
         return self.source_config if role is Role.SOURCE else self.target_config
@@ -80,7 +78,7 @@ class LinkStore:
 
     async def config(self, name: str) -> Mapping[str, str] | None:
         """A named configuration; None where there is none, or nobody answers."""
-        found = await self._control(f"config.get.{name}") if _TOKEN.fullmatch(name) else None
+        found = await self._control(f"config.get.{name}") if is_token(name) else None
         try:
             if not isinstance(found, dict):
                 found = await self._entry(f"CONFIGDATA_{self._lattice}", name)

@@ -31,7 +31,7 @@ from provider_sdk.hosts.wrpc.value_kinds import (
 )
 from provider_sdk.hosts.wrpc.value_streams import ByteStream, Future, ItemStream
 from provider_sdk.interface import kebab_case
-from provider_sdk.types import Case, Err, Float, Handle, Integer, Ok, Some
+from provider_sdk.types import Case, Err, Float, Handle, Integer, Ok, Some, carried_by
 from provider_sdk.types import Character as CharacterNote
 
 _PLAIN: dict[Any, Callable[[], Kind]] = {
@@ -158,10 +158,7 @@ class Derivation:
 
     def _case(self, item: Any) -> Kind | None:
         if issubclass(item, Case):
-            for base in getattr(item, "__orig_bases__", ()):
-                if get_origin(base) is Case:
-                    return self.kind(get_args(base)[0])
-            raise TypeError(f"{item.__name__}: say what the case carries: class {item.__name__}(Case[U32])")
+            return self.kind(carried_by(item))
         return self._record(item) if dataclasses.fields(item) else None
 
     def _record(self, type_: Any) -> Kind:

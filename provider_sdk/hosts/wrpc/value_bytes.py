@@ -13,7 +13,7 @@ from provider_sdk.errors import ProviderError
 from provider_sdk.hosts.wrpc.channels import Pending
 
 if TYPE_CHECKING:
-    from provider_sdk.hosts.wrpc.value_incoming import Incoming
+    from provider_sdk.hosts.wrpc.value_incoming import IncomingContent
 
 BYTES = [bytes([number]) for number in range(256)]
 
@@ -74,7 +74,7 @@ class Reader:
         self.data = data
         self.place = place
         self.at = at
-        self.waiting: list[Incoming] = []
+        self.waiting: list[IncomingContent] = []
 
     def byte(self) -> int:
         """The next byte."""

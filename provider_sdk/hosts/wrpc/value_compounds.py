@@ -139,6 +139,9 @@ class Sequence(Kind):
                 items.append(read(reader))
         except Fault as fault:
             raise fault.within(f"[{len(items)}]") from None
+        except Incomplete as cut:
+            # With each message all is read again, from the start: the less often, the larger the list.
+            raise Incomplete(cut.missing + (count - len(items) - 1) * self.item.smallest) from None
         return items
 
     def write(self, writer: Writer, value: Any) -> None:

@@ -89,7 +89,7 @@ class Feed:
         self._at, self._more, self._held = 0, [], 0
 
 
-class Incoming:
+class IncomingContent:
     """What streams and futures share: the channel, which is closed when they are done, closed or forgotten."""
 
     def __init__(self, place: Place) -> None:
@@ -116,7 +116,7 @@ class Incoming:
         self.close()
 
 
-class IncomingItems(Incoming, AsyncIterator[Any]):
+class IncomingItems(IncomingContent, AsyncIterator[Any]):
     """A `stream<T>`: its items one by one. It ends with an empty list; a channel that ends before has broken off."""
 
     def __init__(self, place: Place, item: Kind, ready: list[Any]) -> None:
@@ -146,7 +146,7 @@ class IncomingItems(Incoming, AsyncIterator[Any]):
         return item
 
 
-class IncomingBytes(Incoming, AsyncIterator[bytes]):
+class IncomingBytes(IncomingContent, AsyncIterator[bytes]):
     """A `stream<u8>`: its bytes in pieces, as they come; whole messages without a copy where their borders allow."""
 
     def __init__(self, place: Place, ready: bytes) -> None:
@@ -174,7 +174,7 @@ class IncomingBytes(Incoming, AsyncIterator[bytes]):
         return piece
 
 
-class IncomingValue(Incoming, Awaitable[Any]):
+class IncomingValue(IncomingContent, Awaitable[Any]):
     """A `future<T>`: its value or its error, however often it is awaited."""
 
     def __init__(self, place: Place, kind: Kind) -> None:

@@ -17,7 +17,7 @@ from provider_sdk.hosts.base import Call
 from provider_sdk.hosts.wrpc.client import Client, WrpcTarget
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.hosts.wrpc.inbox import Inbox
-from provider_sdk.hosts.wrpc.names import PROTOCOL
+from provider_sdk.hosts.wrpc.names import invocation_prefix, queue_group
 from provider_sdk.hosts.wrpc.server import Server, served
 from provider_sdk.interface import Interface, Operation, Target
 from provider_sdk.lattice.answers import Answers
@@ -141,9 +141,9 @@ class Components:
         await self.stop(identifier)
         answers = _Answers(identifier, implementations, None if self._on_call is None else self._told_of)
         component = RunningComponent(identifier, image_ref, instances, answers)
-        prefix = f"{core.lattice}.{identifier}.{PROTOCOL}."
+        prefix = invocation_prefix(core.lattice, identifier)
         server = Server(core.transport, self._inbox, component.answers, operations, subjects=prefix, era=core.era)
-        queue = f"{core.lattice}.{identifier}" if core.era is Era.SECOND else ""
+        queue = queue_group(core.lattice, identifier) if core.era is Era.SECOND else ""
         for name in operations:
             component.subscriptions.append(await core.transport.subscribe(prefix + name, server.receive, queue=queue))
         await core.transport.flush()

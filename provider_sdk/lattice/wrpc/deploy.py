@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from provider_sdk.errors import PreconditionFailed, ProviderError
+from provider_sdk.errors import NotFound, PreconditionFailed, ProviderError
 from provider_sdk.lattice.deploy import CALLER, at_line, cannot_listen, fingerprint, http_address
 from provider_sdk.lattice.images import provider_program
 from provider_sdk.lattice.state import Named, State
@@ -47,6 +48,7 @@ class WrpcDeployment:
         self._configs: dict[str, dict[str, str]] = {}
         self._links: dict[LinkId, tuple[InterfaceLink, str]] = {}
         self._addresses: dict[LinkId, str] = {}
+        self._called = False
 
     @property
     def addresses(self) -> list[str]:
@@ -57,6 +59,8 @@ class WrpcDeployment:
         """How other programs reach what runs."""
         core = self._host.core
         state = State(os.getpid(), self._host.url, core.lattice, core.host_id, "", CALLER, source, self.addresses, generation="1.x")
+        if self._called:
+            state.names[CALLER] = Named("component", CALLER)
         for name, running in self._running.items():
             state.names[name] = Named("provider" if running.provider else "component", running.id, source=_source(running))
         return state
@@ -76,6 +80,7 @@ class WrpcDeployment:
     async def apply(self, manifest: WrpcManifest) -> None:
         """Stop what is not wanted any more, set, link and start what is; ProviderError with a line that says where it stands."""
         self._check_addresses(manifest)
+        self._called = bool(manifest.programs)
         await self._stop_vanished(manifest)
         configs = self._wanted_configs(manifest)
         for name, values in configs.items():
@@ -100,7 +105,8 @@ class WrpcDeployment:
 
     async def _stop(self, running: _Running) -> None:
         if running.provider:
-            await self._host.stop_provider(running.id)
+            with contextlib.suppress(NotFound):  # somebody else may have stopped it
+                await self._host.stop_provider(running.id)
         else:
             await self._host.stop_component(running.id)
 
@@ -163,10 +169,10 @@ class WrpcDeployment:
         self._say(f"component {workload.name} {'restarted' if running else 'started'}")
 
     async def _apply_links(self, manifest: WrpcManifest) -> None:
-        wanted = {link.id: (workload, given, link) for workload, given, link in _links(manifest)}
+        wanted = {link.id: (source, given, link) for source, given, link in _links(manifest)}
         for identifier in set(self._links) - set(wanted):
             await self._delete_link(identifier)
-        for identifier, (workload, given, link) in wanted.items():
+        for identifier, (source, given, link) in wanted.items():
             with at_line(manifest.source, given.line):
                 self._host.configs.resolve((*link.source_config, *link.target_config))
             settings = self._resolved(link)
@@ -179,8 +185,8 @@ class WrpcDeployment:
                     await self._host.put_link(link)
                 self._links[identifier] = (link, settings)
                 if before is not None:
-                    self._say(f"the link of {workload.name} to {given.target} changed")
-            if _is_http(workload, given):
+                    self._say(f"the link of {source.name if source else CALLER} to {given.target} changed")
+            if source is not None and _is_http(source, given):
                 self._addresses[identifier] = http_address(self._host.configs.plain(link.source_config))
 
     async def _delete_link(self, identifier: LinkId) -> None:
@@ -211,12 +217,13 @@ class WrpcDeployment:
                     raise PreconditionFailed(f"{place}port {port} of {host} cannot be used ({problem}): {advice}")
 
 
-def _links(manifest: WrpcManifest) -> Iterator[tuple[Workload, WrpcLink, InterfaceLink]]:
-    for workload in manifest.workloads:
-        for link in workload.links:
-            sides = (manifest.config_names(link.source_settings), manifest.config_names(link.target_settings))
-            target = manifest.workload(link.target).id
-            yield workload, link, InterfaceLink(workload.id, target, link.namespace, link.package, link.interfaces, link.name, *sides)
+def _links(manifest: WrpcManifest) -> Iterator[tuple[Workload | None, WrpcLink, InterfaceLink]]:
+    """All links, with the workload that each is of, None for those of programs."""
+    given: list[tuple[Workload | None, WrpcLink]] = [(workload, link) for workload in manifest.workloads for link in workload.links]
+    for source, link in [*given, *((None, link) for link in manifest.programs)]:
+        sides = (manifest.config_names(link.source_settings), manifest.config_names(link.target_settings))
+        ends = (source.id if source else CALLER, manifest.workload(link.target).id)
+        yield source, link, InterfaceLink(*ends, link.namespace, link.package, link.interfaces, link.name, *sides)
 
 
 def _is_http(workload: Workload, link: WrpcLink) -> bool:

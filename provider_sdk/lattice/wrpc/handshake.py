@@ -45,7 +45,7 @@ class WrpcFacts:
     era: Era = Era.SECOND
     host_xkey: str = ""
     user_jwt: str = ""
-    user_seed: str = ""
+    user_seed: str = field(default="", repr=False)
     rpc_timeout: float | None = 2.0
     structured_logging: bool = False
     log_level: str | None = "info"

@@ -46,15 +46,15 @@ class WrpcHostOptions:
     """How a host behaves. Times in seconds.
 
     `era` FIRST is a host of v1.0: no X keys, no secrets. `find_secret` gives the secrets that configurations refer to.
-    `on_call` watches calls of components. `resolve_provider`
-    turns the image references of control commands into programs, `resolve_component` into what makes components (components.py).
+    `on_call` watches calls of components. `resolve_provider` turns the image references of control commands into programs,
+    `resolve_component` into what makes components (components.py).
     """
 
     lattice: str = "default"
     era: Era = Era.SECOND
     key: KeyPair | None = None
     user_jwt: str = ""
-    user_seed: str = ""
+    user_seed: str = field(default="", repr=False)
     rpc_timeout: float = 2.0
     heartbeat_every: float = 30.0
     structured_logging: bool = False
@@ -174,9 +174,9 @@ class WrpcLatticeHost:
             dataclasses.replace(program, image_ref=reference, id=identifier, config=config, annotations=dict(annotations))
         )
 
-    async def adopt_provider(self, program: WrpcProgram) -> dict[str, Any]:
-        """The host data for a provider that the caller runs itself; it is told of links and configuration like any other."""
-        return (await self._providers.adopt(program))[1]
+    async def adopt_provider(self, program: WrpcProgram) -> tuple[WrpcProvider, dict[str, Any]]:
+        """A provider that the caller runs itself, with the host data for it; it is told of links and configuration like any other."""
+        return await self._providers.adopt(program)
 
     async def ready(self, provider: WrpcProvider, timeout: float = 10.0) -> None:
         """Await the provider's first answer to a health request, after which no link message is lost (§2.1).

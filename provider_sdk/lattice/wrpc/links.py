@@ -8,8 +8,8 @@ from typing import Any
 
 from provider_sdk.errors import AlreadyExists, InvalidArgument
 from provider_sdk.hosts.wrpc.names import contract, contract_of
+from provider_sdk.hosts.wrpc.secret_values import is_secret
 from provider_sdk.lattice.command import read_text
-from provider_sdk.lattice.wrpc.settings import is_secret
 
 LinkId = tuple[str, str, str, str, str]
 

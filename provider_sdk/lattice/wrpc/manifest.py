@@ -70,7 +70,10 @@ class Workload:
 @dataclass(frozen=True, slots=True)
 class WrpcManifest:
     """An application. References in it are relative to `base`; `policies` gives the backend of secrets by a policy's name;
-    `warnings` are lines about what is not supported."""
+    `warnings` are lines about what is not supported.
+
+    `programs` are links of the programs that call from outside, `provider dev call` among them; no manifest file has such.
+    """
 
     name: str
     workloads: tuple[Workload, ...]
@@ -78,6 +81,7 @@ class WrpcManifest:
     source: str = ""
     policies: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    programs: tuple[WrpcLink, ...] = ()
 
     def workload(self, name: str) -> Workload:
         """The workload of that name, which the reader has made sure of."""
@@ -85,12 +89,9 @@ class WrpcManifest:
 
     def settings(self) -> list[Settings]:
         """All settings of all workloads and links."""
-        found = []
-        for workload in self.workloads:
-            found.append(workload.settings)
-            for link in workload.links:
-                found += [link.source_settings, link.target_settings]
-        return found
+        links = [*self.programs, *(link for workload in self.workloads for link in workload.links)]
+        found = [workload.settings for workload in self.workloads]
+        return found + [settings for link in links for settings in (link.source_settings, link.target_settings)]
 
     def config_name(self, config: NamedConfig) -> str:
         """Its name on the lattice."""

@@ -96,6 +96,7 @@ class WrpcProviders:
     async def start(self, program: WrpcProgram) -> WrpcProvider:
         """Spawn `program`; ProviderError, which is also told as event `provider_start_failed`."""
         try:
+            self._configs.check(program.config)
             provider = self._enter(program)
             with self._only_if_it_starts(provider):
                 await self._spawn(provider)
@@ -110,6 +111,7 @@ class WrpcProviders:
     async def adopt(self, program: WrpcProgram) -> tuple[WrpcProvider, dict[str, Any]]:
         """Take a provider for one of this host although somebody else runs it, and give its host data: links and configuration
         reach it as any other, but nobody supervises or kills it. ProviderError."""
+        self._configs.check(program.config)
         provider = self._enter(program)
         with self._only_if_it_starts(provider):
             document = self._host_data(provider)
@@ -173,8 +175,9 @@ class WrpcProviders:
             raise
 
     def _host_data(self, provider: WrpcProvider) -> dict[str, Any]:
+        """As things are now: a configuration that was deleted since the first start is no more."""
         provider.instance_id = str(uuid.uuid4())
-        identifier, own = provider.program.id, self._configs.resolve(provider.program.config)
+        identifier, own = provider.program.id, self._configs.resolve(self._configs.known(provider.program.config))
         provider.told = own.values
         links = []
         for link in self._links.of(identifier):

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from provider_sdk.errors import InvalidArgument, NotFound
+from provider_sdk.hosts.wrpc.secret_values import is_secret
 
-SECRET = "SECRET"
 TYPE = "secret.wasmcloud.dev/v1alpha1"
 
 Secret = str | bytes
@@ -57,11 +57,6 @@ class Resolved:
     secrets: dict[str, Secret] = field(default_factory=dict, repr=False)
 
 
-def is_secret(config: str) -> bool:
-    """Whether a named configuration is a secret's reference: its name alone decides (§2.1)."""
-    return config.startswith(SECRET)
-
-
 def no_secrets(reference: SecretReference) -> Secret:
     """A FindSecret where no secrets are kept."""
     raise NotFound(f"secret {reference.key}: this lattice keeps no secrets")
@@ -93,6 +88,10 @@ class NamedConfigs:
         for name in names:
             if name not in self._configs:
                 raise NotFound(f"configuration {name} does not exist")
+
+    def known(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those that stand for something."""
+        return tuple(name for name in names if name in self._configs)
 
     def resolve(self, names: Iterable[str]) -> Resolved:
         """The values of all together, later names winning, and the secrets behind references; NotFound, InvalidArgument."""
