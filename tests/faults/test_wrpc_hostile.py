@@ -159,6 +159,31 @@ async def test_bytes_that_are_no_text_cost_no_connection(server: NatsServer, lin
         await slow
 
 
+# Callers who listen late, or not at all.
+
+
+async def test_a_caller_who_listens_late_is_told_again(server: NatsServer) -> None:
+    async with serving(server, Working()), a_transport(server) as transport:
+        caller = Caller(transport)
+        await transport.publish(f"{PIPES}.echo", b"\x01x", reply=caller.reply)
+        await transport.flush()
+        await asyncio.sleep(0.05)
+        await caller.listen()
+        await caller.accepted()
+        await caller.send("params", b"")
+        await caller.until(lambda: ("results", b"") in caller.told)
+        assert ("results", b"\x00\x01x") in caller.told
+
+
+async def test_a_provider_does_not_wait_for_callers_who_have_left_when_it_stops(server: NatsServer) -> None:
+    async with a_transport(server) as transport:
+        async with serving(server, Working()) as found:
+            await transport.publish(f"{PIPES}.echo", b"", reply="_INBOX.nobody")
+            await until(lambda: found.acceptances.repeats)
+            began = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - began < 2.0
+
+
 # The answer comes with the accept.
 
 

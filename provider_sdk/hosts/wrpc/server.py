@@ -133,12 +133,12 @@ class Session:
 
     def received(self, path: str, message: Message) -> None:
         """A message of the caller behind its first: parameters, or a stream among them."""
+        root, _, rest = path.partition(".")
+        if root != "params":  # that nobody listens, says the NATS server on the subject itself
+            return
         acceptance = self._acceptance
         if acceptance is not None:
             acceptance.heard()
-        root, _, rest = path.partition(".")
-        if root != "params":
-            return
         if rest:
             self._channels.feed(rest, message.data)
         elif not message.data:
