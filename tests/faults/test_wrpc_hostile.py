@@ -121,6 +121,44 @@ async def test_a_stream_of_a_provider_that_stops_ends_inside_a_number(server: Na
         assert [data for path, data in caller.told if path == "results.0"][-2:] == [b"\x80", b""]
 
 
+async def test_a_stream_does_not_go_on_behind_the_gap_that_a_lost_connection_left(server: NatsServer) -> None:
+    class Slow(Working):
+        async def give(self, pieces: int) -> AsyncIterator[bytes]:
+            return trickle(100)
+
+    async with serving(server, Slow()) as found, a_transport(server) as transport:
+        caller = Caller(transport)
+        await caller.call(f"{PIPES}.give", b"\x05")
+        await caller.accepted()
+        await caller.send("params", b"")
+        await caller.until(lambda: sum(path == "results.0" for path, _ in caller.told) > 3)
+        cut_the_connection(found)
+        await caller.until(lambda: ("results.0", b"") in caller.told)
+        assert [data for path, data in caller.told if path == "results.0"][-2:] == [b"\x80", b""]
+
+
+async def test_a_large_answer_does_not_go_on_behind_a_gap(server: NatsServer) -> None:
+    class Losing(Working):
+        async def echo(self, text: str) -> str:
+            return text * 20_000_000
+
+    async with serving(server, Losing()) as found, a_transport(server) as transport:
+        caller = Caller(transport)
+        await caller.call(f"{PIPES}.echo", b"\x01x")
+        await caller.accepted()
+        await caller.send("params", b"")
+        await caller.until(lambda: any(path == "results" for path, _ in caller.told))
+        cut_the_connection(found)
+        await caller.until(lambda: ("results", b"") in caller.told)
+        assert sum(len(data) for path, data in caller.told if path == "results") < 20_000_000
+
+
+def cut_the_connection(found: Server) -> None:
+    """As a network does: only this side's, and not told to the other."""
+    client = found.transport._client  # type: ignore[attr-defined]  # noqa: SLF001 # the server has no command for it
+    client._transport._io_writer.transport.abort()  # noqa: SLF001
+
+
 # Nonsense on the wire below the messages.
 
 
