@@ -21,8 +21,7 @@ from provider_sdk.hosts.wrpc import acceptance
 from provider_sdk.hosts.wrpc.client import WrpcTarget
 from provider_sdk.hosts.wrpc.server import Server
 from provider_sdk.lattice.nats_server import NatsServer
-from provider_sdk.transport.nats import MOST_PENDING
-from provider_sdk.transport.nats_client import NatsClient
+from provider_sdk.transport.nats_client import MOST_PENDING, NatsClient
 from provider_sdk.types import U64
 from tests.faults.test_provider_faults import until
 from tests.integration.wrpc_peer import Callee, Caller, a_transport, asking, serving

@@ -165,4 +165,5 @@ async def asking(
     async with a_transport(server) as transport:
         inbox = Inbox(transport)
         await inbox.open()
-        yield WrpcTarget(Client(transport, inbox, lattice="lattice", origin="comp", era=era, limits=limits), identifier)
+        budget = Budget(limits or StreamLimits())
+        yield WrpcTarget(Client(transport, inbox, lattice="lattice", origin="comp", era=era, budget=budget), identifier)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provider_sdk.context import Context
-from provider_sdk.errors import DeadlineExceeded, Internal, InvalidArgument, ProviderError, ResourceExhausted, Unavailable
+from provider_sdk.errors import DeadlineExceeded, Internal, InvalidArgument, ProviderError, ResourceExhausted, Unavailable, error_of
 from provider_sdk.hosts.base import StreamLimits
 from provider_sdk.hosts.wrpc.channels import Encoded
 from provider_sdk.hosts.wrpc.era import Era
@@ -46,7 +46,6 @@ class Client:
         origin: str,
         timeout: float = 2.0,
         era: Era = Era.SECOND,
-        limits: StreamLimits | None = None,
         budget: Budget | None = None,
     ) -> None:
         self.transport = transport
@@ -55,7 +54,7 @@ class Client:
         self.origin = origin
         self.timeout = timeout
         self.era = era
-        self.budget = budget or Budget(limits or StreamLimits())
+        self.budget = budget or Budget(StreamLimits())
         self._sending: set[asyncio.Task[None]] = set()
 
     async def call(self, identifier: str, link_name: str, operation: Operation, arguments: tuple[Any, ...], timeout: float | None) -> Any:
@@ -121,7 +120,7 @@ class _Outbound:
         if not path:
             self._accept(message)
         elif root == "error":
-            self._fail(Internal(f"{self._what}: {message.data[1:].decode('utf-8', 'replace')}"))
+            self._fail(_told(self._what, message.data))
         elif root != "results":
             return
         elif rest:
@@ -257,6 +256,13 @@ class _Outbound:
         self._incoming.close()
         if self._sending is not None:
             self._sending.cancel()
+
+
+def _told(what: str, data: bytes) -> ProviderError:
+    """The error that hosts of v1.0 tell as a string (§3.6): its length, then its text."""
+    text = data[next((at + 1 for at, byte in enumerate(data) if byte < 128), 0) :]
+    error = error_of(text.decode("utf-8", "replace"))
+    return ProviderError.of(error.code, f"{what}: {error.message}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from provider_sdk.transport.base import Message, Transport
 
 log = logging.getLogger("provider.calls")
 LARGEST_ARGUMENTS = 256 << 20
+LARGEST_OF_ALL = 512 << 20
 MOST_REFUSING = 4096
 
 
@@ -70,7 +71,6 @@ class Server:
         *,
         subjects: str,
         era: Era = Era.SECOND,
-        limits: StreamLimits | None = None,
         budget: Budget | None = None,
         metrics: Metrics | None = None,
     ) -> None:
@@ -78,7 +78,7 @@ class Server:
         self.inbox = inbox
         self.control = control
         self.era = era
-        self.budget = budget or Budget(limits or StreamLimits())
+        self.budget = budget or Budget(StreamLimits())
         self.acceptances = Acceptances(transport, inbox)
         self._operations = operations
         self._cut = len(subjects)
@@ -121,9 +121,11 @@ class Session:
     __slots__ = (
         "_acceptance",
         "_answered",
+        "_begun",
         "_channels",
         "_first",
         "_found",
+        "_gathers",
         "_headers",
         "_received_at",
         "_reply",
@@ -144,7 +146,8 @@ class Session:
         self._received_at = server.now()
         self._channels: Incoming | None = None
         self._rest: list[bytes] = []
-        self._size = len(message.data)
+        self._size = self._begun = len(message.data)
+        self._gathers = True
         self.inbox = server.inbox.begin(self)
         self._acceptance: Acceptance | None = None
         self._answered = False
@@ -162,13 +165,29 @@ class Session:
         elif not message.data:
             if acceptance is not None:
                 acceptance.complete()
-        elif self._size + len(message.data) > LARGEST_ARGUMENTS:
+        elif self._gathers:
+            self._gather(message.data)
+
+    def _gather(self, data: bytes) -> None:
+        """More of the arguments than the first message had room for."""
+        budget = self._server.budget
+        if self._size + len(data) > LARGEST_ARGUMENTS:
             self.lost(InvalidArgument(f"the arguments have more than {LARGEST_ARGUMENTS} bytes"))
+        elif budget.arguments + len(data) > LARGEST_OF_ALL:
+            self.lost(ResourceExhausted(f"the arguments of all calls have more than {LARGEST_OF_ALL} bytes"))
         else:
-            self._size += len(message.data)
-            self._rest.append(message.data)
-            if acceptance is not None and not acceptance.has_end:
-                acceptance.wake()
+            budget.arguments += len(data)
+            self._size += len(data)
+            self._rest.append(data)
+            if self._acceptance is not None and not self._acceptance.has_end:
+                self._acceptance.wake()
+
+    def _gathered(self) -> None:
+        """The arguments are read, or nobody will."""
+        self._gathers = False
+        self._server.budget.arguments -= self._size - self._begun
+        self._size = self._begun
+        self._rest.clear()
 
     def lost(self, error: ProviderError) -> None:
         """What is missing will not come."""
@@ -229,7 +248,9 @@ class Session:
         data, complete = self._first, False
         while True:
             try:
-                return codec.decode_arguments(data, self)
+                arguments = codec.decode_arguments(data, self)
+                self._gathered()
+                return arguments
             except Incomplete as cut:
                 if complete:
                     raise InvalidArgument("the arguments are cut off") from None
@@ -297,7 +318,7 @@ class Session:
 
     def _end(self) -> None:
         self._first = b""
-        self._rest.clear()
+        self._gathered()
         if self._channels is not None:
             self._channels.close()
         if self._acceptance is None:

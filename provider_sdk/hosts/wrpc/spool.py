@@ -26,12 +26,13 @@ _threads = ThreadPoolExecutor(2, "spool")
 
 
 class Budget:
-    """What all streams of a process hold together."""
+    """What all streams of a process hold together, and the arguments of calls that are still coming."""
 
     def __init__(self, limits: StreamLimits) -> None:
         self.limits = limits
         self.memory = 0
         self.spooled = 0
+        self.arguments = 0
 
 
 class Spool:
