@@ -6,12 +6,10 @@ from dataclasses import fields, is_dataclass
 from enum import Enum, Flag
 from typing import Any
 
-import msgpack
-
+from provider_sdk.cli.json_values import arguments_of
 from provider_sdk.cli.report import jsonable
 from provider_sdk.cli.wit.subject import interfaces_of
 from provider_sdk.errors import InvalidArgument, NotFound, Unsupported
-from provider_sdk.hosts.wasmbus.values import operation_codec
 from provider_sdk.interface import Interface, Operation
 from provider_sdk.lattice.state import Named
 from provider_sdk.lattice.wrpc.attached import WrpcAttached
@@ -61,8 +59,7 @@ async def invoke(attached: WrpcAttached, target: str, operation: str, value: Any
     """
     found = await attached.look_up(target)
     operation_found = _operation(interfaces_of(source or _source(found, target)), operation)
-    codec = operation_codec(operation_found)
-    arguments, _ = codec.decode_arguments(msgpack.packb(value) if given else b"")
+    arguments = arguments_of(operation_found, value, given)
     return _shown(await (await attached.find(target)).call(operation_found, arguments, None))
 
 
@@ -79,11 +76,11 @@ def _shown(value: Any) -> Any:
         return value.value
     if isinstance(value, dict):
         return {str(key): _shown(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | set | frozenset):
         return [_shown(item) for item in value]
     if isinstance(value, str | int | float | bytes | None):
         return jsonable(value)
-    raise Unsupported(f"the result is a {type(value).__name__}: streams are for programs, see provider_sdk.lattice.attach")
+    raise Unsupported("the result holds a stream or a future: those are for programs, see provider_sdk.lattice.attach")
 
 
 def _source(found: Named, target: str) -> str:

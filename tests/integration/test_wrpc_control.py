@@ -85,6 +85,16 @@ async def test_two_link_names_of_one_component_are_kept_apart(driver: Driver) ->
         await provider.over("comp", "left").own()
 
 
+async def test_a_link_for_nothing_that_is_served_is_one_warning_and_one_for_a_part_of_it_none(driver: Driver) -> None:
+    provider = await driver.spawn(links=[link("early", "teller", interfaces=["slip"])])
+    for interfaces in (["slip"], ["told", "types"]):
+        await provider.put(incoming(interfaces=interfaces))
+        await provider.publish("linkdefs.put", incoming(interfaces=interfaces))
+    await provider.until_links(lambda links: IN in links and links[IN]["interfaces"] == ["told", "types"])
+    log = await provider.until_logged("it is for acme:told/slip, and this provider serves acme:told/told")
+    assert log.count("and this provider serves") == 2  # of the link in the host data, and of the one that was put
+
+
 async def test_links_of_namespace_wrpc_are_those_of_wasi(driver: Driver) -> None:
     provider = await driver.spawn(links=[incoming(wit_namespace="wrpc", wit_package="keyvalue", target_config={"word": "1"})])
     await provider.put(incoming(wit_namespace="wasi", wit_package="keyvalue", target_config={"word": "2"}))

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,6 +70,8 @@ def test_the_verbs_work_from_another_terminal(terminal: Terminal) -> None:
         assert terminal.type("link", "put", "pair", "greeter", "greeting=Ha", "--interfaces", LINK).returncode == 0
         until(lambda: str(asked(terminal, "pair", "greet", '"Ada"')).startswith("Ha, Ada!"))
         assert "greeter |" in terminal.type("logs", "greeter").stdout
+        refused = terminal.type("call", "greeter", "greet", "7")
+        assert (refused.returncode, refused.stderr) == (2, "provider: name: expected a string, got int\n")
         wrong = terminal.type("call", "greeter", "great", '"Bob"').stderr
         assert wrong == "provider: great: there is no such operation: greeter.greet\n"
 
@@ -114,6 +117,20 @@ def test_a_changed_manifest_and_changed_sources_concern_what_they_are_about(term
         greeter.write_text(greeter.read_text().replace("{self.word}, {name}!", "{self.word} {name}?"))
         until(lambda: "provider greeter restarted" in output.read_text())
         until(lambda: asked(terminal, "greeter", "greet", '"Bob"') == "Hello Bob?")
+
+
+@pytest.mark.parametrize(("mode", "route"), [("path", "/random"), ("host", "shop.example")])
+def test_http_is_waited_for_and_shown_where_the_provider_s_own_configuration_puts_it(terminal: Terminal, mode: str, route: str) -> None:
+    path = terminal.example("hello-1x")
+    own = f'config: [{{name: front, properties: {{routing_mode: {mode}, default_address: "127.0.0.1:{terminal.port}"}}}}]'
+    image = "image: registry.example/wasmcloud/httpserver:0.1.0"
+    text = path.read_text().replace(image, f"{image}\n        {own}")
+    path.write_text(text.replace(f'{{address: "127.0.0.1:{terminal.port}"}}', f'{{{mode}: "{route}"}}'))
+    with detached(terminal, path) as started:
+        assert started.stdout.startswith(f"http://127.0.0.1:{terminal.port}/")
+        request = urllib.request.Request(f"http://127.0.0.1:{terminal.port}/random", headers={"host": "shop.example"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.read().decode().strip() in "123456"
 
 
 def test_secrets_come_from_a_file_beside_the_manifest(terminal: Terminal) -> None:

@@ -161,6 +161,40 @@ def test_what_is_of_0x_is_told_as_such(tmp_path: Path) -> None:
     ]
 
 
+def test_a_key_that_nobody_knows_is_a_problem_wherever_it_stands(tmp_path: Path) -> None:
+    text = """
+    policies: [{name: vault, type: policy.secret-reference, properties: {backend: b}}]
+    components:
+      - name: a
+        type: component
+        properties: {image: x}
+        traits:
+          - type: link
+            properties:
+              namespace: wasi
+              package: keyvalue
+              interfaces: [store]
+              sourc: {config: [{name: here}]}
+              source:
+                confg: [{name: here}]
+              target:
+                name: b
+                config:
+                  - name: there
+                    propertys: {a: b}
+                secrets:
+                  - name: word
+                    properties: {policy: vault, key: k, feild: f}
+      - {name: b, type: capability, properties: {image: y}}
+    """
+    assert problems(tmp_path, text) == [
+        "wadm.yaml:17: a: sourc is not known",
+        "wadm.yaml:19: a: confg is not known",
+        "wadm.yaml:24: there: propertys is not known",
+        "wadm.yaml:27: word: feild is not known",
+    ]
+
+
 def test_links_lead_somewhere_once_and_not_from_provider_to_provider(tmp_path: Path) -> None:
     link = "{{type: link, properties: {{namespace: wasi, package: keyvalue, interfaces: [{0}], target: {{name: {1}}}}}}}"
     text = f"""

@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from provider_sdk.errors import InvalidArgument, ProviderError
-from provider_sdk.hosts.base import Control
+from provider_sdk.hosts.base import Control, LinkSpec
 from provider_sdk.hosts.wrpc.link_book import LinkBook
 from provider_sdk.hosts.wrpc.links_wire import decode_json, decode_link, read_texts
+from provider_sdk.hosts.wrpc.names import contract_of
 from provider_sdk.hosts.wrpc.otel import is_otel_key
+from provider_sdk.interface import Interface
+from provider_sdk.link import Role
 from provider_sdk.metrics import Metrics
 from provider_sdk.transport.base import Message, Transport
 
@@ -25,9 +28,13 @@ log = logging.getLogger("provider.host")
 class ControlMessages:
     """Handlers of the control subjects. `shutdown_replies` is where the host awaits that all is done: SIGKILL follows the answer (§1.4)."""
 
-    def __init__(self, transport: Transport, control: Control, book: LinkBook, host_id: str, metrics: Metrics) -> None:
+    def __init__(
+        self, transport: Transport, control: Control, book: LinkBook, serves: Iterable[type[Interface]], host_id: str, metrics: Metrics
+    ) -> None:
         self._transport = transport
         self._control = control
+        self._instances = tuple(dict.fromkeys(item.__identity__.wit for item in serves if item.__identity__.wit))
+        self._useless: set[tuple[str, tuple[str, ...]]] = set()
         self._book = book
         self._host_id = host_id
         self._malformed = metrics.counter("provider_control_malformed_total", "Control messages that could not be read.")
@@ -60,10 +67,25 @@ class ControlMessages:
         return handler
 
     def _put(self, payload: bytes) -> None:
-        self._control.put_link(self._book.put(decode_link(payload)))
+        self._take(self._book.put(decode_link(payload)))
 
     def _put_copy(self, payload: bytes) -> None:
-        self._control.put_link(self._book.put(decode_link(payload), with_secrets=False))
+        self._take(self._book.put(decode_link(payload), with_secrets=False))
+
+    def _take(self, spec: LinkSpec) -> None:
+        self.check(spec)
+        self._control.put_link(spec)
+
+    def check(self, spec: LinkSpec) -> None:
+        """One warning for a link to this provider that names nothing of what it serves: a slip in a manifest, which no host sees."""
+        key, told = spec.key, (str(spec.key), spec.interfaces)
+        if key.role is Role.SOURCE or not spec.interfaces or told in self._useless:
+            return
+        served = {f"{contract_of(item)}/{item.rpartition('/')[2].partition('@')[0]}" for item in self._instances}
+        if served.isdisjoint(f"{key.contract}/{name}" for name in spec.interfaces):
+            self._useless.add(told)
+            ours = ", ".join(sorted(served)) or "nothing"
+            log.warning("link %s: it is for %s/%s, and this provider serves %s", key, key.contract, ",".join(spec.interfaces), ours)
 
     def _delete(self, payload: bytes) -> None:
         self._control.delete_link(self._book.delete(decode_link(payload)))

@@ -98,7 +98,9 @@ class WrpcHost:
     async def subscribe(self, control: Control, serves: tuple[type[Interface], ...], metrics: Metrics) -> None:
         """Control first, calls last but for health (§1.4)."""
         transport, data = self._connected(), self.data
-        messages = self._messages = ControlMessages(transport, control, self._book, data.host_id, metrics)
+        messages = self._messages = ControlMessages(transport, control, self._book, serves, data.host_id, metrics)
+        for link in self.links:
+            messages.check(link)
         await messages.subscribe(data.lattice_rpc_prefix, data.provider_key, self._x_key)
         await self._subscribe_calls(control, serves, metrics)
         await messages.subscribe_health(data.lattice_rpc_prefix, data.provider_key)

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from provider_sdk.errors import NotFound, PreconditionFailed, ProviderError
-from provider_sdk.lattice.deploy import CALLER, at_line, cannot_listen, fingerprint, http_address
+from provider_sdk.lattice.deploy import CALLER, HTTP_DEFAULT, at_line, cannot_listen, fingerprint
 from provider_sdk.lattice.images import provider_program
 from provider_sdk.lattice.state import Named, State
 from provider_sdk.lattice.wrpc.handshake import WrpcProgram
@@ -187,7 +187,8 @@ class WrpcDeployment:
                 if before is not None:
                     self._say(f"the link of {source.name if source else CALLER} to {given.target} changed")
             if source is not None and _is_http(source, given):
-                self._addresses[identifier] = http_address(self._host.configs.plain(link.source_config))
+                names = (*manifest.config_names(source.settings), *link.source_config)
+                self._addresses[identifier] = _http_address(self._host.configs.plain(names))
 
     async def _delete_link(self, identifier: LinkId) -> None:
         source, target, namespace, package, name = identifier
@@ -205,9 +206,9 @@ class WrpcDeployment:
         for workload in manifest.workloads:
             for link in filter(lambda item: _is_http(workload, item), workload.links):
                 values: dict[str, str] = {}
-                for config in link.source_settings.config:
+                for config in (*workload.settings.config, *link.source_settings.config):
                     values |= config.properties or {}
-                address = http_address(values)
+                address = _http_address(values)
                 host, _, port = address.rpartition(":")
                 if address in self._addresses.values() or port == "0" or not port.isdecimal():
                     continue
@@ -228,6 +229,13 @@ def _links(manifest: WrpcManifest) -> Iterator[tuple[Workload | None, WrpcLink, 
 
 def _is_http(workload: Workload, link: WrpcLink) -> bool:
     return workload.provider and link.package == "http" and "incoming-handler" in link.interfaces
+
+
+def _http_address(values: Mapping[str, str]) -> str:
+    """Where a link of the httpserver listens, by the provider's plain settings and the link's own: without one, anywhere at 8000."""
+    given = {name.lower().replace("-", "_"): value for name, value in values.items()}
+    own = given.get("address") if given.get("routing_mode", "address") == "address" else None
+    return own or given.get("default_address") or HTTP_DEFAULT
 
 
 def _data_config(workload: Workload) -> str:

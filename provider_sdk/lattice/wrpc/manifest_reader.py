@@ -13,6 +13,10 @@ from provider_sdk.lattice.wrpc.manifest import POLICY, NamedConfig, SecretUse, S
 SCALERS = ("spreadscaler", "daemonscaler")
 OF_0X = {"contract": "links name namespace, package and interfaces", "link_name": "a link has a name"}
 PROPERTIES = frozenset({"image", "id", "config", "secrets"})
+LINK = frozenset({"target", "namespace", "package", "interfaces", "name", "source", "source_config", "target_config"})
+SIDES = {"source": frozenset({"config", "secrets"}), "target": frozenset({"name", "config", "secrets"})}
+NAMED = frozenset({"name", "properties"})
+SECRET = frozenset({"policy", "key", "field", "version"})
 
 
 def read_wrpc_manifest(path: Path) -> WrpcManifest:
@@ -61,9 +65,7 @@ class _Reader(ManifestText):
             self.problem(
                 (*inside, "application"), f"{name}: application: workloads of other applications are not shared here: give an image"
             )
-        for key in sorted(set(map(str, given)) - PROPERTIES - {"application"}):
-            hint = f": that is of 0.x, on 1.x {OF_0X[key]}" if key in OF_0X else ""
-            self.problem((*inside, key), f"{name}: {key} is not known{hint}")
+        self._check_keys(given, PROPERTIES | {"application"}, inside, name)
         image = self.text(properties, inside, "image") if "application" not in given else ""
         identifier = self.text(given, inside, "id", workload_id(self._application, name))
         settings, instances, links = self._settings(given, inside, name), 1, []
@@ -77,6 +79,11 @@ class _Reader(ManifestText):
                 self.problem(trait_at, f"{name}: trait {trait.get('type')!r} is not supported{hint}")
         return Workload(name, identifier, image, provider, settings, instances, tuple(links), self.line(where))
 
+    def _check_keys(self, given: Any, known: frozenset[str], where: Where, name: str) -> None:
+        for key in sorted(set(map(str, given)) - known) if isinstance(given, dict) else ():
+            hint = f": that is of 0.x, on 1.x {OF_0X[key]}" if key in OF_0X else ""
+            self.problem((*where, key), f"{name}: {key} is not known{hint}")
+
     def _settings(self, holder: Any, where: Where, name: str) -> Settings:
         given = holder if isinstance(holder, dict) else {}
         config = tuple(self._config(item, at, name) for at, item in self.items(given.get("config"), (*where, "config"), f"{name}: config"))
@@ -85,6 +92,7 @@ class _Reader(ManifestText):
 
     def _config(self, item: dict[str, Any], where: Where, name: str) -> NamedConfig:
         config, properties = self.text(item, where, "name"), item.get("properties")
+        self._check_keys(item, NAMED, where, config or name)
         if properties is None:
             return NamedConfig(config, None, self.line(where))
         if not isinstance(properties, dict):
@@ -98,6 +106,8 @@ class _Reader(ManifestText):
 
     def _secret(self, item: dict[str, Any], where: Where) -> SecretUse:
         name, properties, inside = self.text(item, where, "name"), item.get("properties"), (*where, "properties")
+        self._check_keys(item, NAMED, where, name)
+        self._check_keys(properties, SECRET, inside, name)
         key, policy = self.text(properties, inside, "key"), self.text(properties, inside, "policy")
         parts = (self.text(properties, inside, "field", ""), self.text(properties, inside, "version", ""))
         return SecretUse(name, key, policy, *parts, line=self.line(where))
@@ -106,6 +116,9 @@ class _Reader(ManifestText):
         """Both spellings: of wadm 0.13 and later, and the older one with the target's name and two lists of configurations."""
         given = properties if isinstance(properties, dict) else {}
         interfaces = given.get("interfaces")
+        self._check_keys(given, LINK, where, name)
+        for key, known in SIDES.items():
+            self._check_keys(given.get(key), known, (*where, key), name)
         if not isinstance(interfaces, list) or not interfaces or not all(isinstance(item, str) for item in interfaces):
             self.problem((*where, "interfaces"), f"{name}: interfaces: expected a list of names, such as [store]")
             interfaces = []
