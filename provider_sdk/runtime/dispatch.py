@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from provider_sdk.context import Context
@@ -89,7 +89,13 @@ class Dispatcher:
                     result = await self._under_deadline(call, serving, context)
                 code = "ok"
                 if call.deliver is not None:
-                    await self._deliver(call.deliver, result, serving)
+                    task = asyncio.current_task(self._loop)
+                    assert task is not None
+                    serving.delivering.add(task)
+                    try:
+                        await call.deliver(result)
+                    finally:
+                        serving.delivering.discard(task)
             finally:
                 serving.end_call()
             return result
@@ -104,15 +110,6 @@ class Dispatcher:
         finally:
             self._calls.add(name, code)
             self._seconds.observe(self._loop.time() - call.received, name)
-
-    async def _deliver(self, deliver: Callable[[Any], Awaitable[None]], result: Any, serving: Serving) -> None:
-        task = asyncio.current_task(self._loop)
-        assert task is not None
-        serving.delivering.add(task)
-        try:
-            await deliver(result)
-        finally:
-            serving.delivering.discard(task)
 
     async def _under_deadline(self, call: Call, serving: Serving, context: Context) -> Any:
         method = serving.method(call.operation)

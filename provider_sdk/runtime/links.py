@@ -84,6 +84,11 @@ class Serving:
         if not self.in_flight:
             self._idle.set()
 
+    def cut(self) -> None:
+        """Deliver nothing any more."""
+        for call in self.delivering:
+            call.cancel()
+
     async def leave(self, drain: float, limit: float, *, cut: bool) -> None:
         """Let calls in flight finish for `drain` seconds, then leave the context, cancelled after `limit` more.
 
@@ -95,8 +100,8 @@ class Serving:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(drain):
                     await self._idle.wait()
-        for call in self.delivering if cut else ():
-            call.cancel()
+        if cut:
+            self.cut()
         self._leave.set()
         await asyncio.wait([self.task], timeout=limit)
         if not self.task.done():
@@ -107,11 +112,12 @@ class Serving:
 
 @dataclass(eq=False)
 class Entry:
-    """A link in the table: what is wanted, what serves now, and why it does not."""
+    """A link in the table: what is wanted, what serves now, what served before and may still deliver, and why nothing serves."""
 
     key: LinkKey
     wanted: LinkSpec | None
     serving: Serving | None = None
+    earlier: list[Serving] = field(default_factory=list)
     state: LinkState = LinkState.PENDING
     reason: str = ""
     attempts: int = 0
@@ -318,6 +324,7 @@ class LinkTable:
             old, entry.serving = entry.serving, serving
             log.info("link up", extra={"link": str(entry.key)})
             if old is not None:
+                entry.earlier = [one for one in entry.earlier if one.delivering] + [old]
                 self._retire(old)
             return True
         ended = serving.task.done()
@@ -392,6 +399,9 @@ class LinkTable:
         if serving is not None:
             await self._left(serving, cut=True)
             log.info("link down", extra={"link": str(entry.key)})
+        for one in entry.earlier:
+            one.cut()
+        entry.earlier = []
 
     async def _left(self, serving: Serving, *, cut: bool) -> None:
         assert serving.task is not None

@@ -97,6 +97,9 @@ class Transport(Protocol):
         While the connection is lost a message waits two seconds for it, in a bounded company; then, or where that is full, Unavailable.
         """
 
+    def send(self, subject: str, data: bytes, reply: str = "") -> bool:
+        """Send to a subject that a message came with, at once; False where that needs waiting or is not possible: `publish` says why."""
+
     async def request(self, subject: str, data: bytes, *, timeout: float, headers: Mapping[str, str] | None = None) -> Message:
         """Send and await one answer; DeadlineExceeded after `timeout` seconds, Unavailable where nobody listens (said at once)."""
 

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from provider_sdk.errors import DeadlineExceeded, InvalidArgument, ProviderError, ResourceExhausted, Unauthenticated, Unavailable
 from provider_sdk.nkeys import KeyPair
 from provider_sdk.transport.base import Credentials, Handler, Message, ObjectStore
-from provider_sdk.transport.nats_client import NatsClient
+from provider_sdk.transport.nats_client import MOST_PENDING, NatsClient
 from provider_sdk.transport.nats_requests import Requests
 
 # The client comes first: its import keeps nats-py from importing aiohttp.
@@ -43,7 +43,6 @@ LONGEST_WAIT = 2.0
 PING_EVERY = 4
 UNANSWERED_PINGS = 2
 WAIT_FOR_CONNECTION = 2.0
-MOST_PENDING = 8 * 1024 * 1024
 # What a message that waits costs beside its bytes.
 _UPKEEP = 1024
 # Where nats-server closes a connection: subjects, lengths and verb have to fit into a line of 4096 bytes.
@@ -336,11 +335,24 @@ class NatsTransport:
         client = self._client
         if size > client.max_payload:
             raise ResourceExhausted(f"a message of {size} bytes is over the NATS server's limit of {client.max_payload}")
-        if client.unsent > MOST_PENDING:
+        if client.crowded(size):
             await self._room(client)
         if not subject or " " in subject or not subject.isprintable():
             raise InvalidArgument(f"NATS cannot send to {subject!r}")
         client.send(subject, reply, data, head)
+
+    def send(self, subject: str, data: bytes, reply: str = "") -> bool:
+        """See Transport."""
+        client = self._client
+        if (
+            len(data) > client.max_payload
+            or len(subject) + len(reply) > LONGEST_SUBJECTS
+            or not self._up.is_set()
+            or client.crowded(len(data))
+        ):
+            return False
+        client.send(subject, reply, data)
+        return True
 
     async def request(self, subject: str, data: bytes, *, timeout: float, headers: Mapping[str, str] | None = None) -> Message:
         """See Transport."""

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 from provider_sdk.transport.base import Message
 
+MOST_PENDING = 8 * 1024 * 1024
+LOOK_EVERY = 256 * 1024
 _HIDDEN = ("aiohttp", "multidict")
 
 
@@ -205,6 +207,7 @@ class NatsClient(Client):
         self.direct: dict[int, Callable[[Message], None]] = {}
         self._short = self._ps = ShortParser(self)
         self._writing = False
+        self._unlooked = 0
         self._wants_tls = wants_tls
 
     async def connect(self, *arguments: Any, **options: Any) -> None:
@@ -225,6 +228,14 @@ class NatsClient(Client):
         """Bytes that the system has not taken yet, nats-py's and asyncio's: the `drain` of some Pythons (3.13.0) waits for nothing."""
         writer = getattr(self._transport, "_io_writer", None)
         return self._pending_data_size + (writer.transport.get_write_buffer_size() if writer else 0)
+
+    def crowded(self, size: int) -> bool:
+        """Whether another `size` bytes have to wait for what is unsent; looked at once in a while only."""
+        self._unlooked += size + 64
+        if self._unlooked < LOOK_EVERY:
+            return False
+        self._unlooked = 0
+        return self.unsent > MOST_PENDING
 
     async def subscribe_direct(self, subject: str, queue: str, take: Callable[[Message], None]) -> Subscription:
         """Subscribe past the queue and the task that nats-py has for each subscription: `take` is called as messages are read."""

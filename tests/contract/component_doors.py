@@ -154,6 +154,7 @@ class KeyValueInstances:
 class ComponentProcess(ComponentDoor):
     """Components on an emulated 1.x host, the provider in processes of its own; each store is a link."""
 
+    way = "from source"
     rounds = 10
 
     @pytest.fixture(autouse=True)

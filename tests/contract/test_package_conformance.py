@@ -7,6 +7,7 @@ from provider_sdk.testing.conformance.blobstore.downloads import Downloads
 from provider_sdk.testing.conformance.blobstore.uploads import Uploads
 from tests.contract.blob_component_doors import ComponentProcess as BlobComponentProcess
 from tests.contract.blob_doors import BlobProcess
+from tests.contract.component_doors import ComponentProcess
 from tests.contract.doors import Process
 from tests.tiers import scale
 
@@ -16,6 +17,13 @@ class TestKeyValue(Process):
     frozen = "keyvalue"
     backend = "sqlite"
     capabilities = frozenset(keyvalue.Capability)
+
+
+class TestKeyValueOfComponents(ComponentProcess):
+    __test__ = True
+    frozen = "keyvalue"
+    backend = "sqlite"
+    capabilities = frozenset(keyvalue.ImportsCapability)
 
 
 class TestBlobstore(BlobProcess, blobstore.BlobstoreConformance):

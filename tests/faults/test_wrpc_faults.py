@@ -143,6 +143,20 @@ async def test_a_link_that_is_deleted_ends_its_streams() -> None:
             await asyncio.wait_for(taken, 8)
 
 
+async def test_a_link_that_is_deleted_ends_streams_that_were_begun_before_it_was_changed() -> None:
+    async with a_wrpc_lattice() as lattice:
+        provider = await lattice.in_process(SinkProvider, configuration={"stream_timeout": "60", "drain_timeout": "0.3"})
+        target = await lattice.link(provider)
+        assert isinstance(target, WrpcTarget)
+        taken = asyncio.ensure_future(await Sink.at(target, timeout=5).take(slowly(1000)))
+        await lattice.link(provider, {"word": "new"}, component=target.client.origin)
+        await asyncio.sleep(1.0)
+        assert not taken.done()
+        await lattice.unlink(provider, target)
+        with pytest.raises(ProviderError):
+            await asyncio.wait_for(taken, 8)
+
+
 async def test_a_killed_provider_is_back_with_its_links() -> None:
     async with a_wrpc_lattice() as lattice:
         provider = await lattice.process(PROGRAM, serves=(Echo,))

@@ -48,10 +48,14 @@ class Caller:
 
     async def call(self, subject: str, payload: bytes, headers: Mapping[str, str] | None = None) -> None:
         """The first message."""
+        await self.listen()
+        await self._transport.publish(subject, payload, reply=self.reply, headers=HOST_HEADERS if headers is None else headers)
+
+    async def listen(self) -> None:
+        """Subscribe to what is the caller's."""
         await self._transport.subscribe(self.reply, self._accepted)
         await self._transport.subscribe(f"{self.reply}.>", self._received)
         await self._transport.flush()
-        await self._transport.publish(subject, payload, reply=self.reply, headers=HOST_HEADERS if headers is None else headers)
 
     def _accepted(self, message: Message) -> None:
         self.accepts += 1
@@ -161,4 +165,5 @@ async def asking(
     async with a_transport(server) as transport:
         inbox = Inbox(transport)
         await inbox.open()
-        yield WrpcTarget(Client(transport, inbox, lattice="lattice", origin="comp", era=era, limits=limits), identifier)
+        budget = Budget(limits or StreamLimits())
+        yield WrpcTarget(Client(transport, inbox, lattice="lattice", origin="comp", era=era, budget=budget), identifier)

@@ -405,6 +405,7 @@ async def test_streams_and_futures_that_are_closed_or_forgotten_close_their_chan
     assert paths.closed == ["0", "2"]
     del items
     gc.collect()
+    await asyncio.sleep(0)
     assert paths.closed == ["0", "2", "1"]
 
 

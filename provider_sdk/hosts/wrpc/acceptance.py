@@ -27,6 +27,7 @@ TIMES = 4
 LATE = 0.42
 """Seconds until an answer is sent to a caller that was never heard: after the third repeat."""
 GIVE_UP = 10.0
+SETTLING = 0.002
 
 
 class Acceptance:
@@ -45,6 +46,7 @@ class Acceptance:
         "has_end",
         "inbox",
         "is_complete",
+        "late",
         "reply",
         "unheard",
     )
@@ -57,6 +59,7 @@ class Acceptance:
         self.unheard = waits
         self.is_complete = not waits
         self.ended = False
+        self.late = False
         self._begun = self._last = now
         self._pause = FIRST_REPEAT
         self._next = now + FIRST_REPEAT
@@ -65,24 +68,31 @@ class Acceptance:
         self._answer: tuple[str, bytes] | None = None
 
     @property
-    def lingers(self) -> bool:
-        """Whether an answer was sent to a caller that may not have listened, and will be sent again when it is heard."""
+    def holds(self) -> bool:
+        """Whether an answer waits for its caller."""
         return self._answer is not None
 
     def heard(self) -> None:
         """The caller has sent something: it has the accept."""
         self._last = self._owner.now()
-        if self.unheard:
-            self.unheard = False
-            if self._answer is not None:
-                self._owner.send_again(*self._answer)
-                self._owner.forget(self)
+        self.unheard = False
 
     def complete(self) -> None:
         """The parameters are at an end, and with them what has to be waited for."""
         self.is_complete = True
+        if self._answer is not None:
+            self._owner.send(*self._answer)
+            self._owner.forget(self)
+            return
         self._owner.done(self)
         self.wake()
+
+    def answer(self, subject: str, data: bytes) -> None:
+        """Send an answer as soon as its caller listens, so perhaps when the call is over already. At the latest after GIVE_UP."""
+        if self.is_complete or self._error is not None:
+            self._owner.send(subject, data)
+        else:
+            self._answer = (subject, data)
 
     def fail(self, error: ProviderError) -> None:
         """The end of the parameters will not come."""
@@ -105,22 +115,19 @@ class Acceptance:
             raise self._error
         return self.has_end
 
-    async def may_answer(self, *, streams: bool) -> None:
-        """Returns when an answer may be sent: at the end of the parameters, or late; later with streams, which cannot be sent twice."""
-        while not self.is_complete and self._error is None:
-            now = self._owner.now()
-            if now - self._last > GIVE_UP or (self.unheard and not streams and now - self._begun > LATE):
-                return
+    async def may_stream(self) -> None:
+        """Returns when an answer with streams may be sent, which cannot be sent twice: at the end of the parameters, or after GIVE_UP."""
+        while not self.is_complete and self._error is None and self._owner.now() - self._last <= GIVE_UP:
             await self._wait()
 
-    def linger(self, subject: str, data: bytes) -> None:
-        """The answer has gone to a caller that was not heard: keep it for when it is."""
-        self._answer = (subject, data)
-
     def due(self, now: float) -> bool:
-        """Whether the accept is to be repeated now; called once a sweep."""
-        if self._waiter is not None and (now - self._begun > LATE or now - self._last > GIVE_UP):
+        """Whether the accept is to be repeated now; called once a sweep. An answer to a caller that was not heard is sent, and kept."""
+        silent = now - self._last > GIVE_UP
+        if silent:
             self.wake()
+        if self._answer is not None and not self.late and (silent or (self.unheard and now - self._begun > LATE)):
+            self.late = True
+            self._owner.send(*self._answer)
         if not self.unheard or now < self._next:
             return False
         self._pause *= TIMES
@@ -128,8 +135,8 @@ class Acceptance:
         return True
 
     def is_over(self, now: float) -> bool:
-        """Whether a caller that was never heard is given up."""
-        return self.ended and now - self._begun > GIVE_UP
+        """Whether a caller is given up whose call has ended."""
+        return self.ended and now - self._last > GIVE_UP
 
     async def _wait(self) -> None:
         self._waiter = self._owner.future()
@@ -172,9 +179,9 @@ class Acceptances:
         return acceptance
 
     def end(self, acceptance: Acceptance) -> None:
-        """The call is over: nothing more is taken from its caller, unless its answer may have to be sent again."""
+        """The call is over: nothing more is taken from its caller, unless its answer still waits."""
         acceptance.ended = True
-        if not acceptance.lingers:
+        if not acceptance.holds:
             self.forget(acceptance)
 
     def done(self, acceptance: Acceptance) -> None:
@@ -186,9 +193,19 @@ class Acceptances:
         self.done(acceptance)
         self._inbox.end(acceptance.inbox)
 
-    def send_again(self, subject: str, data: bytes) -> None:
-        """Send an answer once more."""
-        self._spawn(send_value(self._transport, subject, data))
+    def send(self, subject: str, data: bytes) -> None:
+        """Send an answer and its end, at once where that is possible."""
+        transport = self._transport
+        if len(data) > transport.max_payload or (data and not transport.send(subject, data)):
+            self._spawn(send_value(transport, subject, data))
+        elif not transport.send(subject, b""):
+            self._spawn(transport.publish(subject, b""))
+
+    async def settled(self, within: float) -> None:
+        """Returns when no answer waits for its caller any more, or after `within` seconds."""
+        until = self.now() + within
+        while any(acceptance.holds for acceptance in self._open) and self.now() < until:
+            await asyncio.sleep(SETTLING)
 
     def _sweep(self) -> None:
         now = self.now()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provider_sdk.context import Context
-from provider_sdk.errors import DeadlineExceeded, Internal, InvalidArgument, ProviderError, ResourceExhausted, Unavailable
+from provider_sdk.errors import DeadlineExceeded, Internal, InvalidArgument, ProviderError, ResourceExhausted, Unavailable, error_of
 from provider_sdk.hosts.base import StreamLimits
 from provider_sdk.hosts.wrpc.channels import Encoded
 from provider_sdk.hosts.wrpc.era import Era
@@ -30,6 +30,8 @@ log = logging.getLogger("provider.calls")
 
 HEAD = len(b"NATS/1.0\r\n") + len(b"\r\n")
 LARGEST_RESULTS = 256 << 20
+LULL = 0.05
+"""Seconds without a message after which half of an answer may be all that comes."""
 
 
 class Client:
@@ -44,7 +46,6 @@ class Client:
         origin: str,
         timeout: float = 2.0,
         era: Era = Era.SECOND,
-        limits: StreamLimits | None = None,
         budget: Budget | None = None,
     ) -> None:
         self.transport = transport
@@ -53,7 +54,7 @@ class Client:
         self.origin = origin
         self.timeout = timeout
         self.era = era
-        self.budget = budget or Budget(limits or StreamLimits())
+        self.budget = budget or Budget(StreamLimits())
         self._sending: set[asyncio.Task[None]] = set()
 
     async def call(self, identifier: str, link_name: str, operation: Operation, arguments: tuple[Any, ...], timeout: float | None) -> Any:
@@ -119,7 +120,7 @@ class _Outbound:
         if not path:
             self._accept(message)
         elif root == "error":
-            self._fail(Internal(f"{self._what}: {message.data[1:].decode('utf-8', 'replace')}"))
+            self._fail(_told(self._what, message.data))
         elif root != "results":
             return
         elif rest:
@@ -198,9 +199,9 @@ class _Outbound:
             self._sending = self._client.spawn(self._send())
         else:
             await send_value(self._client.transport, f"{self._accepted}.params", b"")
-        needed = 1
+        needed = enough = 1
         while True:
-            if self._ended or (self._has_result and self._size >= needed):
+            if self._ended or (self._has_result and self._size >= enough):
                 data = self._results[0] if len(self._results) == 1 else b"".join(self._results)
                 try:
                     return self._codec.decode_result(data, self._incoming)
@@ -208,7 +209,12 @@ class _Outbound:
                     if self._ended:
                         raise Internal(f"{self._what}: the answer ended before it was whole; the callee's log may say why") from None
                     self._results, needed = [data], len(data) + cut.missing
-            await self._next()
+                    # Each try begins anew, so a large answer is not tried with each of its messages.
+                    enough = max(needed, 2 * len(data))
+            if self._size < needed or not self._has_result:
+                await self._next()
+            elif not await self._more_within(LULL):
+                enough = needed
 
     async def _send(self) -> None:
         params = f"{self._accepted}.params"
@@ -230,6 +236,15 @@ class _Outbound:
         if self._error is not None:
             raise self._error
 
+    async def _more_within(self, seconds: float) -> bool:
+        """Whether something new comes in time. A callee of v1.1 or v1.2 may send no end behind its answer."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._next()
+        except TimeoutError:
+            return False
+        return True
+
     async def _when_over(self) -> None:
         try:
             await self._incoming.unused()
@@ -241,6 +256,13 @@ class _Outbound:
         self._incoming.close()
         if self._sending is not None:
             self._sending.cancel()
+
+
+def _told(what: str, data: bytes) -> ProviderError:
+    """The error that hosts of v1.0 tell as a string (§3.6): its length, then its text."""
+    text = data[next((at + 1 for at, byte in enumerate(data) if byte < 128), 0) :]
+    error = error_of(text.decode("utf-8", "replace"))
+    return ProviderError.of(error.code, f"{what}: {error.message}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ from provider_sdk.transport.base import Credentials, Subscription, Transport
 log = logging.getLogger("provider.host")
 
 DEFAULT_CALL_TIMEOUT = 2.0
+ANSWERS_WITHIN = 0.03
+"""Seconds that answers have at the end to reach callers who do not listen yet."""
 SHUTDOWN_BUDGET = 0.25
 """Seconds; the host kills after 300 ms (§1.4)."""
 
@@ -56,6 +58,7 @@ class WrpcHost:
         self.links = tuple(self._first_links(data.link_definitions))
         self._transport: Transport | None = None
         self._client: Client | None = None
+        self._server: Server | None = None
         self._calls: list[Subscription] = []
         self._messages: ControlMessages | None = None
 
@@ -111,7 +114,7 @@ class WrpcHost:
             operations = served(serves, data.era)
         except TypeError as error:
             raise InvalidArgument(str(error)) from None
-        server = Server(
+        server = self._server = Server(
             transport, client.inbox, control, operations, subjects=subjects, era=data.era, budget=client.budget, metrics=metrics
         )
         for instance in dict.fromkeys(interface.__identity__.wit for interface in serves if interface.__identity__.wit):
@@ -144,6 +147,8 @@ class WrpcHost:
         """Answer the shutdown request as the very last thing."""
         if self._transport is None:
             return
+        if self._server is not None:
+            await self._server.acceptances.settled(ANSWERS_WITHIN)
         for reply in self._messages.shutdown_replies if self._messages is not None else ():
             await self._transport.publish(reply, b"shutting down")
         await self._transport.close()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 from provider_sdk.context import Context
-from provider_sdk.errors import ProviderError
+from provider_sdk.errors import ProviderError, Unavailable
 from provider_sdk.hosts.wrpc.channels import Pending
 from provider_sdk.transport.base import Transport
 
@@ -23,15 +23,26 @@ LARGEST_PIECE = 64 << 10
 
 
 async def send_value(transport: Transport, subject: str, data: bytes | memoryview) -> None:
-    """Send the values on their root subject, and its end."""
+    """Send the values on their root subject, and its end. Unavailable, behind an early end, where the connection was lost on the way."""
     limit = transport.max_payload
     if len(data) > limit:
-        view = memoryview(data)
-        for start in range(0, len(view), limit):
-            await transport.publish(subject, view[start : start + limit])
+        view, connection = memoryview(data), transport.reconnects
+        try:
+            for start in range(0, len(view), limit):
+                _go_on(transport, connection)
+                await transport.publish(subject, view[start : start + limit])
+        except Unavailable:
+            await transport.publish(subject, b"")
+            raise
     elif data:
         await transport.publish(subject, data)
     await transport.publish(subject, b"")
+
+
+def _go_on(transport: Transport, connection: int) -> None:
+    """What was sent over an earlier connection may not have arrived, and the other side would not see the gap."""
+    if transport.reconnects != connection or not transport.connected:
+        raise Unavailable("the NATS connection was lost on the way")
 
 
 async def send_pending(transport: Transport, root: str, pending: list[Pending]) -> None:
@@ -80,10 +91,12 @@ class _Sending:
         """One path to its end. One that is broken off, by its source or by who stops it, ends early in a way that the other side sees."""
         Context.lift_deadline()
         transport, subject, ahead, whole = self._transport, f"{self._root}.{item.path}", 0, False
+        connection = transport.reconnects
         try:
             async with aclosing(item.pieces(min(LARGEST_PIECE, transport.max_payload))) as pieces:
                 async for piece in pieces:
                     self._begin()
+                    _go_on(transport, connection)
                     await transport.publish(subject, piece)
                     ahead += len(piece)
                     if ahead > AHEAD:

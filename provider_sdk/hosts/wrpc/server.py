@@ -18,7 +18,7 @@ from provider_sdk.hosts.wrpc.acceptance import Acceptance, Acceptances
 from provider_sdk.hosts.wrpc.channels import Encoded
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.hosts.wrpc.inbox import Inbox
-from provider_sdk.hosts.wrpc.incoming import Incoming
+from provider_sdk.hosts.wrpc.incoming import Incoming, Pipe
 from provider_sdk.hosts.wrpc.names import contract_of, plain_function
 from provider_sdk.hosts.wrpc.outgoing import discard, send_pending, send_value
 from provider_sdk.hosts.wrpc.spool import Budget
@@ -30,6 +30,8 @@ from provider_sdk.transport.base import Message, Transport
 
 log = logging.getLogger("provider.calls")
 LARGEST_ARGUMENTS = 256 << 20
+LARGEST_OF_ALL = 512 << 20
+MOST_REFUSING = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,6 @@ class Server:
         *,
         subjects: str,
         era: Era = Era.SECOND,
-        limits: StreamLimits | None = None,
         budget: Budget | None = None,
         metrics: Metrics | None = None,
     ) -> None:
@@ -77,7 +78,7 @@ class Server:
         self.inbox = inbox
         self.control = control
         self.era = era
-        self.budget = budget or Budget(limits or StreamLimits())
+        self.budget = budget or Budget(StreamLimits())
         self.acceptances = Acceptances(transport, inbox)
         self._operations = operations
         self._cut = len(subjects)
@@ -103,6 +104,9 @@ class Server:
         if not self.control.full:
             self.control.start_call(session.serve())
             return
+        if len(self._refusing) >= MOST_REFUSING:
+            self.inbox.end(session.inbox)
+            return
         refusing = self._loop.create_task(session.turn_away(ResourceExhausted("the provider serves as many calls as max_calls allows")))
         self._refusing.add(refusing)
         refusing.add_done_callback(self._refusing.discard)
@@ -119,7 +123,25 @@ class Server:
 
 
 class Session:
-    """One call in."""
+    """One call in: what comes for it, by the inbox, and what is done. It is the Channels of its own arguments."""
+
+    __slots__ = (
+        "_acceptance",
+        "_answered",
+        "_begun",
+        "_channels",
+        "_first",
+        "_found",
+        "_gathers",
+        "_headers",
+        "_received_at",
+        "_reply",
+        "_rest",
+        "_server",
+        "_size",
+        "_subject",
+        "inbox",
+    )
 
     def __init__(self, server: Server, message: Message, found: Served | None) -> None:
         self._server = server
@@ -129,43 +151,65 @@ class Session:
         self._headers = message.headers or {}
         self._found = found
         self._received_at = server.now()
-        self._channels = Incoming(server.budget)
+        self._channels: Incoming | None = None
         self._rest: list[bytes] = []
-        self._size = len(message.data)
-        self._inbox = server.inbox.begin(self)
+        self._size = self._begun = len(message.data)
+        self._gathers = True
+        self.inbox = server.inbox.begin(self)
         self._acceptance: Acceptance | None = None
         self._answered = False
 
-    # What comes, by the inbox.
-
     def received(self, path: str, message: Message) -> None:
         """A message of the caller behind its first: parameters, or a stream among them."""
+        root, _, rest = path.partition(".")
+        if root != "params":  # that nobody listens, says the NATS server on the subject itself
+            return
         acceptance = self._acceptance
         if acceptance is not None:
             acceptance.heard()
-        root, _, rest = path.partition(".")
-        if root != "params":
-            return
         if rest:
-            self._channels.feed(rest, message.data)
+            self._incoming().feed(rest, message.data)
         elif not message.data:
             if acceptance is not None:
                 acceptance.complete()
-        elif self._size + len(message.data) > LARGEST_ARGUMENTS:
+        elif self._gathers:
+            self._gather(message.data)
+
+    def _gather(self, data: bytes) -> None:
+        """More of the arguments than the first message had room for."""
+        budget = self._server.budget
+        if self._size + len(data) > LARGEST_ARGUMENTS:
             self.lost(InvalidArgument(f"the arguments have more than {LARGEST_ARGUMENTS} bytes"))
+        elif budget.arguments + len(data) > LARGEST_OF_ALL:
+            self.lost(ResourceExhausted(f"the arguments of all calls have more than {LARGEST_OF_ALL} bytes"))
         else:
-            self._size += len(message.data)
-            self._rest.append(message.data)
-            if acceptance is not None and not acceptance.has_end:
-                acceptance.wake()
+            budget.arguments += len(data)
+            self._size += len(data)
+            self._rest.append(data)
+            if self._acceptance is not None and not self._acceptance.has_end:
+                self._acceptance.wake()
+
+    def _gathered(self) -> None:
+        """The arguments are read, or nobody will."""
+        self._gathers = False
+        self._server.budget.arguments -= self._size - self._begun
+        self._size = self._begun
+        self._rest.clear()
 
     def lost(self, error: ProviderError) -> None:
         """What is missing will not come."""
-        self._channels.fail(error)
+        self._incoming().fail(error)
         if self._acceptance is not None:
             self._acceptance.fail(error)
 
-    # What is done.
+    def open(self, path: str) -> Pipe:
+        """See Channels."""
+        return self._incoming().open(path)
+
+    def _incoming(self) -> Incoming:
+        if self._channels is None:
+            self._channels = Incoming(self._server.budget)
+        return self._channels
 
     async def serve(self) -> None:
         """Accept, decode, have it carried out, answer."""
@@ -183,8 +227,8 @@ class Session:
             await self._refuse(Unavailable("the provider is shutting down"))
             raise
         except Exception as error:
-            log.error("call %s: %s", self._inbox, error, exc_info=error)
-            await self._refuse(Internal(f"the provider failed; its log has call {self._inbox}"))
+            log.error("call %s: %s", self.inbox, error, exc_info=error)
+            await self._refuse(Internal(f"the provider failed; its log has call {self.inbox}"))
         finally:
             self._end()
             server.control.end_call()
@@ -200,8 +244,10 @@ class Session:
             self._end()
 
     async def _accept(self) -> None:
-        self._acceptance = self._server.acceptances.begin(self._reply, self._inbox, waits=self._server.era is Era.SECOND)
-        await self._server.transport.publish(self._reply, b"", reply=self._inbox)
+        server = self._server
+        self._acceptance = server.acceptances.begin(self._reply, self.inbox, waits=server.era is Era.SECOND)
+        if not server.transport.send(self._reply, b"", self.inbox):
+            await server.transport.publish(self._reply, b"", reply=self.inbox)
 
     async def _arguments(self, codec: OperationCodec) -> tuple[Any, ...]:
         """The arguments, at once where the first message holds all of them."""
@@ -209,7 +255,9 @@ class Session:
         data, complete = self._first, False
         while True:
             try:
-                return codec.decode_arguments(data, self._channels)
+                arguments = codec.decode_arguments(data, self)
+                self._gathered()
+                return arguments
             except Incomplete as cut:
                 if complete:
                     raise InvalidArgument("the arguments are cut off") from None
@@ -227,7 +275,7 @@ class Session:
             arguments,
             headers.get("source-id") or "<unknown>",
             found.contract,
-            self._inbox,
+            self.inbox,
             self._received_at,
             TraceContext.parse(headers.get("traceparent", ""), headers.get("tracestate", "")) if "traceparent" in headers else None,
             headers.get("link-name") or "default",
@@ -246,17 +294,18 @@ class Session:
     async def _answer(self, encoded: Encoded) -> None:
         assert self._acceptance is not None
         results = f"{self._reply}.results"
+        if not encoded.pending:
+            self._answered = True
+            self._acceptance.answer(results, encoded.data)
+            return
         try:
-            await self._acceptance.may_answer(streams=bool(encoded.pending))
+            await self._acceptance.may_stream()
             self._answered = True
             await send_value(self._server.transport, results, encoded.data)
         except BaseException:
             await discard(encoded.pending)
             raise
-        if encoded.pending:
-            await send_pending(self._server.transport, results, encoded.pending)
-        elif self._acceptance.unheard:
-            self._acceptance.linger(results, encoded.data)
+        await send_pending(self._server.transport, results, encoded.pending)
 
     async def _refuse(self, error: ProviderError) -> None:
         """Answer with an error as far as the operation has a form for it, else by an end without a value (§3.2 rule 11)."""
@@ -283,8 +332,10 @@ class Session:
 
     def _end(self) -> None:
         self._first = b""
-        self._channels.close()
+        self._gathered()
+        if self._channels is not None:
+            self._channels.close()
         if self._acceptance is None:
-            self._server.inbox.end(self._inbox)
+            self._server.inbox.end(self.inbox)
         else:
             self._server.acceptances.end(self._acceptance)

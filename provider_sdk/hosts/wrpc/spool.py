@@ -20,16 +20,19 @@ from provider_sdk.hosts.base import StreamLimits
 SHARE = 8
 """A stream takes at most this part of the memory of all."""
 READ = 1 << 20
+LONGEST_STALL = 0.2
+"""Seconds that the reading of the network may wait for the disk: the server cuts off who takes nothing while 64 MiB come."""
 _threads = ThreadPoolExecutor(2, "spool")
 
 
 class Budget:
-    """What all streams of a process hold together."""
+    """What all streams of a process hold together, and the arguments of calls that are still coming."""
 
     def __init__(self, limits: StreamLimits) -> None:
         self.limits = limits
         self.memory = 0
         self.spooled = 0
+        self.arguments = 0
 
 
 class Spool:
@@ -75,7 +78,8 @@ class Spool:
         if self._writing is None:
             self._write()
         elif self._back_size > limits.memory // 2:
-            wait([self._writing])
+            if not wait([self._writing], LONGEST_STALL).done:
+                raise ResourceExhausted("a stream came faster than it was read, and the disk that was to keep it is slower still")
             self._landed(self._writing)
 
     async def take(self) -> bytes:

@@ -15,6 +15,7 @@ from provider_sdk.hosts.wrpc.channels import Pending
 if TYPE_CHECKING:
     from provider_sdk.hosts.wrpc.value_incoming import IncomingContent
 
+MOST_ITEMS = 1_000_000
 BYTES = [bytes([number]) for number in range(256)]
 
 
@@ -68,13 +69,22 @@ class Place:
 class Reader:
     """Bytes and how far they were read; `waiting` are the streams and futures met on the way, whose content comes on paths of their own."""
 
-    __slots__ = ("at", "data", "place", "waiting")
+    __slots__ = ("_items", "at", "data", "place", "waiting")
 
     def __init__(self, data: bytes, place: Place, at: int = 0) -> None:
         self.data = data
         self.place = place
         self.at = at
+        self._items = 0
         self.waiting: list[IncomingContent] = []
+
+    def count(self) -> int:
+        """How many items follow; in all lists together no more than can be read while a health request waits."""
+        count = self.unsigned(32)
+        self._items += count
+        if self._items > MOST_ITEMS:
+            raise Fault(f"more than {MOST_ITEMS} items in lists")
+        return count
 
     def byte(self) -> int:
         """The next byte."""

@@ -124,7 +124,7 @@ class Sequence(Kind):
         self.hashable = make in (tuple, frozenset) and item.hashable
 
     def read(self, reader: Reader) -> Any:
-        count = reader.unsigned(32)
+        count = reader.count()
         missing = count * self.item.smallest - (len(reader.data) - reader.at)
         if missing > 0:
             raise Incomplete(missing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Generator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from provider_sdk.errors import ProviderError, ResourceExhausted, Unavailable
@@ -23,9 +24,10 @@ COUNT = Unsigned(Integer(32, signed=False))
 class Feed:
     """A channel's bytes that were read and not used yet; `place` is that of the stream or future whose content they are."""
 
-    __slots__ = ("_at", "_channel", "_data", "_held", "_more", "_ours", "_place")
+    __slots__ = ("_at", "_channel", "_data", "_held", "_more", "_ours", "_place", "loop")
 
     def __init__(self, channel: Channel, place: Place, data: bytes = b"") -> None:
+        self.loop = asyncio.get_running_loop()
         self._channel = channel
         self._place = place
         self._ours = True
@@ -113,7 +115,11 @@ class IncomingContent:
         self.close()
 
     def __del__(self) -> None:
-        self.close()
+        feed, self._feed = self._feed, None
+        if feed is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                # Cycles are found in whatever thread allocates.
+                feed.loop.call_soon_threadsafe(feed.close)
 
 
 class IncomingItems(IncomingContent, AsyncIterator[Any]):
