@@ -373,8 +373,8 @@ def head_overwritten(path: Path) -> None:
 
 def middle_overwritten(path: Path) -> None:
     with path.open("r+b") as file:
-        # Leaves of the table of keys: what leads to them lies before.
-        file.seek(path.stat().st_size // 2)
+        # Leaves of the table of keys: what leads to them lies before. Whole pages, for SQLite keeps no checksum of what is in one.
+        file.seek(path.stat().st_size // 4096 // 2 * 4096)
         file.write(b"\xa5" * 8 * 4096)
 
 
