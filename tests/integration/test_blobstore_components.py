@@ -141,7 +141,9 @@ class TestLinks:
             await box.put("a", b"old")
             _, task = await _upload(box, "a")
             await lattice.host.stop_provider(provider.id)
-            assert files(tmp_path / "blobs") == {"c/a": b"old"}
+            # What the kill, 300 ms after the request, may leave aside is for the next start to remove.
+            left = {name: data for name, data in files(tmp_path / "blobs").items() if not name.startswith(".aside/")}
+            assert left == {"c/a": b"old"}
             with pytest.raises(Unavailable):
                 await task
 
