@@ -21,19 +21,24 @@ class Load:
     answered: int = 0
     hung: int = 0
     failed: list[str] = field(default_factory=list)
-    seconds: float = 0.0
     begun: int = 0
-
-    @property
-    def per_second(self) -> float:
-        """Calls answered per second, the waiting for those that hung left out."""
-        return self.answered / (self.seconds - self.hung * PATIENCE / self.connections)
+    per_second: float = 0.0
+    """Calls answered per second until the last was begun: behind that ever fewer connections are at work, and what hangs is awaited."""
+    _started: float = 0.0
 
     async def run(self) -> None:
         """Make all calls."""
-        started = time.perf_counter()
+        self._started = time.perf_counter()
         await asyncio.gather(*(self._connection() for _ in range(min(self.connections, self.calls))))
-        self.seconds += time.perf_counter() - started
+
+    def begin(self) -> bool:
+        """Whether there is a call left to make, which is then counted as begun."""
+        if self.begun == self.calls:
+            return False
+        self.begun += 1
+        if self.begun == self.calls:
+            self.per_second = self.answered / (time.perf_counter() - self._started)
+        return True
 
     async def _connection(self) -> None:
         loop = asyncio.get_running_loop()
@@ -60,11 +65,9 @@ class _Caller(asyncio.Protocol):
         self._ask()
 
     def _ask(self) -> None:
-        load = self._load
-        if load.begun == load.calls:
+        if not self._load.begin():
             self._transport.close()
             return
-        load.begun += 1
         self._waiting = True
         self._patience = self._loop.call_later(PATIENCE, self._hangs)
         self._transport.write(self._request)
