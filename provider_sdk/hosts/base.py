@@ -141,7 +141,7 @@ class HostProtocol(Protocol):
     provider_values: Mapping[str, object]
     provider_secrets: Mapping[str, str | bytes]
 
-    async def connect(self, ca_file: Path | None, limits: StreamLimits = StreamLimits()) -> Transport:  # it cannot be changed
+    async def connect(self, ca_file: Path | None, limits: StreamLimits) -> Transport:
         """Reach the lattice's bus, bounded in time; `ca_file` replaces the system's authorities. ProviderError with one line."""
 
     async def subscribe(self, control: Control, serves: tuple[type[Interface], ...], metrics: Metrics) -> None:

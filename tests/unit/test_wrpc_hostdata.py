@@ -76,7 +76,7 @@ def test_each_field_that_has_a_use_is_read() -> None:
         default_rpc_timeout_ms=1500,
         structured_logging=True,
         log_level="critical",
-        otel_config=OtelConfig(trace_level="info"),
+        otel_config=OtelConfig(),
     )
 
 
@@ -184,7 +184,8 @@ def test_the_providers_configuration_overrides_the_hosts_telemetry_settings_in_a
     config = {"otel_exporter_otlp_traces_endpoint": "http://mine", "OTEL_BSP_MAX_QUEUE_SIZE": "7"}
     given = otel(config, enable_traces=True, traces_endpoint="x")
     assert (given.trace_endpoint, given.max_batch_queue_size) == ("http://mine", 7)
-    assert otel({"OTEL_BSP_MAX_QUEUE_SIZE": "many"}).max_batch_queue_size is None
+    for wrong in ("many", "9" * 5000):
+        assert otel({"OTEL_BSP_MAX_QUEUE_SIZE": wrong}).max_batch_queue_size is None
     host = WrpcHost(parse_host_data({**LEAST, "config": {"Otel_Traces_Sampler": "always_on", "word": "w"}}))
     assert host.provider_values == {"word": "w"}
 

@@ -57,7 +57,7 @@ class WasmbusHost:
         self._shutdown_replies: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def connect(self, ca_file: Path | None, limits: StreamLimits = StreamLimits()) -> Transport:  # noqa: B008 # it cannot be changed
+    async def connect(self, ca_file: Path | None, limits: StreamLimits) -> Transport:
         """Connect to the lattice's NATS; 0.x has no streams."""
         from provider_sdk.transport.nats import connect
 

@@ -222,11 +222,11 @@ class Acceptances:
             await self._transport.publish(acceptance.reply, b"", reply=acceptance.inbox)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work, name="accept again")
+        task = self._loop.create_task(work, name="accept or answer")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.debug("accepts could not be repeated: %s", error)
+            log.debug("an accept or an answer could not be sent: %s", error)

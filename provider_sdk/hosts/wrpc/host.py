@@ -71,7 +71,7 @@ class WrpcHost:
                 self._refused.append(f"host data: link_definitions: dropped: {error}")
         return specs
 
-    async def connect(self, ca_file: Path | None, limits: StreamLimits = StreamLimits()) -> Transport:  # noqa: B008 # it cannot be changed
+    async def connect(self, ca_file: Path | None, limits: StreamLimits) -> Transport:
         """Connect to the lattice's NATS."""
         from provider_sdk.transport.nats import connect
 

@@ -12,6 +12,7 @@ from provider_sdk.hosts.line import Fields
 
 _COLLECTOR = "http://127.0.0.1:4318"
 _PROTOCOLS = ("http", "grpc")
+LONGEST_NUMBER = 19
 # Keys of the provider's configuration, and what they override.
 _KEYS = {
     "OTEL_EXPORTER_OTLP_ENDPOINT": "observability_endpoint",
@@ -32,7 +33,7 @@ def is_otel_key(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class OtelConfig:
-    """The fields of `otel_config`; a signal's switch is None where the host leaves it to `enable_observability`."""
+    """What counts of `otel_config`; a signal's switch is None where the host leaves it to `enable_observability`."""
 
     enable_observability: bool = False
     enable_traces: bool | None = None
@@ -40,13 +41,9 @@ class OtelConfig:
     enable_logs: bool | None = None
     observability_endpoint: str = ""
     traces_endpoint: str = ""
-    metrics_endpoint: str = ""
-    logs_endpoint: str = ""
     protocol: str = "http"
     additional_ca_paths: tuple[str, ...] = ()
-    trace_level: str = ""
     traces_sampler: str = ""
-    traces_sampler_arg: str = ""
     max_batch_queue_size: int | None = None
     concurrent_exports: int | None = None
 
@@ -87,7 +84,8 @@ def read_otel(members: Any, config: Mapping[str, str]) -> OtelConfig:
     overrides: dict[str, Any] = {_KEYS[name.upper()]: value for name, value in config.items() if is_otel_key(name) and value}
     for name in ("max_batch_queue_size", "concurrent_exports"):
         if name in overrides:
-            overrides[name] = int(overrides[name]) if overrides[name].isdecimal() else None
+            number = overrides[name]
+            overrides[name] = int(number) if number.isdecimal() and len(number) < LONGEST_NUMBER else None
     try:
         return _read(Fields({**members, **overrides}))
     except InvalidArgument as error:
@@ -105,13 +103,9 @@ def _read(fields: Fields) -> OtelConfig:
         enable_logs=fields.switch("enable_logs"),
         observability_endpoint=fields.text("observability_endpoint"),
         traces_endpoint=fields.text("traces_endpoint"),
-        metrics_endpoint=fields.text("metrics_endpoint"),
-        logs_endpoint=fields.text("logs_endpoint"),
         protocol=protocol,
         additional_ca_paths=fields.strings("additional_ca_paths", required=False),
-        trace_level=fields.text("trace_level"),
         traces_sampler=fields.text("traces_sampler"),
-        traces_sampler_arg=fields.text("traces_sampler_arg"),
         max_batch_queue_size=fields.count("max_batch_queue_size", 64),
         concurrent_exports=fields.count("concurrent_exports", 64),
     )
