@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from provider_sdk.contracts.httpserver import HttpRequest, HttpResponse
-from tests.integration.http_front import free_port, running
+from tests.integration.http_front import running
 from tests.integration.http_wire import complaints, connected
+from tests.servers.ports import free_port
 
 CONNECTIONS = 200
 RATE = 50

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from provider_sdk.contracts.wasi_http import Fields, IncomingHandler, NoTrailers, Request, Response
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.testing import WrpcProvided, WrpcTestLattice, a_wrpc_lattice
-from tests.integration.http_front import free_port
+from tests.servers.ports import free_port
 
 Handle = Callable[[Request], Awaitable[Response]]
 

@@ -31,7 +31,7 @@ from providers.blobstore.config import StsConfig
 from tests.integration.blob_s3 import BUCKET, PART, Relay, a_store, config, content, make_bucket, put_large, refusal, until, uploads, whole
 from tests.integration.certificates import Authority
 from tests.servers import s3
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.servers.s3 import S3Server
 from tests.tiers import scale
 

@@ -18,16 +18,10 @@ from pathlib import Path
 import pytest
 
 from provider_sdk.cli.checks import ask
+from tests.servers.ports import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COMMAND = [sys.executable, "-m", "provider_sdk.cli.main", "dev"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def until(condition: Callable[[], object], seconds: float = 15.0) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.certificates import Pair
-from tests.integration.http_front import Actor, Running, free_port, greet, running
+from tests.integration.http_front import Actor, Running, greet, running
 from tests.integration.https import TLS_1_2, TLS_1_3, Pki, asking, client, curl, errors, s_client, served_as, tls, visit
+from tests.servers.ports import free_port
 
 pytestmark = pytest.mark.needs("openssl")
 BOTH_VERSIONS = pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3])

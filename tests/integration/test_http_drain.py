@@ -14,8 +14,9 @@ import pytest
 
 from provider_sdk.contracts.httpserver import HttpRequest, HttpResponse
 from provider_sdk.testing import Manner
-from tests.integration.http_front import Actor, Handle, Running, free_port, refused, running
+from tests.integration.http_front import Actor, Handle, Running, refused, running
 from tests.integration.http_wire import Wire, complaints, connected
+from tests.servers.ports import free_port
 
 PATIENT = {"timeout_ms": "20000"}
 ATTEMPTS = 3

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from provider_sdk.contracts.httpserver import HttpRequest, HttpResponse
-from tests.integration.http_front import free_port, running
+from tests.integration.http_front import running
 from tests.integration.http_wire import Wire, comes_to, complaints, connected, metric
+from tests.servers.ports import free_port
 
 
 async def tell(request: HttpRequest) -> HttpResponse:

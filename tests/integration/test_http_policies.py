@@ -14,9 +14,10 @@ from provider_sdk import Context
 from provider_sdk.contracts.httpserver import HttpRequest, HttpResponse
 from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.testing import Manner
-from tests.integration.http_front import Answer, ask, free_port, greet, running
+from tests.integration.http_front import Answer, ask, greet, running
 from tests.integration.http_wire import connected
 from tests.integration.https import program
+from tests.servers.ports import free_port
 
 PAGE = "https://page.example"
 OTHER = "https://other.example"

@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack
 import pytest
 
 from provider_sdk.contracts.httpserver import HttpRequest, HttpResponse
-from tests.integration.http_front import Actor, Handle, Running, free_port, refused, running
+from tests.integration.http_front import Actor, Handle, Running, refused, running
 from tests.integration.http_wire import Wire, complaints, connected
+from tests.servers.ports import free_port
 
 
 def says(word: str) -> Handle:

@@ -6,8 +6,9 @@ import asyncio
 
 from provider_sdk.contracts.wasi_http import Request, Response
 from tests.integration.http_component import Component, Handle, Running, answer, running
-from tests.integration.http_front import Answer, ask, free_port
+from tests.integration.http_front import Answer, ask
 from tests.integration.http_wire import connected
+from tests.servers.ports import free_port
 
 
 def named(name: str) -> Handle:

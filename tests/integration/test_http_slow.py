@@ -11,11 +11,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from provider_sdk.contracts.httpserver import HttpRequest, HttpResponse
-from tests.integration.http_front import Running, free_port, running
+from tests.integration.http_front import Running, running
 from tests.integration.http_wire import Wire, comes_to, complaints, connected, metric, resident
+from tests.servers.ports import free_port
 
 MANY = 6 << 20  # more than both systems' buffers take
-ROUNDS = 5
+ROUNDS = 12
 
 
 @asynccontextmanager
@@ -162,8 +163,9 @@ async def test_a_late_head_behind_a_response_that_is_still_being_written_does_no
 
 
 def assert_kept_nothing(after: list[int], round_size: int) -> None:
-    """Of rounds that passed `round_size` bytes each: memory of the first two may stay for the next ones, but does not add up."""
-    assert after[-1] - after[1] < (len(after) - 2) * round_size / 2, after
+    """What stays of rounds that passed `round_size` bytes each goes up and down, as the system takes it back, and does not add up."""
+    half = len(after) // 2
+    assert min(after[half:]) - min(after[1:half]) < half * round_size / 2, after
 
 
 async def test_clients_that_ask_and_do_not_take_the_answer_are_cut_off_and_their_memory_comes_back() -> None:

@@ -21,8 +21,9 @@ from provider_sdk.contracts.wasi_http_errors import ErrorCode, HttpFailure
 from provider_sdk.hosts.wrpc.era import Era
 from tests.integration.certificates import Authority
 from tests.integration.http_component import Running, answer, echo, greet, running, whole
-from tests.integration.http_front import ask, free_port
+from tests.integration.http_front import ask
 from tests.integration.http_wire import Wire, comes_to, connected, resident
+from tests.servers.ports import free_port
 from tests.tiers import scale
 
 MEMORY = 64 << 20

@@ -17,8 +17,9 @@ from provider_sdk.testing import Manner
 from providers.httpserver.config import TlsConfig
 from providers.httpserver.tls import Certificates
 from tests.integration.certificates import RSA, Pair
-from tests.integration.http_front import ask, free_port, greet, running
+from tests.integration.http_front import ask, greet, running
 from tests.integration.https import TLS_1_2, TLS_1_3, Pki, client, curl, errors, program, s_client, served_as, tls, visit
+from tests.servers.ports import free_port
 
 pytestmark = pytest.mark.needs("openssl")
 

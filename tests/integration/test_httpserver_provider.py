@@ -12,7 +12,8 @@ from provider_sdk import NotFound, Unavailable
 from provider_sdk.contracts.httpserver import HttpRequest, HttpResponse
 from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.testing import Manner
-from tests.integration.http_front import ask, free_port, greet, refused, running
+from tests.integration.http_front import ask, greet, refused, running
+from tests.servers.ports import free_port
 
 HELLO = Path(__file__).parents[2] / "examples" / "hello" / "hello.wasm"
 BOTH = pytest.mark.parametrize("manner", list(Manner))

@@ -15,7 +15,8 @@ from provider_sdk import Code, InvalidArgument, Secret, Unavailable
 from providers.keyvalue.backend import Backend, Store
 from tests.integration.certificates import Authority
 from tests.integration.kv_redis import CALLERS, RETURN, a_store, in_a_call, refusal, until_served
-from tests.servers.redis import RedisServer, cluster, free_port, running
+from tests.servers.ports import free_port
+from tests.servers.redis import RedisServer, cluster, running
 from tests.tiers import scale
 
 pytestmark = pytest.mark.needs("redis-server")

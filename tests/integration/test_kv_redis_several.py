@@ -13,7 +13,8 @@ from redis.crc import key_slot
 from provider_sdk import PreconditionFailed, Unavailable
 from providers.keyvalue.backend import Backend, Entry, Kind, Store
 from tests.integration.kv_redis import CALLERS, a_store, in_a_call, refusal, until_served
-from tests.servers.redis import SERVICE, RedisServer, cluster, free_port, running, sentinels, wait_until
+from tests.servers.ports import free_port
+from tests.servers.redis import SERVICE, RedisServer, cluster, running, sentinels, wait_until
 from tests.tiers import scale
 
 pytestmark = pytest.mark.needs("redis-server")

@@ -23,16 +23,10 @@ from provider_sdk.hosts.wasmbus.client import LatticeTarget
 from provider_sdk.hosts.wasmbus.envelope import Invocation, decode_response, encode_invocation
 from provider_sdk.testing import TestLattice, a_lattice
 from tests.faults.echo import Echo
+from tests.servers.ports import free_port
 
 PROGRAM = Path(__file__).parents[1] / "faults" / "echo.py"
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def scrape(port: int) -> str:

@@ -19,6 +19,7 @@ from provider_sdk.findings import Finding, Level
 from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.lattice.state import State, hold, write_state
 from tests.integration.test_package_new import type_new
+from tests.servers.ports import free_port
 
 ACTOR = """\
 kind: Application
@@ -53,13 +54,6 @@ def bad(found: Iterable[Finding]) -> list[str]:
     faults = [item for item in found if item.level is not Level.OK]
     assert all(item.advice for item in faults), faults
     return [f"{item.level} {item.subject}: {item.message}" for item in faults]
-
-
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def doctor(monkeypatch: pytest.MonkeyPatch, *words: str) -> int | str | None:
@@ -147,7 +141,7 @@ def test_a_port_that_is_taken_and_who_has_it(tmp_path: Path) -> None:
 
 
 def test_servers_that_the_manifest_names_are_asked_and_no_password_is_shown(tmp_path: Path) -> None:
-    away = closed_port()
+    away = free_port()
     with socket.socket() as there:
         there.bind(("127.0.0.1", 0))
         there.listen()
@@ -186,7 +180,7 @@ def nats_checked(monkeypatch: pytest.MonkeyPatch, url: str) -> list[Finding]:
 
 
 def test_a_nats_server_that_is_away_or_written_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
-    (said,) = bad(nats_checked(monkeypatch, f"nats://me:secret@127.0.0.1:{closed_port()}"))
+    (said,) = bad(nats_checked(monkeypatch, f"nats://me:secret@127.0.0.1:{free_port()}"))
     assert said.startswith("wrong NATS: NATS_URL=nats://127.0.0.1:")
     assert "secret" not in said
     (said,) = bad(nats_checked(monkeypatch, "nats://127.0.0.1:port"))

@@ -23,6 +23,7 @@ from provider_sdk.provider_toml import read_provider_toml
 from provider_sdk.testing import Manner, a_lattice
 from tests.frozen import REPOSITORY, frozen
 from tests.integration.test_handshake import host_data, line
+from tests.servers.ports import free_port
 from tests.tiers import scale
 
 CONTRACT = NumberGen.__identity__.contract
@@ -102,9 +103,7 @@ def test_the_base_with_metrics_and_traces_takes_22_mb_at_the_most(program: Path)
 
 
 async def test_metrics_and_traces_are_inside(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     exported = asyncio.Event()
 
     async def collect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

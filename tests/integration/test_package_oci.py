@@ -21,7 +21,7 @@ from provider_sdk.errors import NotFound, PreconditionFailed, Unauthenticated, U
 from tests.integration.certificates import RSA, Authority
 from tests.integration.oci import ANONYMOUS, MIB, archive, package, reference, sha256, somebody
 from tests.servers import registry as servers
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.servers.registry import PASSWORD, USER, RegistryServer, TokenServer
 from tests.tiers import scale
 

@@ -18,7 +18,8 @@ from typing import IO, Self
 
 import pytest
 
-from tests.integration.test_dev import EXAMPLES, free_port, until
+from tests.integration.test_dev import EXAMPLES, until
+from tests.servers.ports import free_port
 
 EXAMPLE = EXAMPLES / "swap-blobs"
 FILES = {"note": b"a note", "empty": b"", "large file%": os.urandom(5 << 20)}

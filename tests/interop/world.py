@@ -22,7 +22,7 @@ from provider_sdk.errors import ProviderError
 from provider_sdk.lattice.nats_server import GUARD, NatsServer
 from tests.interop import host1x, probe, processes
 from tests.interop.control import Control
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 COMPONENT = "comp"
 INGRESS = "http"

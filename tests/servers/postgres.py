@@ -6,7 +6,6 @@ import os
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 import asyncpg  # type: ignore[import-untyped]  # it has no annotations
 
 from provider_sdk.lattice.nats_server import GUARD
+from tests.servers.ports import free_port
 
 STARTING = 30.0
 NOBODY = 65534
@@ -35,7 +35,7 @@ class PostgresServer:
     """One process on one folder of data, which may be ended and begun again on its port. The administrator is postgres:postgres."""
 
     def __init__(self, folder: Path, **options: str) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._folder = folder
         self._options = options
         self._guard: subprocess.Popen[bytes] | None = None
@@ -143,9 +143,3 @@ def _command(name: str) -> list[str]:
     found = program(name)
     assert found is not None, f"there is no {name}"
     return [*(("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups") if os.geteuid() == 0 else ()), found]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -19,13 +18,6 @@ from typing import ClassVar, Self, TypeVar
 from provider_sdk.lattice.nats_server import GUARD
 
 STARTING = 30.0
-
-
-def free_port() -> int:
-    """A port of loopback that is free."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @dataclass(eq=False, kw_only=True)

@@ -20,25 +20,12 @@ from redis.retry import Retry
 
 from provider_sdk.lattice.nats_server import GUARD
 from tests.integration.certificates import Pair
+from tests.servers.ports import free_port
 
 STARTING = 20.0
 BUS = 10_000
 SLOTS = 16384
 SERVICE = "main"
-
-
-def free_port(beside: int = 0) -> int:
-    """A port that is free, as is the one `beside` further."""
-    while True:
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            if port + beside <= 65535:
-                try:
-                    other.bind(("127.0.0.1", port + beside if beside else 0))
-                except OSError:
-                    continue
-                return port
 
 
 def wait_until(holds: Callable[[], bool], what: str) -> None:

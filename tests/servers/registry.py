@@ -19,7 +19,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.integration.certificates import RSA, Authority, Pair, openssl
 from tests.servers.built import found
-from tests.servers.process import ServerProcess, free_port, running
+from tests.servers.ports import free_port
+from tests.servers.process import ServerProcess, running
 
 USER, PASSWORD = "tester", "a secret:of tests"
 # bcrypt at its lowest cost, of USER and PASSWORD; its own program would be one more package.

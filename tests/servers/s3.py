@@ -16,7 +16,8 @@ from typing import Any
 
 from tests.integration.certificates import Pair
 from tests.servers.built import found
-from tests.servers.process import ServerProcess, free_port, running
+from tests.servers.ports import free_port
+from tests.servers.process import ServerProcess, running
 
 ACCESS_KEY, SECRET_KEY = "tester", "a secret/of+tests"
 REGION = "us-east-1"
