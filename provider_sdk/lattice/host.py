@@ -7,20 +7,19 @@ async with Host.start("nats://127.0.0.1:4222", HostOptions(manner=Manner.OTP)) a
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any
 
-from provider_sdk.errors import DeadlineExceeded, ProviderError, Unavailable, Unsupported, error_of
+from provider_sdk.errors import ProviderError, error_of
 from provider_sdk.hosts.wasmbus.envelope import Entity
 from provider_sdk.lattice.actors import ActorTable, RunningActor
 from provider_sdk.lattice.calls import Outbound
 from provider_sdk.lattice.control import ControlInterface
 from provider_sdk.lattice.core import HostCore
+from provider_sdk.lattice.emulated import EmulatedHost, resolved
 from provider_sdk.lattice.events import OnCall
 from provider_sdk.lattice.handshake import HostFacts, ProviderProgram
 from provider_sdk.lattice.health import HealthTimes, read_health
@@ -32,10 +31,7 @@ from provider_sdk.lattice.told_links import ToldLinks
 from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.transport.base import Credentials, Transport
 
-PROBE_EVERY = 0.05
 CALL_TIMEOUT = 15.0
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +66,14 @@ class HostOptions:
     resolve_actor: Callable[[str], bytes | Awaitable[bytes]] | None = None
 
 
-class Host:
+class Host(EmulatedHost[HostCore]):
     """A running host; made by `Host.start`."""
 
     def __init__(self, transport: Transport, url: str, options: HostOptions) -> None:
         self.options = options
         cluster, key = options.cluster or KeyPair.generate(Prefix.CLUSTER), options.key or KeyPair.generate(Prefix.SERVER)
-        self.core = HostCore(transport, options.manner, options.lattice, cluster, key, options.rpc_timeout, options.checks_capabilities)
+        manner, timeout = options.manner, options.rpc_timeout
+        super().__init__(HostCore(transport, options.lattice, key, timeout, manner, cluster, options.checks_capabilities), url)
         self.core.on_call = options.on_call
         self.core.labels.update(options.labels)
         facts = HostFacts(
@@ -96,9 +93,6 @@ class Host:
         self._outbound = Outbound(self.core)
         self._providers = ProviderTable(self.core, facts, options.health, options.on_output, options.on_exit)
         self._actors = ActorTable(self.core, self._outbound)
-        self.url = url
-        self._since = asyncio.get_running_loop().time()
-        self._stop = asyncio.Event()
 
     @classmethod
     @asynccontextmanager
@@ -110,27 +104,10 @@ class Host:
         transport = await connect(Credentials(url, options.user_jwt, options.user_seed, name="lattice host"))
         try:
             host = cls(transport, url, options)
-            await host._told_links.begin()
-            await ControlInterface(host).subscribe()
-            await transport.flush()
-            await host.core.announce("host_started", {"labels": host.core.labels, "friendly_name": options.friendly_name})
-            host.core.start(host._heartbeat())
-            try:
+            async with host._serving(options.friendly_name, options.heartbeat_every):
                 yield host
-            finally:
-                await host._close()
         finally:
             await transport.close()
-
-    @property
-    def host_id(self) -> str:
-        """The host's public key, `N…`."""
-        return self.core.host_id
-
-    @property
-    def uptime(self) -> float:
-        """Seconds since the start."""
-        return asyncio.get_running_loop().time() - self._since
 
     @property
     def providers(self) -> list[RunningProvider]:
@@ -159,7 +136,7 @@ class Host:
     async def start_provider_ref(self, reference: str, link_name: str, configuration: str | None = None) -> RunningProvider:
         """As the control interface does it: the program that `reference` stands for, under a link name."""
         try:
-            program = await _resolved(self.options.resolve_provider, reference)
+            program = await resolved(self.options.resolve_provider, reference)
         except ProviderError as error:
             failure = {"provider_ref": reference, "link_name": link_name, "error": str(error)}
             await self.core.announce("provider_start_failed", failure)
@@ -175,20 +152,9 @@ class Host:
         Unavailable where its process ends before, DeadlineExceeded after `timeout` seconds.
         """
         subject = f"wasmbus.rpc.{self.core.lattice}.{provider.program.key}.{provider.program.link_name}.health"
-        deadline = asyncio.get_running_loop().time() + timeout
-        while True:
-            left = deadline - asyncio.get_running_loop().time()
-            if not provider.running:
-                raise Unavailable(f"provider {provider.program.name} ended before it was ready; its output says why")
-            if left <= 0:
-                raise DeadlineExceeded(f"provider {provider.program.name} gave no sign within {timeout} s")
-            try:
-                answer = await self.core.transport.request(subject, self.core.manner.habits.health_request, timeout=left)
-            except ProviderError:
-                await asyncio.sleep(PROBE_EVERY)
-                continue
-            provider.health = read_health(answer.data)
-            return
+        request = self.core.manner.habits.health_request
+        answer = await self._first_health(provider.program.name, lambda: provider.running, subject, request, timeout)
+        provider.health = read_health(answer)
 
     async def stop_provider(self, key: str, link_name: str = "default") -> None:
         """Shutdown request, then SIGKILL after the answer or the manner's limit (§7.2); NotFound."""
@@ -205,7 +171,7 @@ class Host:
 
     async def start_actor_ref(self, reference: str, instances: int) -> RunningActor:
         """As the control interface does it: run the module that `reference` stands for."""
-        return await self.start_actor(await _resolved(self.options.resolve_actor, reference), reference, instances=instances)
+        return await self.start_actor(await resolved(self.options.resolve_actor, reference), reference, instances=instances)
 
     async def stop_actor(self, actor_id: str) -> None:
         """End an actor; NotFound."""
@@ -252,28 +218,13 @@ class Host:
         """Let a caller that no host started, such as a program, call actors: the Rust host wants claims of each (§4.6)."""
         self.core.claims[public_key] = {"sub": public_key, "subject": public_key, "name": name}
 
-    def request_stop(self) -> None:
-        """What the control interface's stop command asks; `stop_requested` returns."""
-        self._stop.set()
+    async def _subscribe(self) -> None:
+        await self._told_links.begin()
+        await ControlInterface(self).subscribe()
 
-    async def stop_requested(self) -> None:
-        """Await a stop command of the control interface; leave the `async with` then."""
-        await self._stop.wait()
-
-    async def _heartbeat(self) -> None:
-        while True:
-            await asyncio.sleep(self.options.heartbeat_every)
-            await self.core.announce("host_heartbeat", describe(self) | inventory(self))
-
-    async def _close(self) -> None:
+    async def _end_workloads(self) -> None:
         await self._providers.close()
         await self._actors.close()
-        await self.core.cancel_tasks()
-        await self.core.announce("host_stopped", {"labels": self.core.labels})
 
-
-async def _resolved(resolve: Callable[[str], T | Awaitable[T]] | None, reference: str) -> T:
-    if resolve is None:
-        raise Unsupported(f"{reference}: this host was given nothing that resolves references")
-    found = resolve(reference)
-    return await found if inspect.isawaitable(found) else found
+    def _report(self) -> dict[str, Any]:
+        return describe(self) | inventory(self)

@@ -9,18 +9,17 @@ async with WrpcLatticeHost.start("nats://127.0.0.1:4222") as host:
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import inspect
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from provider_sdk.errors import DeadlineExceeded, ProviderError, Unavailable, Unsupported
+from provider_sdk.errors import ProviderError
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.interface import Interface
+from provider_sdk.lattice.emulated import EmulatedHost, resolved
 from provider_sdk.lattice.tasks import log
 from provider_sdk.lattice.wrpc.calls import OnWrpcCall
 from provider_sdk.lattice.wrpc.components import Component, Components, MakeComponent, RunningComponent
@@ -35,10 +34,7 @@ from provider_sdk.lattice.wrpc.settings import FindSecret, NamedConfigs, no_secr
 from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.transport.base import Credentials, Transport
 
-PROBE_EVERY = 0.05
 VERSIONS = {Era.FIRST: "1.0.4", Era.SECOND: "1.9.2"}
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +65,13 @@ class WrpcHostOptions:
     resolve_component: Callable[[str], MakeComponent | Awaitable[MakeComponent]] | None = None
 
 
-class WrpcLatticeHost:
+class WrpcLatticeHost(EmulatedHost[WrpcCore]):
     """A running host; made by `WrpcLatticeHost.start`. `configs` are the lattice's named configurations."""
 
     def __init__(self, transport: Transport, url: str, options: WrpcHostOptions) -> None:
         self.options = options
-        self.url = url
         key = options.key or KeyPair.generate(Prefix.SERVER)
-        self.core = WrpcCore(transport, options.lattice, key, options.era, options.rpc_timeout)
+        super().__init__(WrpcCore(transport, options.lattice, key, options.rpc_timeout, options.era), url)
         self.core.labels.update(options.labels)
         second = options.era is Era.SECOND
         self.configs = NamedConfigs(options.find_secret, has_secrets=second)
@@ -97,8 +92,6 @@ class WrpcLatticeHost:
         self._definitions = Definitions(self.core, self.configs)
         self._providers = WrpcProviders(self.core, facts, self.configs, self._links, self._definitions, options.supervision)
         self._components = Components(self.core, self._links, options.on_call)
-        self._since = asyncio.get_running_loop().time()
-        self._stop = asyncio.Event()
 
     @classmethod
     @asynccontextmanager
@@ -110,32 +103,15 @@ class WrpcLatticeHost:
         transport = await connect(Credentials(url, options.user_jwt, options.user_seed, name="lattice host"))
         try:
             host = cls(transport, url, options)
-            await host._components.open()
-            await WrpcControlInterface(host).subscribe()
-            await transport.flush()
-            await host.core.announce("host_started", {"labels": host.core.labels, "friendly_name": options.friendly_name})
-            host.core.start(host._heartbeat())
-            try:
+            async with host._serving(options.friendly_name, options.heartbeat_every):
                 yield host
-            finally:
-                await host._close()
         finally:
             await transport.close()
-
-    @property
-    def host_id(self) -> str:
-        """The host's public key, `N…`."""
-        return self.core.host_id
 
     @property
     def version(self) -> str:
         """The version of the hosts that it behaves like."""
         return VERSIONS[self.core.era]
-
-    @property
-    def uptime(self) -> float:
-        """Seconds since the start."""
-        return asyncio.get_running_loop().time() - self._since
 
     @property
     def providers(self) -> list[WrpcProvider]:
@@ -184,20 +160,8 @@ class WrpcLatticeHost:
         Unavailable where its process ends before, DeadlineExceeded after `timeout` seconds.
         """
         subject = self.core.control_subject(provider.program.id, "health")
-        deadline = asyncio.get_running_loop().time() + timeout
-        while True:
-            left = deadline - asyncio.get_running_loop().time()
-            if not provider.running:
-                raise Unavailable(f"provider {provider.program.name} ended before it was ready; its output says why")
-            if left <= 0:
-                raise DeadlineExceeded(f"provider {provider.program.name} gave no sign within {timeout} s")
-            try:
-                answer = await self.core.transport.request(subject, b"", timeout=left)
-            except ProviderError:
-                await asyncio.sleep(PROBE_EVERY)
-                continue
-            provider.health = read_health(answer.data)
-            return
+        answer = await self._first_health(provider.program.name, lambda: provider.running, subject, b"", timeout)
+        provider.health = read_health(answer)
 
     async def stop_provider(self, identifier: str) -> None:
         """Shutdown request, then SIGKILL after the answer or the delay (§1.4); NotFound."""
@@ -292,29 +256,13 @@ class WrpcLatticeHost:
     async def _tell(self, identifier: str, verb: str, document: Mapping[str, Any]) -> None:
         await self.core.transport.publish(self.core.control_subject(identifier, verb), json.dumps(document).encode())
 
-    def request_stop(self) -> None:
-        """What the control interface's stop command asks; `stop_requested` returns."""
-        self._stop.set()
+    async def _subscribe(self) -> None:
+        await self._components.open()
+        await WrpcControlInterface(self).subscribe()
 
-    async def stop_requested(self) -> None:
-        """Await a stop command of the control interface; leave the `async with` then."""
-        await self._stop.wait()
-
-    async def _heartbeat(self) -> None:
-        while True:
-            await asyncio.sleep(self.options.heartbeat_every)
-            await self.core.announce("host_heartbeat", inventory(self))
-
-    async def _close(self) -> None:
+    async def _end_workloads(self) -> None:
         await self._providers.close()
         await self._components.close()
-        await self.core.cancel_tasks()
-        await self.core.announce("host_stopped", {"labels": self.core.labels})
 
-
-async def resolved(resolve: Callable[[str], T | Awaitable[T]] | None, reference: str) -> T:
-    """What `resolve` makes of an image reference; Unsupported where there is no such function."""
-    if resolve is None:
-        raise Unsupported(f"{reference}: this host was given nothing that resolves references")
-    found = resolve(reference)
-    return await found if inspect.isawaitable(found) else found
+    def _report(self) -> dict[str, Any]:
+        return inventory(self)
