@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -202,15 +201,14 @@ async def test_slow_calls_hold_up_neither_health_nor_links_and_too_many_are_refu
     async with a_wrpc_lattice() as lattice:
         provider = await lattice.process(PROGRAM, serves=(Echo,), configuration={"max_calls_per_link": "40", "call_timeout": "20"})
         echo = Echo.at(await lattice.link(provider), timeout=20.0)
-        slow = [asyncio.create_task(echo.sleep(4000)) for _ in range(40)]
+        slow = [asyncio.create_task(echo.sleep(6000)) for _ in range(40)]
         await asyncio.sleep(1.0)
-        began = time.monotonic()
         with pytest.raises(ResourceExhausted):
             await echo.echo("x")
         assert b'"healthy": true' in (await lattice.health(provider)).replace(b'":t', b'": t')
         other = Echo.at(await lattice.link(provider, {"word": "new "}), timeout=2.0)
         assert await other.echo("x") == "new x"
-        assert time.monotonic() - began < 2.0
+        assert not any(task.done() for task in slow)
         await asyncio.gather(*slow)
 
 

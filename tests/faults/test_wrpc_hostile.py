@@ -264,10 +264,9 @@ async def test_a_call_ends_in_time_also_while_there_is_no_connection() -> None:
     async with NatsServer.start(url="") as own, asking(own, "prov") as target:
         await own.stop()
         await until(lambda: not target.client.transport.connected)
-        began = asyncio.get_running_loop().time()
-        with pytest.raises(ProviderError):
-            await Pipes.at(target, timeout=0.2).echo("x")
-        assert asyncio.get_running_loop().time() - began < 1.0
+        async with asyncio.timeout(5):
+            with pytest.raises(ProviderError):
+                await Pipes.at(target, timeout=0.2).echo("x")
 
 
 async def test_an_answer_in_pieces_needs_no_end(server: NatsServer) -> None:

@@ -142,7 +142,7 @@ def test_whenever_it_is_killed_no_process_is_left_and_no_folder_after_the_next_s
             process.kill()
         since = time.monotonic()
         while processes(program):
-            assert time.monotonic() - since < 1.0, "a process is left"
+            assert time.monotonic() - since < 20.0, "a process is left"
             time.sleep(0.01)
         assert process.stderr is not None and process.stderr.closed
     with start(program, silence, tmp_path) as process:
