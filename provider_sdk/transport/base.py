@@ -94,7 +94,8 @@ class Transport(Protocol):
     async def publish(self, subject: str, data: bytes | memoryview, *, reply: str = "", headers: Mapping[str, str] | None = None) -> None:
         """Send; ResourceExhausted for a message over `max_payload` (never a closed connection).
 
-        While the connection is lost a message waits two seconds for it, in a bounded company; then, or where that is full, Unavailable.
+        While the connection stands, messages leave in the order of the calls. While it is lost a message waits two seconds for it, in a
+        bounded company; then, or where that is full, Unavailable.
         """
 
     def send(self, subject: str, data: bytes, reply: str = "") -> bool:

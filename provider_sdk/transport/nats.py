@@ -142,6 +142,8 @@ class NatsTransport:
         self._callbacks: list[Callable[[], None]] = []
         self._mourners: list[Callable[[str], None]] = []
         self._held = 0
+        self._turn = asyncio.Lock()
+        self._in_line = 0
         self._requests = Requests()
         self._subscriptions: list[_Subscription] = []
         self._draining: set[asyncio.Task[None]] = set()
@@ -304,12 +306,17 @@ class NatsTransport:
             raise Unavailable("the NATS connection is closed")
 
     async def _room(self, client: NatsClient) -> None:
-        """Wait until the server has taken some of what was sent; nats-py has no event for it."""
+        """Wait in line until the server has taken some of what was sent; nats-py has no event for it."""
         until = asyncio.get_running_loop().time() + WAIT_FOR_CONNECTION
-        while client.unsent > MOST_PENDING and not client.broken:
-            if asyncio.get_running_loop().time() > until:
-                raise Unavailable(f"the NATS server takes no data: {client.unsent} bytes wait for it already")
-            await asyncio.sleep(0.005)
+        self._in_line += 1
+        try:
+            async with self._turn:
+                while client.unsent > MOST_PENDING and not client.broken:
+                    if asyncio.get_running_loop().time() > until:
+                        raise Unavailable(f"the NATS server takes no data: {client.unsent} bytes wait for it already")
+                    await asyncio.sleep(0.005)
+        finally:
+            self._in_line -= 1
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> _Subscription:
         """See Transport."""
@@ -335,7 +342,7 @@ class NatsTransport:
         client = self._client
         if size > client.max_payload:
             raise ResourceExhausted(f"a message of {size} bytes is over the NATS server's limit of {client.max_payload}")
-        if client.crowded(size):
+        if client.crowded(size) or self._in_line:
             await self._room(client)
         if not subject or " " in subject or not subject.isprintable():
             raise InvalidArgument(f"NATS cannot send to {subject!r}")
@@ -349,6 +356,7 @@ class NatsTransport:
             or len(subject) + len(reply) > LONGEST_SUBJECTS
             or not self._up.is_set()
             or client.crowded(len(data))
+            or self._in_line
         ):
             return False
         client.send(subject, reply, data)

@@ -141,7 +141,9 @@ class Unnamed(Direct):
             config = KeyValueConfig.load(Layer("test", self.values())).config
             async with self.stores.use(config) as opened:
                 keys = [entry.key async for entry in opened.namespace("").entries()]
-                assert all([await opened.namespace("").delete(key) for key in keys])
+                for key in keys:
+                    await opened.namespace("").delete(key)
+                assert not [entry async for entry in opened.namespace("").entries()]
             yield store
 
     @asynccontextmanager

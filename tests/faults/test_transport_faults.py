@@ -126,6 +126,22 @@ async def test_what_waits_for_a_silent_server_is_bounded() -> None:
         await until(lambda: caller.connected)
 
 
+async def test_what_waits_for_a_slow_server_is_sent_in_the_order_of_the_calls() -> None:
+    async with NatsServer.start(url="") as server, echoing(server.url) as (responder, caller):
+        arrived: list[int] = []
+        await responder.subscribe("bulk", lambda message: arrived.append(int.from_bytes(message.data[:4], "big")))
+        await responder.flush()
+        await server.pause()
+        messages = [number.to_bytes(4, "big") + bytes(100_000) for number in range(400)]
+        sending = [asyncio.create_task(caller.publish("bulk", message)) for message in messages]
+        await asyncio.sleep(0.5)
+        assert not all(task.done() for task in sending)
+        server.resume()
+        await asyncio.gather(*sending)
+        await until(lambda: len(arrived) == len(messages))
+        assert arrived == sorted(arrived)
+
+
 async def test_what_waits_for_a_lost_connection_is_bounded_and_sent_when_it_is_back() -> None:
     async with NatsServer.start(url="") as server, echoing(server.url) as (_, caller):
         arrived: list[int] = []

@@ -13,6 +13,7 @@ from provider_sdk.contracts.httpserver import HttpRequest, HttpResponse
 from tests.integration.http_front import running
 from tests.integration.http_wire import complaints, connected
 from tests.servers.ports import free_port
+from tests.tiers import scale
 
 CONNECTIONS = 200
 RATE = 50
@@ -26,6 +27,7 @@ MODES = {
     "range": ["-R"],
     "slow read": ["-X", "-w", "64", "-y", "512", "-n", "1", "-z", "32", "-k", "3"],
 }
+WORST = scale(test=5, ci=5, soak=2)  # one in a hundred says little on a machine that does other things as well
 GONE = {"06", "0A"}  # TIME_WAIT, LISTEN
 
 
@@ -61,8 +63,16 @@ async def healthy(ports: list[int], seconds: float) -> list[float]:
     return times
 
 
+def median(times: list[float]) -> float:
+    return sorted(times)[len(times) // 2]
+
+
 def p99(times: list[float]) -> float:
     return sorted(times)[len(times) * 99 // 100]
+
+
+def shown(times: list[float]) -> str:
+    return f"{median(times) * 1000:.1f} ms (p99 {p99(times) * 1000:.1f})"
 
 
 async def counted(port: int) -> dict[str, int]:
@@ -83,7 +93,7 @@ async def test_slow_clients_are_let_go_of_in_time_and_a_healthy_one_is_not_harme
     async with running(configuration={"metrics_address": f"127.0.0.1:{metrics}"}) as it, running() as other:
         ports = [(await it.serve(handle))[1] for _ in MODES]
         _, quiet_port = await other.serve(handle)
-        before = p99(await healthy(ports, 5))
+        before = await healthy(ports, 5)
         loop = asyncio.get_running_loop()
         start = loop.time()
         attacks = [asyncio.create_task(attack(mode, port)) for mode, port in zip(MODES.values(), ports, strict=True)]
@@ -93,20 +103,21 @@ async def test_slow_clients_are_let_go_of_in_time_and_a_healthy_one_is_not_harme
         while loop.time() - start < watched:
             most = list(map(max, most, held(ports)))
             await asyncio.sleep(0.2)
-        during, quiet = p99(await client), p99(await quiet_client)
+        during, quiet = await client, await quiet_client
         # A machine that makes an ordinary client wait may be late with ten times as much.
-        last = start + watched + min(10 * quiet, PATIENCE)
+        last = start + watched + min(10 * p99(quiet), PATIENCE)
         while too_many(left := held(ports)) and loop.time() < last:
             await asyncio.sleep(0.05)
         await asyncio.gather(*attacks)
 
         statuses = await counted(metrics)
-        figures = f"p99 {before * 1000:.1f} ms before, {during * 1000:.1f} ms during, {quiet * 1000:.1f} ms elsewhere; {statuses}"
-        report = f"held at most {most}, {AFTER} s after the limit {left}; {figures}"
+        waits = f"{shown(before)} before, {shown(during)} during, {shown(quiet)} elsewhere"
+        report = f"held at most {most}, {AFTER} s after the limit {left}; {waits}; {statuses}"
         print(report)
         # The attacks took place: three hold what they opened until the limit, the range attack is refused as it comes.
         assert all(most[number] >= CONNECTIONS * 0.9 for number in (0, 1, 3)), report
         assert (statuses["408"], statuses["431"]) >= (2 * CONNECTIONS, CONNECTIONS), report
         assert not too_many(left), report
-        assert during <= 2 * max(before, quiet) + 0.05, report
+        assert median(during) <= 2 * max(median(before), median(quiet)) + 0.05, report
+        assert p99(during) <= WORST * max(p99(before), p99(quiet)) + 0.05, report
         assert complaints(it) == []

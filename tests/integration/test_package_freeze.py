@@ -27,7 +27,7 @@ from tests.servers.ports import free_port
 from tests.tiers import scale
 
 CONTRACT = NumberGen.__identity__.contract
-SHARED = Path(os.environ.get("TMPDIR", "/tmp"))
+SHARED = Path("/tmp")  # where programs unpack that are not told of another place
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def start(program: Path, server: socket.socket, folder: Path, *, new_session: bo
 async def test_a_frozen_provider_serves_under_either_host_and_leaves_nothing(
     program: Path, manner: Manner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in os.environ if name not in {"TMPDIR", "TIER", "CI"}]:
+    for name in [name for name in os.environ if name not in {"TIER", "CI"}]:
         monkeypatch.delenv(name)  # what a host of the OTP manner hands on
     async with a_lattice(manner=manner) as lattice:
         provider = await lattice.process(program, contract=CONTRACT)
