@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from provider_sdk.contracts.wasi_http import Fields, IncomingHandler, NoTrailers, Request, Response
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.testing import WrpcProvided, WrpcTestLattice, a_wrpc_lattice
+from tests.integration.http_wire import comes_to
 from tests.servers.ports import free_port
 
 Handle = Callable[[Request], Awaitable[Response]]
@@ -88,6 +89,17 @@ async def running(configuration: Mapping[str, str] | None = None, *, era: Era = 
             raise
 
 
+@asynccontextmanager
+async def measured() -> AsyncIterator[tuple[Running, int]]:
+    """A running httpserver and the port of its metrics; in the end nothing may be left of any request."""
+    metrics = free_port()
+    async with running({"metrics_address": f"127.0.0.1:{metrics}"}) as it:
+        yield it, metrics
+        for name in ("http_connections", "http_requests_in_progress", "http_body_bytes"):
+            await comes_to(metrics, name, 0, within=10)
+        assert [line for line in it.lines if "ERROR" in line or "Traceback" in line] == []
+
+
 def answer(status: int = 200, headers: Fields | None = None, *parts: bytes) -> Response:
     """A response whose body is at hand."""
     return Response(at_once(parts), NoTrailers(), status, headers or [])
@@ -96,6 +108,21 @@ def answer(status: int = 200, headers: Fields | None = None, *parts: bytes) -> R
 async def at_once(parts: Sequence[bytes]) -> AsyncIterator[bytes]:
     for part in parts:
         yield part
+
+
+def streamed(*steps: bytes | asyncio.Event, length: int | None = None, fault: Exception | None = None) -> Response:
+    """A response whose body waits at each event, and fails in the end."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for step in steps:
+            if isinstance(step, bytes):
+                yield step
+            else:
+                await step.wait()
+        if fault is not None:
+            raise fault
+
+    return Response(body(), NoTrailers(), 200, [] if length is None else [("content-length", [b"%d" % length])])
 
 
 async def whole(body: AsyncIterator[bytes]) -> bytes:

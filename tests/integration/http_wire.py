@@ -14,6 +14,8 @@ from typing import Any
 from tests.integration.http_front import Answer, Running
 
 WITHIN = 15.0
+MANY = 6 << 20
+"""Bytes of a body that are more than both systems' buffers take."""
 
 
 @dataclass
