@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from provider_sdk.contracts.wasi_http import Fields, IncomingHandler, NoTrailers, Request, Response
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.testing import WrpcProvided, WrpcTestLattice, a_wrpc_lattice
-from tests.integration.http_wire import comes_to
+from tests.integration.http_front import Heard
+from tests.integration.http_wire import comes_to, complaints
 from tests.servers.ports import free_port
 
 Handle = Callable[[Request], Awaitable[Response]]
@@ -32,15 +33,11 @@ class Component(IncomingHandler):
 
 
 @dataclass
-class Running:
-    """A 1.x lattice with an httpserver that is ready; `lines` is what that said."""
+class Running(Heard):
+    """A 1.x lattice with an httpserver that is ready."""
 
     lattice: WrpcTestLattice
     provider: WrpcProvided
-
-    @property
-    def lines(self) -> list[str]:
-        return self.provider.output
 
     async def component(self, respond: Handle) -> Component:
         component = Component(respond)
@@ -59,17 +56,6 @@ class Running:
         await self.link(component, name, **{"address": f"127.0.0.1:{port}"} | values)
         await self.said(f"listening on https?://127.0.0.1:{port}")
         return component, port
-
-    async def said(self, pattern: str) -> re.Match[str]:
-        """The first line that has `pattern`, which is taken out."""
-        async with asyncio.timeout(10):
-            while True:
-                for line in self.lines:
-                    found = re.search(pattern, line)
-                    if found:
-                        self.lines.remove(line)
-                        return found
-                await asyncio.sleep(0.01)
 
     async def health(self, pattern: str) -> None:
         """Wait until the health's message has `pattern`."""
@@ -97,7 +83,7 @@ async def measured() -> AsyncIterator[tuple[Running, int]]:
         yield it, metrics
         for name in ("http_connections", "http_requests_in_progress", "http_body_bytes"):
             await comes_to(metrics, name, 0, within=10)
-        assert [line for line in it.lines if "ERROR" in line or "Traceback" in line] == []
+        assert complaints(it) == []
 
 
 def answer(status: int = 200, headers: Fields | None = None, *parts: bytes) -> Response:
