@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
-from types import MappingProxyType
 from typing import ClassVar
 
 import pytest
 
-from provider_sdk import DeadlineExceeded, Layer, LinkKey, Unavailable
+from provider_sdk import DeadlineExceeded, Unavailable
 from provider_sdk.contracts.wasi_blobstore import CONTRACT, EarlyWasiBlobstore, WasiBlobstore
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.testing.conformance.blobstore.component_box import AnyBlobstore
 from provider_sdk.testing.conformance.blobstore.component_suite import WasiBlobstoreSuite
 from provider_sdk.testing.wrpc_lattice import WrpcProvided, WrpcTestLattice
-from providers.blobstore.config import BlobstoreConfig
-from providers.blobstore.downloads import Downloads
-from providers.blobstore.linked import LinkedStore, Streams
 from providers.blobstore.stores import Stores
-from providers.blobstore.uploads import Uploads
 from providers.blobstore.wrpc import ComponentBlobstore, EarlyComponentBlobstore
-from tests.contract.blob_places import BlobPlace
-from tests.tiers import scale
+from tests.contract.blob_door import STARTING, InFolder, Kept, Placed, linked
 
-COMPONENTS = count()
 VERSIONS = (WasiBlobstore, EarlyWasiBlobstore)
-STARTING = 20.0
 ORPHANED = 1.5
 
 
@@ -38,14 +29,9 @@ ORPHANED = 1.5
 async def direct(
     stores: Stores, values: Mapping[str, str], version: type[AnyBlobstore], component: str = ""
 ) -> AsyncIterator[AnyBlobstore]:
-    """What a link with these values would answer, in this process; links on the same `stores` are links of one provider."""
-    config = BlobstoreConfig.load(Layer("test", values)).config
-    streams = Streams(stores, Uploads(), Downloads())
-    key = LinkKey(f"component-{next(COMPONENTS)}", CONTRACT, "default")
-    async with stores.use(config) as store:
-        linked = LinkedStore(key, config, store.view(config.scope(component, component=True)), streams)
-        yield ComponentBlobstore(linked) if version is WasiBlobstore else EarlyComponentBlobstore(linked)
-        await streams.flows.leave(key)
+    """What a link with these values would answer, in this process."""
+    async with linked(stores, values, CONTRACT, component) as store:
+        yield ComponentBlobstore(store) if version is WasiBlobstore else EarlyComponentBlobstore(store)
 
 
 @dataclass
@@ -73,72 +59,32 @@ class ComponentInstances:
         await self.lattice.unlink(provider, target)
 
 
-class ComponentDoor(WasiBlobstoreSuite):
-    """The class of a test adds the suite, or parts of it.
-
-    `backend` names the fixture that gives the place; `settings` are link values beside those of the place.
-    """
-
-    __test__ = False
-
-    generation, contract_name, way = "1.x", "blobstore", "direct"
-
-    backend: ClassVar[str]
-    settings: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    resolution = 0.05
-    examples = scale(test=10, ci=25, soak=1000)
-    steps = scale(test=25, ci=30, soak=60)
+class ComponentDoor(Placed, WasiBlobstoreSuite):
+    generation = "1.x"
     era: ClassVar[Era] = Era.SECOND
     """Of the host, where there is one."""
 
-    @pytest.fixture(autouse=True)
-    def _placed(self, request: pytest.FixtureRequest) -> Iterator[None]:
-        self.place: BlobPlace = request.getfixturevalue(self.backend)
-        yield
-        if self.prefix:
-            self.place.clear(self.prefix)
 
-    def fresh(self) -> None:
-        """Choose a store, or names of containers in it, in which nothing is."""
-        self.values, self.component = {**self.place.values(), **self.settings}, self.place.actor()
-        self.prefix, self.longest_name = self.place.prefix(), self.place.longest_name()
-
-
-class ComponentDirect(ComponentDoor):
+class ComponentDirect(InFolder, ComponentDoor):
     """The backend, without a provider around it. `second` is another process as far as the backend knows."""
-
-    @pytest.fixture(autouse=True)
-    def _in_folder(self, tmp_path: Path) -> None:
-        self.folder = tmp_path
-
-    def stores(self) -> Stores:
-        """The stores of a provider."""
-        return Stores(self.folder)
 
     @asynccontextmanager
     async def store(self) -> AsyncIterator[AnyBlobstore]:
         self.fresh()
-        async with direct(self.stores(), self.values, self.version, self.component) as store:
+        async with direct(self.stores(), self.values, self.version, self.owner) as store:
             yield store
 
     @asynccontextmanager
     async def reopened(self) -> AsyncIterator[AnyBlobstore]:
-        async with direct(Stores(self.folder), self.values, self.version, self.component) as store:
+        async with direct(Stores(self.folder), self.values, self.version, self.owner) as store:
             yield store
 
     second = reopened
 
 
 @pytest.mark.asyncio(loop_scope="class")
-class ComponentDirectKept(ComponentDirect):
-    """As before, on a store that stays open for all tests of a class, as long as its place has the same values for all."""
-
-    @pytest.fixture(autouse=True)
-    def _kept(self, kept_stores: Stores) -> None:
-        self.kept = kept_stores
-
-    def stores(self) -> Stores:
-        return self.kept
+class ComponentDirectKept(Kept, ComponentDirect):
+    """As before, on a store that stays open."""
 
 
 @pytest.mark.asyncio(loop_scope="class")

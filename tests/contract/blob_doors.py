@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
-from types import MappingProxyType
 from typing import ClassVar
 
 import pytest
 
-from provider_sdk import Layer, LinkKey, Unavailable
+from provider_sdk import Unavailable
 from provider_sdk.contracts.blobstore import Blobstore, ChunkReceiver
 from provider_sdk.testing import Provided, TestLattice
 from provider_sdk.testing.conformance.blobstore import BlobstoreSuite
-from providers.blobstore.config import BlobstoreConfig
-from providers.blobstore.downloads import Downloads
-from providers.blobstore.linked import LinkedStore, Streams
 from providers.blobstore.provider import BlobstoreProvider
 from providers.blobstore.stores import Stores
-from providers.blobstore.uploads import Uploads
 from providers.blobstore.wasmbus import ActorBlobstore
-from tests.contract.blob_places import BlobPlace
+from tests.contract.blob_door import STARTING, InFolder, Kept, Placed, linked
 from tests.tiers import scale
 
 CONTRACT = Blobstore.__identity__.contract
-ACTORS = count()
-STARTING = 20.0
 
 
 @asynccontextmanager
 async def direct(stores: Stores, values: Mapping[str, str], receiver: ChunkReceiver, actor: str = "") -> AsyncIterator[Blobstore]:
-    """What a link with these values would answer, in this process; links on the same `stores` are links of one provider."""
-    config = BlobstoreConfig.load(Layer("test", values)).config
-    streams = Streams(stores, Uploads(), Downloads())
-    key = LinkKey(f"M{next(ACTORS)}", CONTRACT, "default")
-    async with streams.stores.use(config) as store:
-        yield ActorBlobstore(LinkedStore(key, config, store.view(config.scope(actor)), streams), receiver)
-        await streams.uploads.leave(key)
-        await streams.downloads.leave(key)
+    """What a link with these values would answer, in this process."""
+    async with linked(stores, values, CONTRACT, actor) as store:
+        yield ActorBlobstore(store, receiver)
 
 
 @dataclass
@@ -87,71 +74,31 @@ class BlobInstances:
         await self.lattice.unlink(provider, target)
 
 
-class BlobDoor(BlobstoreSuite):
-    """The class of a test adds the suite, or parts of it.
-
-    `backend` names the fixture that gives the place; `settings` are link values beside those of the place.
-    """
-
-    __test__ = False
-
-    generation, contract_name, way = "0.x", "blobstore", "direct"
-
-    backend: ClassVar[str]
-    settings: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    resolution = 0.05
+class BlobDoor(Placed, BlobstoreSuite):
+    generation = "0.x"
     rounds = scale(test=3, ci=5, soak=50)
-    examples = scale(test=10, ci=25, soak=1000)
-    steps = scale(test=25, ci=30, soak=60)
-
-    @pytest.fixture(autouse=True)
-    def _placed(self, request: pytest.FixtureRequest) -> Iterator[None]:
-        self.place: BlobPlace = request.getfixturevalue(self.backend)
-        yield
-        if self.prefix:
-            self.place.clear(self.prefix)
-
-    def fresh(self) -> None:
-        """Choose a store, or names of containers in it, in which nothing is."""
-        self.values, self.actor = {**self.place.values(), **self.settings}, self.place.actor()
-        self.prefix, self.longest_name = self.place.prefix(), self.place.longest_name()
 
 
-class BlobDirect(BlobDoor):
+class BlobDirect(InFolder, BlobDoor):
     """The backend, without a provider around it. `second` is another process as far as the backend knows."""
-
-    @pytest.fixture(autouse=True)
-    def _in_folder(self, tmp_path: Path) -> None:
-        self.folder = tmp_path
-
-    def stores(self) -> Stores:
-        """The stores of a provider."""
-        return Stores(self.folder)
 
     @asynccontextmanager
     async def store(self, receiver: ChunkReceiver) -> AsyncIterator[Blobstore]:
         self.fresh()
-        async with direct(self.stores(), self.values, receiver, self.actor) as store:
+        async with direct(self.stores(), self.values, receiver, self.owner) as store:
             yield store
 
     @asynccontextmanager
     async def reopened(self, receiver: ChunkReceiver) -> AsyncIterator[Blobstore]:
-        async with direct(Stores(self.folder), self.values, receiver, self.actor) as store:
+        async with direct(Stores(self.folder), self.values, receiver, self.owner) as store:
             yield store
 
     second = reopened
 
 
 @pytest.mark.asyncio(loop_scope="class")
-class BlobDirectKept(BlobDirect):
-    """As before, on a store that stays open for all tests of a class, as long as its place has the same values for all."""
-
-    @pytest.fixture(autouse=True)
-    def _kept(self, kept_stores: Stores) -> None:
-        self.kept = kept_stores
-
-    def stores(self) -> Stores:
-        return self.kept
+class BlobDirectKept(Kept, BlobDirect):
+    """As before, on a store that stays open."""
 
 
 @pytest.mark.asyncio(loop_scope="class")

@@ -17,6 +17,7 @@ from provider_sdk.hosts.wrpc.client import WrpcTarget
 from provider_sdk.testing import WrpcTestLattice, a_wrpc_lattice
 from provider_sdk.types import U64
 from tests.faults.echo import Echo
+from tests.faults.restarted import restarted_under_load
 from tests.faults.test_provider_faults import alive, until
 from tests.tiers import scale
 
@@ -88,27 +89,9 @@ async def linked(lattice: WrpcTestLattice) -> tuple[Sink, WrpcTarget]:
 async def test_calls_go_on_after_the_server_was_killed_and_restarted_under_load() -> None:
     async with a_wrpc_lattice() as lattice:
         provider = await lattice.process(PROGRAM, serves=(Echo,))
-        echo = Echo.at(await lattice.link(provider), timeout=1.0)
-        outcomes: list[tuple[float, bool]] = []
-        loop = asyncio.get_running_loop()
-        stop = loop.time() + scale(test=4, ci=5, soak=60)
-
-        async def caller() -> None:
-            while loop.time() < stop:
-                try:
-                    assert await echo.echo("x") == "x"
-                    outcomes.append((loop.time(), True))
-                except ProviderError:
-                    outcomes.append((loop.time(), False))
-                await asyncio.sleep(0.001)
-
-        callers = [asyncio.create_task(caller()) for _ in range(8)]
-        await asyncio.sleep(1.0)
-        await lattice.server.restart()
-        back = loop.time()
-        await asyncio.gather(*callers)
-        assert any(good for moment, good in outcomes if moment > back)
-        assert all(good for moment, good in outcomes if moment > back + 3.0)
+        outcomes = await restarted_under_load(lattice.server, Echo.at(await lattice.link(provider), timeout=1.0))
+        assert any(good for moment, good in outcomes if moment > 0)
+        assert all(good for moment, good in outcomes if moment > 3.0)
 
 
 async def test_a_stream_that_lost_its_connection_is_an_error_on_both_sides_and_not_a_short_one() -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from provider_sdk.contracts.wasi_http import Fields, IncomingHandler, NoTrailers, Request, Response
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.testing import WrpcProvided, WrpcTestLattice, a_wrpc_lattice
+from tests.integration.http_front import Heard
+from tests.integration.http_wire import comes_to, complaints
 from tests.servers.ports import free_port
 
 Handle = Callable[[Request], Awaitable[Response]]
@@ -31,15 +33,11 @@ class Component(IncomingHandler):
 
 
 @dataclass
-class Running:
-    """A 1.x lattice with an httpserver that is ready; `lines` is what that said."""
+class Running(Heard):
+    """A 1.x lattice with an httpserver that is ready."""
 
     lattice: WrpcTestLattice
     provider: WrpcProvided
-
-    @property
-    def lines(self) -> list[str]:
-        return self.provider.output
 
     async def component(self, respond: Handle) -> Component:
         component = Component(respond)
@@ -59,17 +57,6 @@ class Running:
         await self.said(f"listening on https?://127.0.0.1:{port}")
         return component, port
 
-    async def said(self, pattern: str) -> re.Match[str]:
-        """The first line that has `pattern`, which is taken out."""
-        async with asyncio.timeout(10):
-            while True:
-                for line in self.lines:
-                    found = re.search(pattern, line)
-                    if found:
-                        self.lines.remove(line)
-                        return found
-                await asyncio.sleep(0.01)
-
     async def health(self, pattern: str) -> None:
         """Wait until the health's message has `pattern`."""
         async with asyncio.timeout(10):
@@ -88,6 +75,17 @@ async def running(configuration: Mapping[str, str] | None = None, *, era: Era = 
             raise
 
 
+@asynccontextmanager
+async def measured() -> AsyncIterator[tuple[Running, int]]:
+    """A running httpserver and the port of its metrics; in the end nothing may be left of any request."""
+    metrics = free_port()
+    async with running({"metrics_address": f"127.0.0.1:{metrics}"}) as it:
+        yield it, metrics
+        for name in ("http_connections", "http_requests_in_progress", "http_body_bytes"):
+            await comes_to(metrics, name, 0, within=10)
+        assert complaints(it) == []
+
+
 def answer(status: int = 200, headers: Fields | None = None, *parts: bytes) -> Response:
     """A response whose body is at hand."""
     return Response(at_once(parts), NoTrailers(), status, headers or [])
@@ -96,6 +94,21 @@ def answer(status: int = 200, headers: Fields | None = None, *parts: bytes) -> R
 async def at_once(parts: Sequence[bytes]) -> AsyncIterator[bytes]:
     for part in parts:
         yield part
+
+
+def streamed(*steps: bytes | asyncio.Event, length: int | None = None, fault: Exception | None = None) -> Response:
+    """A response whose body waits at each event, and fails in the end."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for step in steps:
+            if isinstance(step, bytes):
+                yield step
+            else:
+                await step.wait()
+        if fault is not None:
+            raise fault
+
+    return Response(body(), NoTrailers(), 200, [] if length is None else [("content-length", [b"%d" % length])])
 
 
 async def whole(body: AsyncIterator[bytes]) -> bytes:

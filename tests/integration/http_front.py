@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgpack
 
 from provider_sdk.contracts.httpserver import HttpRequest, HttpResponse, HttpServer
-from provider_sdk.testing import Manner, Provided, TestLattice, a_lattice
+from provider_sdk.testing import Manner, Provided, TestLattice, WrpcProvided, a_lattice
 
 CONTRACT = HttpServer.__identity__.contract
 
@@ -42,16 +42,33 @@ class Actor(HttpServer):
         return await self.handle(request)
 
 
-@dataclass
-class Running:
-    """A lattice with an httpserver that is ready; `lines` is what that said."""
+class Heard:
+    """An httpserver of either generation; `lines` is what it said."""
 
-    lattice: TestLattice
-    provider: Provided
+    provider: Provided | WrpcProvided
 
     @property
     def lines(self) -> list[str]:
         return self.provider.output
+
+    async def said(self, pattern: str) -> re.Match[str]:
+        """The first line that has `pattern`, which is taken out."""
+        async with asyncio.timeout(10):
+            while True:
+                for line in self.lines:
+                    found = re.search(pattern, line)
+                    if found:
+                        self.lines.remove(line)
+                        return found
+                await asyncio.sleep(0.01)
+
+
+@dataclass
+class Running(Heard):
+    """A lattice with an httpserver that is ready."""
+
+    lattice: TestLattice
+    provider: Provided
 
     async def link(self, key: str, **values: str) -> None:
         await self.lattice.link(self.provider, values, actor=key)
@@ -73,17 +90,6 @@ class Running:
         actor = await self.actor(handle)
         await self.link(actor.key, **{"address": "127.0.0.1:0"} | values)
         return actor, await self.listening()
-
-    async def said(self, pattern: str) -> re.Match[str]:
-        """The first line that has `pattern`, which is taken out."""
-        async with asyncio.timeout(10):
-            while True:
-                for line in self.lines:
-                    found = re.search(pattern, line)
-                    if found:
-                        self.lines.remove(line)
-                        return found
-                await asyncio.sleep(0.01)
 
     async def health(self, pattern: str) -> None:
         """Wait until the health's message has `pattern`."""

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.integration.http_front import Answer, Running
+from tests.integration.http_front import Answer, Heard
 
 WITHIN = 15.0
+MANY = 6 << 20
+"""Bytes of a body that are more than both systems' buffers take."""
 
 
 @dataclass
@@ -107,6 +109,6 @@ def resident(pid: int) -> int:
     return int(re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[0]) << 10
 
 
-def complaints(it: Running) -> list[str]:
+def complaints(it: Heard) -> list[str]:
     """Lines of the provider that no client should be able to cause."""
     return [line for line in it.lines if re.search(r"ERROR|CRITICAL|Traceback|never retrieved|never awaited", line)]

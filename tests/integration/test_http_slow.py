@@ -12,10 +12,9 @@ import pytest
 
 from provider_sdk.contracts.httpserver import HttpRequest, HttpResponse
 from tests.integration.http_front import Running, running
-from tests.integration.http_wire import Wire, comes_to, complaints, connected, metric, resident
+from tests.integration.http_wire import MANY, Wire, comes_to, complaints, connected, metric, resident
 from tests.servers.ports import free_port
 
-MANY = 6 << 20  # more than both systems' buffers take
 ROUNDS = 12
 
 
