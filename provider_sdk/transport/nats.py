@@ -142,8 +142,6 @@ class NatsTransport:
         self._callbacks: list[Callable[[], None]] = []
         self._mourners: list[Callable[[str], None]] = []
         self._held = 0
-        self._turn = asyncio.Lock()
-        self._in_line = 0
         self._requests = Requests()
         self._subscriptions: list[_Subscription] = []
         self._draining: set[asyncio.Task[None]] = set()
@@ -305,19 +303,6 @@ class NatsTransport:
         if self._closing:
             raise Unavailable("the NATS connection is closed")
 
-    async def _room(self, client: NatsClient) -> None:
-        """Wait in line until the server has taken some of what was sent; nats-py has no event for it."""
-        until = asyncio.get_running_loop().time() + WAIT_FOR_CONNECTION
-        self._in_line += 1
-        try:
-            async with self._turn:
-                while client.unsent > MOST_PENDING and not client.broken:
-                    if asyncio.get_running_loop().time() > until:
-                        raise Unavailable(f"the NATS server takes no data: {client.unsent} bytes wait for it already")
-                    await asyncio.sleep(0.005)
-        finally:
-            self._in_line -= 1
-
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> _Subscription:
         """See Transport."""
         subscription = _Subscription(self, subject, queue, handler)
@@ -342,8 +327,8 @@ class NatsTransport:
         client = self._client
         if size > client.max_payload:
             raise ResourceExhausted(f"a message of {size} bytes is over the NATS server's limit of {client.max_payload}")
-        if client.crowded(size) or self._in_line:
-            await self._room(client)
+        if client.crowded(size):
+            await client.room(WAIT_FOR_CONNECTION)
         if not subject or " " in subject or not subject.isprintable():
             raise InvalidArgument(f"NATS cannot send to {subject!r}")
         client.send(subject, reply, data, head)
@@ -356,7 +341,6 @@ class NatsTransport:
             or len(subject) + len(reply) > LONGEST_SUBJECTS
             or not self._up.is_set()
             or client.crowded(len(data))
-            or self._in_line
         ):
             return False
         client.send(subject, reply, data)
@@ -439,7 +423,7 @@ def _options(given: Credentials, addresses: list[str]) -> dict[str, Any]:
         "connect_timeout": ATTEMPT_TIMEOUT,
         "ping_interval": PING_EVERY,
         "max_outstanding_pings": UNANSWERED_PINGS,
-        # 0: a publish never waits inside nats-py, which would swallow a cancellation; `_room` bounds what is pending.
+        # 0: a publish never waits inside nats-py, which would swallow a cancellation; `NatsClient.room` bounds what is pending.
         "pending_size": 0,
     }
     jwt, seed = given.user_jwt.strip().encode(), given.user_seed.strip()

@@ -15,6 +15,7 @@ from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from provider_sdk.errors import Unavailable
 from provider_sdk.transport.base import Message
 
 MOST_PENDING = 8 * 1024 * 1024
@@ -208,6 +209,8 @@ class NatsClient(Client):
         self._short = self._ps = ShortParser(self)
         self._writing = False
         self._unlooked = 0
+        self._turn = asyncio.Lock()
+        self._in_line = 0
         self._wants_tls = wants_tls
 
     async def connect(self, *arguments: Any, **options: Any) -> None:
@@ -230,12 +233,25 @@ class NatsClient(Client):
         return self._pending_data_size + (writer.transport.get_write_buffer_size() if writer else 0)
 
     def crowded(self, size: int) -> bool:
-        """Whether another `size` bytes have to wait for what is unsent; looked at once in a while only."""
+        """Whether another `size` bytes have to wait: for what is unsent, looked at once in a while only, or for who waits already."""
         self._unlooked += size + 64
         if self._unlooked < LOOK_EVERY:
-            return False
+            return self._in_line > 0
         self._unlooked = 0
-        return self.unsent > MOST_PENDING
+        return self._in_line > 0 or self.unsent > MOST_PENDING
+
+    async def room(self, within: float) -> None:
+        """Wait in line until the server has taken some of what was sent, of which nats-py tells nothing; Unavailable after `within`."""
+        until = asyncio.get_running_loop().time() + within
+        self._in_line += 1
+        try:
+            async with self._turn:
+                while self.unsent > MOST_PENDING and not self.broken:
+                    if asyncio.get_running_loop().time() > until:
+                        raise Unavailable(f"the NATS server takes no data: {self.unsent} bytes wait for it already")
+                    await asyncio.sleep(0.005)
+        finally:
+            self._in_line -= 1
 
     async def subscribe_direct(self, subject: str, queue: str, take: Callable[[Message], None]) -> Subscription:
         """Subscribe past the queue and the task that nats-py has for each subscription: `take` is called as messages are read."""
