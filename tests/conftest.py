@@ -65,12 +65,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _reason_to_leave_out(item: pytest.Item) -> str:
+    if item.get_closest_marker("soak") and not item.config.getoption("--soak"):
+        return "worth its time only at full size, make soak"
     missing = sorted({name for marker in item.iter_markers("needs") for name in marker.args if not _found(name)})
     if missing:
         item.config.stash[MISSING].update(missing)
         return f"needs {', '.join(missing)}, not to be had here"
-    if item.get_closest_marker("soak") and not item.config.getoption("--soak"):
-        return "worth its time only at full size, make soak"
     return ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -46,10 +45,3 @@ async def a_watch(component: Component, backend: Backend, watch: str = "SET@*,DE
     made = Watching(backend, link.config.interest, link, Counters.of(Metrics()))
     async with made.running():
         yield made
-
-
-async def until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
-    """TimeoutError where it does not come true."""
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.005)

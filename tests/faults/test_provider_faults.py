@@ -11,10 +11,8 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -30,25 +28,13 @@ from tests.faults.echo import Echo
 from tests.faults.restarted import restarted_under_load
 from tests.integration.test_handshake import host_data, line
 from tests.tiers import scale
+from tests.waiting import alive, until
 
 PROGRAM = Path(__file__).with_name("echo.py")
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
 def _ended(pid: int) -> bool:
     return not alive(pid)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 async def test_calls_go_on_after_the_server_was_killed_and_restarted_under_load() -> None:
@@ -382,7 +368,7 @@ async def test_a_second_signal_some_time_later_ends_it_at_once() -> None:
         os.kill(provider.pid, signal.SIGINT)
         await asyncio.sleep(1.2)
         os.kill(provider.pid, signal.SIGINT)
-        await until(lambda: not alive(provider.pid), 1.0)
+        await until(lambda: not alive(provider.pid), 2.0)
         call.cancel()
 
 

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,12 +21,7 @@ from provider_sdk.transport import nats as nats_transport
 from provider_sdk.transport.base import Credentials, Message
 from provider_sdk.transport.nats import NatsTransport, connect
 from tests.tiers import scale
-
-
-async def until(done: Callable[[], bool], seconds: float = 30.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not done():
-            await asyncio.sleep(0.01)
+from tests.waiting import alive, until
 
 
 @asynccontextmanager
@@ -261,14 +256,6 @@ asyncio.run(main())
 
 def exists(folder: str) -> bool:
     return Path(folder).exists()
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
 
 
 @pytest.mark.parametrize("paused", [False, True])

@@ -18,8 +18,8 @@ from provider_sdk.testing import WrpcTestLattice, a_wrpc_lattice
 from provider_sdk.types import U64
 from tests.faults.echo import Echo
 from tests.faults.restarted import restarted_under_load
-from tests.faults.test_provider_faults import alive, until
 from tests.tiers import scale
+from tests.waiting import alive, until
 
 PROGRAM = Path(__file__).with_name("echo.py")
 

@@ -23,9 +23,9 @@ from provider_sdk.hosts.wrpc.server import Server
 from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.transport.nats_client import MOST_PENDING, NatsClient
 from provider_sdk.types import U64
-from tests.faults.test_provider_faults import until
 from tests.integration.wrpc_peer import Callee, Caller, a_transport, asking, serving
 from tests.tiers import scale
+from tests.waiting import until
 
 PIPES = "lattice.prov.wrpc.0.0.1.test:pipes/pipes@0.1.0"
 

@@ -20,10 +20,11 @@ from provider_sdk.testing import a_lattice
 from provider_sdk.testing.conformance.blobstore.component_box import AnyBlobstore, ComponentBox
 from provider_sdk.testing.conformance.blobstore.component_streams import Held
 from provider_sdk.testing.wrpc_lattice import WrpcProvided, WrpcTestLattice, a_wrpc_lattice
-from tests.integration.blob_actors import an_actor, content, started, until
+from tests.integration.blob_actors import an_actor, content, started
 from tests.integration.test_blobstore_provider import files, resident
 from tests.servers import s3
 from tests.tiers import scale
+from tests.waiting import until
 
 PIECE = 128 << 10
 RATE = 40 << 20

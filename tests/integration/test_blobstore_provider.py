@@ -24,8 +24,9 @@ from provider_sdk.hosts.wasmbus.envelope import Entity, InvocationResponse, deco
 from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.testing import Provided, TestLattice, a_lattice
 from provider_sdk.transport.base import Message
-from tests.integration.blob_actors import CONTRACT, PIECE, Actor, an_actor, content, started, until
+from tests.integration.blob_actors import CONTRACT, PIECE, Actor, an_actor, content, started
 from tests.tiers import scale
+from tests.waiting import alive, until
 
 STUCK = Path(__file__).with_name("stuck_blobstore.py")
 
@@ -285,7 +286,7 @@ class TestEnds:
             actor.taken.gate.clear()
             await actor.open("p")
             os.kill(provider.pid, number)
-            await until(lambda: not _alive(provider.pid))
+            await until(lambda: not alive(provider.pid))
             actor.taken.gate.set()
             whole = {f"{actor.identity}/c/o": b"old", f"{actor.identity}/c/p": content(0, 8 * PIECE)}
             if number == signal.SIGTERM:
@@ -312,7 +313,7 @@ class TestEnds:
                 await actor.put("p", b"x")
             assert await actor.blobs.list_containers()
             os.kill(provider.pid, signal.SIGTERM)
-            await until(lambda: not _alive(provider.pid))
+            await until(lambda: not alive(provider.pid))
 
 
 class TestWords:
@@ -370,13 +371,6 @@ async def test_memory_does_not_grow_with_an_object(lattice: TestLattice, tmp_pat
         grown = resident(provider.pid, "VmHWM") - before
         print(f"{size >> 20} MiB up and down: the provider grew by {grown >> 20} MiB")
         assert grown <= 64 << 20
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def _cancel(stream: str) -> PutChunkRequest:

@@ -19,6 +19,7 @@ import pytest
 
 from provider_sdk.cli.checks import ask
 from tests.servers.ports import free_port
+from tests.waiting import alive
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COMMAND = [sys.executable, "-m", "provider_sdk.cli.main", "dev"]
@@ -29,13 +30,6 @@ def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
     while not condition():
         assert time.monotonic() < limit, "waited in vain"
         time.sleep(0.05)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def descendants(pid: int) -> set[int]:
@@ -69,6 +63,7 @@ class Terminal:
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(15)
+                print(output.read_text())
 
     def output(self) -> str:
         return (self.folder / "output.txt").read_text()

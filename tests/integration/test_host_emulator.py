@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -34,6 +33,7 @@ from provider_sdk.lattice.providers import RunningProvider
 from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.transport.base import Credentials
 from provider_sdk.transport.nats import connect
+from tests.waiting import alive, until
 
 SCRIPT = Path(__file__).with_name("fake_provider.py")
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -167,20 +167,6 @@ def lattice(nats_url: str) -> Make:
             await client.close()
 
     return make
-
-
-async def until(done: Callable[[], bool], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not done():
-            await asyncio.sleep(0.02)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 async def refusal(work: Awaitable[Any]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from provider_sdk.testing import Era, WrpcProvided, WrpcTestLattice, a_lattice, 
 from providers.keyvalue.config import KeyValueConfig
 from providers.keyvalue.provider import KeyValueProvider
 from tests.servers.redis import running
+from tests.waiting import until
 
 
 class Heard(Watcher):
@@ -30,12 +30,6 @@ class Heard(Watcher):
 
     async def on_delete(self, bucket: str, key: str) -> None:
         self.told.append((key, None))
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 async def provided(lattice: WrpcTestLattice, folder: Path) -> WrpcProvided:

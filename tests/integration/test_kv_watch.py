@@ -14,9 +14,10 @@ from provider_sdk import Secret, Unavailable
 from providers.keyvalue.backend import Backend
 from providers.keyvalue.backends import postgres, redis, sqlite, sqlite_changes, sqlite_statements
 from providers.keyvalue.config import KeyValueConfig
-from tests.kv_watch import Component, a_watch, until
+from tests.kv_watch import Component, a_watch
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import SERVICE, RedisServer, running, sentinels
+from tests.waiting import until
 
 BACK_WITHIN = 20.0
 

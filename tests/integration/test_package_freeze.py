@@ -12,7 +12,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ from tests.frozen import REPOSITORY, frozen
 from tests.integration.test_handshake import host_data, line
 from tests.servers.ports import free_port
 from tests.tiers import scale
+from tests.waiting import until
 
 CONTRACT = NumberGen.__identity__.contract
 SHARED = Path("/tmp")  # where programs unpack that are not told of another place
@@ -53,12 +54,6 @@ def processes(program: Path) -> list[int]:
 
 def unpacked_by(pid: int, folder: Path = SHARED) -> list[Path]:
     return list(folder.glob(f"_MEI{pid:08x}*"))
-
-
-async def until(holds: Callable[[], object], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.02)
 
 
 def start(program: Path, server: socket.socket, folder: Path, *, new_session: bool = False) -> subprocess.Popen[bytes]:

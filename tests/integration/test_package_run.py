@@ -15,7 +15,8 @@ import pytest
 
 from provider_sdk.cli.main import run
 from provider_sdk.cli.run import manifest_of
-from tests.integration.test_dev import EXAMPLES, alive, descendants, until
+from tests.integration.test_dev import EXAMPLES, descendants, until
+from tests.waiting import alive
 
 COMMAND = [sys.executable, "-m", "provider_sdk.cli.main"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from provider_sdk.contracts.numbergen import NumberGen
 from provider_sdk.testing import a_lattice
-from tests.integration.blob_actors import until
 from tests.integration.http_front import CONTRACT, Running, ask, greet
+from tests.waiting import until
 
 HERE = Path(__file__).parent
 

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-
 from provider_sdk.lattice.host import Host, HostOptions
 from provider_sdk.lattice.manner import Manner
 from provider_sdk.lattice.nats_server import NatsServer
+from tests.waiting import until
 
 CONTRACT = "acme:fake"
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 def known(host: Host) -> set[tuple[str, str]]:

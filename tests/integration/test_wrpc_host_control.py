@@ -15,7 +15,8 @@ from provider_sdk.interface import fails
 from provider_sdk.lattice.wrpc.components import Component
 from provider_sdk.lattice.wrpc.handshake import WrpcProgram
 from provider_sdk.lattice.wrpc.links import InterfaceLink
-from tests.integration.wrpc_host import LINK, SCRIPT, a_lattice, until
+from tests.integration.wrpc_host import LINK, SCRIPT, a_lattice
+from tests.waiting import until
 
 
 async def test_the_control_interface_answers_in_envelopes() -> None:

@@ -13,7 +13,8 @@ from provider_sdk.lattice.health import HealthTimes
 from provider_sdk.lattice.wrpc.handshake import WrpcProgram
 from provider_sdk.lattice.wrpc.links import InterfaceLink
 from provider_sdk.lattice.wrpc.providers import Supervision
-from tests.integration.wrpc_host import a_lattice, until
+from tests.integration.wrpc_host import a_lattice
+from tests.waiting import until
 
 
 async def test_a_provider_that_ends_is_started_again_with_the_same_key_and_what_is_new() -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,16 +20,10 @@ from provider_sdk.lattice.wrpc.links import InterfaceLink
 from provider_sdk.lattice.wrpc.providers import Supervision, WrpcProvider
 from provider_sdk.lattice.wrpc.settings import Secret, SecretReference
 from provider_sdk.transport.base import Message
+from tests.waiting import until
 
 SCRIPT = Path(__file__).with_name("fake_wrpc_provider.py")
 LINK = InterfaceLink("comp", "fake", "acme", "fake", ("fake",), target_config=("link",))
-
-
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "waited in vain"
-        await asyncio.sleep(0.02)
 
 
 @dataclass

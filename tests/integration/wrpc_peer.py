@@ -75,7 +75,7 @@ class Caller:
         """A message below the callee's subject."""
         await self._transport.publish(f"{self.callee}.{path}", payload)
 
-    async def until(self, condition: Any, within: float = 5.0) -> None:
+    async def until(self, condition: Any, within: float = 20.0) -> None:
         """Returns when the condition holds."""
         async with asyncio.timeout(within):
             while not condition():
@@ -120,7 +120,7 @@ class Callee:
         self.told.append((message.subject[len(self.inbox) + 1 :], message.data))
         self._news.set()
 
-    async def until(self, condition: Any, within: float = 5.0) -> None:
+    async def until(self, condition: Any, within: float = 20.0) -> None:
         """Returns when the condition holds."""
         async with asyncio.timeout(within):
             while not condition():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import threading
@@ -78,12 +77,6 @@ def everything(folder: Path) -> list[str]:
 
 def below(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
-
-
-async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,8 @@ from providers.blobstore.backends.local.aside import ASIDE
 from providers.blobstore.backends.local.store import LocalStore
 from providers.blobstore.backends.memory import MemoryBackend
 from tests.tiers import scale
-from tests.unit.blob_folder import a_backend, a_container, below, content, names, until, write
+from tests.unit.blob_folder import a_backend, a_container, below, content, names, write
+from tests.waiting import until
 
 # Containers
 

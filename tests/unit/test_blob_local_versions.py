@@ -16,21 +16,8 @@ from provider_sdk import NotFound, ProviderError
 from providers.blobstore.backend import Backend, Details, Reading, Writing
 from providers.blobstore.backends.local.aside import ASIDE
 from tests.tiers import scale
-from tests.unit.blob_folder import (
-    GZIP,
-    TEXT,
-    a_backend,
-    a_container,
-    a_store,
-    below,
-    content,
-    descriptors,
-    files,
-    names,
-    on_and_on,
-    until,
-    write,
-)
+from tests.unit.blob_folder import GZIP, TEXT, a_backend, a_container, a_store, below, content, descriptors, files, names, on_and_on, write
+from tests.waiting import until
 
 # Details
 

@@ -21,6 +21,7 @@ from providers.keyvalue.backends import sqlite
 from providers.keyvalue.backends.sqlite_file import APPLICATION, SCHEMA, prepare
 from providers.keyvalue.config import KeyValueConfig
 from tests.tiers import scale
+from tests.waiting import until
 
 MOST = 1000
 
@@ -56,12 +57,6 @@ def commits(path: Path) -> int:
     frame = 24 + int.from_bytes(log[8:12])
     headers = (log[at : at + 24] for at in range(32, len(log), frame))
     return sum(header[8:16] == log[16:24] and header[4:8] != bytes(4) for header in headers)
-
-
-async def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.05)
 
 
 def files(folder: Path) -> list[str]:

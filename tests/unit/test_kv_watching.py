@@ -19,7 +19,8 @@ from providers.keyvalue.backends.memory import MemoryStore
 from providers.keyvalue.changes import Change, Interest, parse
 from providers.keyvalue.config import KeyValueConfig
 from providers.keyvalue.watching import AT_ONCE, Counters, Watching
-from tests.kv_watch import Component, Said, a_watch, until
+from tests.kv_watch import Component, Said, a_watch
+from tests.waiting import until
 
 
 @asynccontextmanager

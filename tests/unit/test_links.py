@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -24,6 +24,7 @@ from provider_sdk.link import LinkState, Role
 from provider_sdk.runtime.health import health
 from provider_sdk.runtime.links import LinkTable
 from provider_sdk.runtime.settings import RuntimeSettings
+from tests.waiting import until
 
 
 class Words(Interface, contract="acme:words"):
@@ -99,12 +100,6 @@ async def a_table(*, keeps_secrets: bool = False, **values: object) -> AsyncIter
         await table.close(2.0)
         assert not faults
         assert not provider.serving
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def state(table: LinkTable) -> LinkState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -132,7 +133,7 @@ def test_acronyms_stay_what_they_are(modules: dict[str, ModuleType]) -> None:
 def test_documentation_is_kept_where_a_class_or_a_method_has_it(modules: dict[str, ModuleType]) -> None:
     everything: Any = modules["everything"]
     assert everything.__doc__ == "Every kind of type, in the ways that packages write them."
-    assert everything.Mixed.__doc__ == 'A record\n    of two lines "quoted".\n    '
+    assert inspect.getdoc(everything.Mixed) == 'A record\nof two lines "quoted".'
     assert everything.ShapeCircle.__doc__ == "Its radius."
     assert everything.Clients.connection.__doc__ == "Opens it."
 
@@ -152,7 +153,7 @@ def test_types_that_nobody_uses_are_there_too() -> None:
 def test_text_in_documentation_ends_no_string(docs: str) -> None:
     namespace: dict[str, Any] = {"__name__": "made"}
     exec(source(f"/// {docs.replace('    ', chr(9))}\ninterface x {{ f: func(); }}"), namespace)
-    assert namespace["X"].__doc__ == docs
+    assert inspect.getdoc(namespace["X"]) == inspect.cleandoc(docs)
 
 
 def test_methods_do_not_stand_in_the_way_of_decorators() -> None:
