@@ -30,12 +30,25 @@ class Outcome:
         return self.refusal or self.problem or ("" if self.refusal is None and self.problem is None else "error")
 
 
+@dataclass(eq=False)
+class _UnderWay:
+    target: str
+    exchange: asyncio.Task[Outcome]
+    given_up: bool = False
+
+
 class Outbound:
-    """Calls that the host makes, for its actors or in its own name. `ours` holds the ids of those under way."""
+    """Calls that the host makes, for its actors or in its own name. `ours` holds those under way by id."""
 
     def __init__(self, core: HostCore) -> None:
         self._core = core
-        self.ours: set[str] = set()
+        self.ours: dict[str, _UnderWay] = {}
+
+    def give_up(self, public_key: str) -> None:
+        """End the calls to a provider that is no more: Rust hosts would wait for a day (§4.7), with an instance of the actor each."""
+        for call in self.ours.values():
+            if call.target == public_key:
+                call.given_up = call.exchange.cancel()
 
     async def call(
         self, origin: Entity, target: Entity, operation: str, payload: bytes, *, parent: str = "", timeout: float | None = None
@@ -43,15 +56,20 @@ class Outbound:
         """Send one invocation and await its outcome; `parent` is the id of the call it is made within, `timeout` None the manner's."""
         loop = asyncio.get_running_loop()
         identifier, since = new_id(self._core.manner), loop.time()
-        self.ours.add(identifier)
+        exchange = asyncio.create_task(self._exchange(origin, target, operation, payload, identifier, timeout))
+        call = self.ours[identifier] = _UnderWay(target.public_key, exchange)
         try:
-            outcome = await self._exchange(origin, target, operation, payload, identifier, timeout)
+            outcome = await exchange
+        except asyncio.CancelledError:
+            if not call.given_up:
+                raise
+            outcome = Outcome(problem="the provider ended before it answered", code=Code.UNAVAILABLE)
         except Unreadable as error:
             outcome = Outcome(problem=str(error))
         except ProviderError as error:
             outcome = Outcome(problem=self._transport_problem(error), code=error.code)
         finally:
-            self.ours.discard(identifier)
+            del self.ours[identifier]
         caller, called = self._core.party(origin.public_key), self._core.party(target.public_key)
         self._core.record(identifier, caller, called, operation, payload, outcome.result, loop.time() - since, outcome.error, parent)
         return outcome

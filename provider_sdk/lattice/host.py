@@ -91,7 +91,7 @@ class Host(EmulatedHost[HostCore]):
         )
         self._told_links = ToldLinks(self.core)
         self._outbound = Outbound(self.core)
-        self._providers = ProviderTable(self.core, facts, options.health, options.on_output, options.on_exit)
+        self._providers = ProviderTable(self.core, facts, options.health, self._outbound, options.on_output, options.on_exit)
         self._actors = ActorTable(self.core, self._outbound)
 
     @classmethod
@@ -129,8 +129,11 @@ class Host(EmulatedHost[HostCore]):
         return self._providers.find(key, link_name)
 
     async def start_provider(self, program: ProviderProgram, *, restarts: bool = False) -> RunningProvider:
-        """Spawn a provider; returns once it runs, not once it listens (see `ready`). With `restarts` it is started again
-        when it ends by itself, after a pause that doubles; real 0.x hosts never do that. AlreadyExists, NotFound, PermissionDenied."""
+        """Spawn a provider; returns once it runs, not once it listens (see `ready`). AlreadyExists, NotFound, PermissionDenied.
+
+        With `restarts` it is started again when it ends by itself, after a pause that doubles, and calls that it leaves unanswered
+        fail; real 0.x hosts do neither.
+        """
         return await self._providers.start(program, restarts=restarts)
 
     async def start_provider_ref(self, reference: str, link_name: str, configuration: str | None = None) -> RunningProvider:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provider_sdk.errors import AlreadyExists, NotFound, ProviderError
+from provider_sdk.lattice.calls import Outbound
 from provider_sdk.lattice.core import HostCore
 from provider_sdk.lattice.handshake import HostFacts, ProviderProgram, environment, host_data, stdin_line
 from provider_sdk.lattice.health import Health, HealthTimes, event_name, read_health
@@ -57,8 +58,17 @@ class RunningProvider:
 class ProviderTable:
     """Starts, watches and stops providers; at most one for each key and link name."""
 
-    def __init__(self, core: HostCore, facts: HostFacts, times: HealthTimes, on_output: OnOutput | None, on_exit: OnExit | None) -> None:
+    def __init__(
+        self,
+        core: HostCore,
+        facts: HostFacts,
+        times: HealthTimes,
+        outbound: Outbound,
+        on_output: OnOutput | None,
+        on_exit: OnExit | None,
+    ) -> None:
         self._core = core
+        self._outbound = outbound
         self._facts = facts
         self._times = times
         self._on_output = on_output
@@ -195,6 +205,7 @@ class ProviderTable:
             await self._tell_of_exit(provider, status)
             if not provider.restarts:
                 break
+            self._outbound.give_up(provider.program.key)
             if time.monotonic() - since > STEADY_AFTER:
                 pause = FIRST_RESTART
             while not await self._restarted(provider, pause):
@@ -213,6 +224,8 @@ class ProviderTable:
 
     async def _restarted(self, provider: RunningProvider, pause: float) -> bool:
         await asyncio.sleep(pause)
+        # The NATS server may have noticed the end later than this host, and have sent it some more.
+        self._outbound.give_up(provider.program.key)
         try:
             provider.process = await self._spawn(provider.program, provider.instance_id)
         except ProviderError as error:

@@ -320,6 +320,18 @@ async def test_a_dev_lattice_may_have_crashed_providers_restarted(lattice: Make)
         assert not provider.running
 
 
+async def test_calls_that_a_restarted_provider_left_unanswered_fail(lattice: Make) -> None:
+    async with lattice() as it:
+        provider = await it.host.start_provider(program(), restarts=True)
+        await it.host.ready(provider)
+        target = Entity(provider.program.key, provider.program.link_name, CONTRACT)
+        call = asyncio.create_task(it.host.call(target, "Fake.Silent", b"", timeout=600.0))
+        await asyncio.sleep(0.2)
+        await it.host.kill_provider(provider.program.key)
+        with pytest.raises(Unavailable, match="the provider ended before it answered"):
+            await call
+
+
 async def test_waiting_for_a_provider_that_ends_says_so(lattice: Make) -> None:
     async with lattice() as it:
         broken = ProviderProgram((sys.executable, "-c", "raise SystemExit(4)"), "V" * 56, "broken", CONTRACT)
