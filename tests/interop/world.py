@@ -112,9 +112,13 @@ class World:
         await self.healthy(id)
         return self.process(id)
 
+    def processes(self, id: str) -> set[int]:
+        """All processes of a provider."""
+        return {pid for pid, place in processes.of_folder(self.host.folder).items() if place.endswith(f"_{id}_par_gz")}
+
     def process(self, id: str) -> int:
         """The process of a provider: of a frozen one, which is two, the one that the host started."""
-        return min(pid for pid, place in processes.of_folder(self.host.folder).items() if place.endswith(f"_{id}_par_gz"))
+        return min(self.processes(id))
 
     async def health(self, id: str) -> dict[str, object]:
         """What the provider answers to a health request; ProviderError."""
