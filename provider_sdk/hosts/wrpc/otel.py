@@ -12,7 +12,7 @@ from provider_sdk.hosts.line import Fields
 
 _COLLECTOR = "http://127.0.0.1:4318"
 _PROTOCOLS = ("http", "grpc")
-LONGEST_NUMBER = 19
+_MOST_DIGITS = 18
 # Keys of the provider's configuration, and what they override.
 _KEYS = {
     "OTEL_EXPORTER_OTLP_ENDPOINT": "observability_endpoint",
@@ -85,7 +85,7 @@ def read_otel(members: Any, config: Mapping[str, str]) -> OtelConfig:
     for name in ("max_batch_queue_size", "concurrent_exports"):
         if name in overrides:
             number = overrides[name]
-            overrides[name] = int(number) if number.isdecimal() and len(number) < LONGEST_NUMBER else None
+            overrides[name] = int(number) if number.isdecimal() and len(number) <= _MOST_DIGITS else None
     try:
         return _read(Fields({**members, **overrides}))
     except InvalidArgument as error:
