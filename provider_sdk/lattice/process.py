@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import functools
 import logging
 import os
 from asyncio.subprocess import Process
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +22,7 @@ Output = Callable[[str, str], None]
 
 LONGEST_LINE = 1 << 16
 _LAST_WORDS = 0.5
+_WRITTEN_WITHIN = 1.0
 
 
 class Executable(Protocol):
@@ -73,16 +76,18 @@ class ProviderProcess:
             childs_ends.callback(os.close, reading)
             stdin, _ = await asyncio.get_running_loop().connect_write_pipe(asyncio.Protocol, os.fdopen(writing, "wb", 0))
             opened.append(stdin)
+            execute = functools.partial(
+                asyncio.create_subprocess_exec,
+                *program.command,
+                stdin=reading,
+                stdout=streams[0],
+                stderr=streams[1],
+                env=environment,
+                cwd=program.cwd,
+                start_new_session=own_session,
+            )
             try:
-                process = await asyncio.create_subprocess_exec(
-                    *program.command,
-                    stdin=reading,
-                    stdout=streams[0],
-                    stderr=streams[1],
-                    env=environment,
-                    cwd=program.cwd,
-                    start_new_session=own_session,
-                )
+                process = await _when_written(execute)
             except BaseException as error:
                 for ours in opened:
                     ours.close()
@@ -119,6 +124,18 @@ class ProviderProcess:
         """SIGKILL at once; nothing where it has ended."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
+
+
+async def _when_written(execute: Callable[[], Awaitable[Process]]) -> Process:
+    """What is started beside holds a file that was just written open for writing, from its fork to its exec: Text file busy."""
+    end = asyncio.get_running_loop().time() + _WRITTEN_WITHIN
+    while True:
+        try:
+            return await execute()
+        except OSError as error:
+            if error.errno != errno.ETXTBSY or asyncio.get_running_loop().time() > end:
+                raise
+        await asyncio.sleep(0.01)
 
 
 class _Lines(asyncio.Protocol):

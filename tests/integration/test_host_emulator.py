@@ -6,6 +6,8 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import nats
@@ -21,6 +23,7 @@ from provider_sdk.lattice.nats_server import NatsServer
 from tests.integration.emulated_host import (
     BOTH,
     CONTRACT,
+    SCRIPT,
     Make,
     forwarder,
     lattices,
@@ -103,6 +106,18 @@ async def test_a_program_that_does_not_exist_is_one_clear_error_and_an_event(lat
         with pytest.raises(NotFound, match="provider ghost: cannot start /nowhere/at/all"):
             await it.host.start_provider(missing)
         assert (await it.event("provider_start_failed"))["provider_ref"] == "ghost:1"
+
+
+async def test_a_program_just_written_that_another_start_holds_open_for_a_moment_is_started(lattice: Make, tmp_path: Path) -> None:
+    async with lattice() as it:
+        script = tmp_path / "provider"
+        script.write_text(f"#!{sys.executable}\n" + SCRIPT.read_text())
+        script.chmod(0o700)
+        held = script.open("ab")
+        asyncio.get_running_loop().call_later(0.2, held.close)
+        provider = await it.host.start_provider(replace(program(), command=(str(script),)))
+        assert held.closed
+        await it.host.ready(provider)
 
 
 @BOTH

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -227,6 +229,16 @@ def test_a_package_of_another_version_an_extra_that_is_none_and_a_folder_for_tem
     assert len(found) == 4
     monkeypatch.setenv("TMPDIR", str(tea / "none"))
     assert bad(machine.checks(tea))[0].startswith(f"warning temporary files: TMPDIR={tea / 'none'} cannot be written")
+
+
+def test_a_program_just_written_that_another_start_holds_open_for_a_moment_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("tempfile.TemporaryDirectory", lambda prefix: contextlib.nullcontext(str(tmp_path)))
+        held = (tmp_path / "program").open("ab")
+        threading.Timer(0.2, held.close).start()
+        found = list(machine.checks(tmp_path))
+    assert held.closed
+    assert [item.level for item in found if item.subject == "temporary files"] == [Level.OK], found
 
 
 def test_what_other_packages_look_at_is_told_too_and_none_of_them_holds_up_the_rest(

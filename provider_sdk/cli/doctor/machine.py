@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -58,11 +59,16 @@ def _cannot_run(folder: Path) -> str:
     program = folder / "program"
     program.write_text("#!/bin/sh\nexit 0\n")
     program.chmod(0o700)
-    try:
-        subprocess.run([str(program)], check=True, timeout=5)
-    except OSError as error:
-        return error.strerror or str(error)
-    return ""
+    end = time.monotonic() + 1
+    while True:
+        try:
+            subprocess.run([str(program)], check=True, timeout=5)
+            return ""
+        except OSError as error:
+            # What another check is just starting holds the file open for writing, from its fork to its exec.
+            if error.errno != errno.ETXTBSY or time.monotonic() > end:
+                return error.strerror or str(error)
+            time.sleep(0.01)
 
 
 def _room(name: str, folder: Path) -> Iterator[Finding]:
