@@ -26,7 +26,8 @@ def read_any_manifest(path: Path, generation: Generation | None = None) -> Manif
 
 
 def generation_of(document: Any) -> Generation:
-    """By what only one of them has: actors, contracts and linkdefs are of 0.x, components and links of 1.x; 0.x where nothing tells."""
+    """By what only one of them has: actors, linkdefs and contracts, which every capability of 0.x names, are of 0.x; 0.x too where nothing
+    tells."""
     spec = document.get("spec") if isinstance(document, dict) else None
     components = spec.get("components") if isinstance(spec, dict) else None
     marks: set[Any] = set()
@@ -37,4 +38,4 @@ def generation_of(document: Any) -> Generation:
             marks.update(item["properties"] if isinstance(item.get("properties"), dict) else ())
     if marks & {"actor", "linkdef", "contract"}:
         return Generation.WASMBUS
-    return Generation.WRPC if marks & {"component", "link"} else Generation.WASMBUS
+    return Generation.WRPC if marks & {"component", "capability", "link"} else Generation.WASMBUS

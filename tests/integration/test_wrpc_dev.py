@@ -144,7 +144,7 @@ def test_what_keeps_a_link_from_coming_up_is_told_before_the_lattice_is_left_in_
 def test_secrets_come_from_a_file_beside_the_manifest(terminal: Terminal) -> None:
     path = terminal.example("greeter", "wadm-1x.yaml")
     text = path.read_text().replace(
-        "spec:\n", "spec:\n  policies:\n    - {name: vault, type: policy.secret-reference, properties: {backend: v}}\n"
+        "spec:\n", "spec:\n  policies:\n    - {name: vault, type: policy.secret.wasmcloud.dev/v1alpha1, properties: {backend: v}}\n"
     )
     secret = "secrets: [{name: greeting, properties: {policy: vault, key: words, field: hello}}]"
     path.write_text(text.replace("config:\n                - name: polite\n                  properties: {greeting: Good day}", secret))

@@ -28,7 +28,7 @@ GOOD = (
     + """\
   policies:
     - name: vault
-      type: policy.secret-reference
+      type: policy.secret.wasmcloud.dev/v1alpha1
       properties: {backend: vault-prod}
   components:
     - name: Front End
@@ -163,7 +163,7 @@ def test_what_is_of_0x_is_told_as_such(tmp_path: Path) -> None:
 
 def test_a_key_that_nobody_knows_is_a_problem_wherever_it_stands(tmp_path: Path) -> None:
     text = """
-    policies: [{name: vault, type: policy.secret-reference, properties: {backend: b}}]
+    policies: [{name: vault, type: policy.secret.wasmcloud.dev/v1alpha1, properties: {backend: b}}]
     components:
       - name: a
         type: component
@@ -261,9 +261,9 @@ def test_settings_are_text_the_same_everywhere_and_secrets_have_a_policy(tmp_pat
     assert problems(tmp_path, text) == [
         "wadm.yaml:13: a: one.port: expected text: put 8080 in quotes",
         "wadm.yaml:21: config two: given before with other properties (line 14)",
-        "wadm.yaml:24: secret password: there is no policy 'vault' of type policy.secret-reference",
+        "wadm.yaml:24: secret password: there is no policy 'vault' of type policy.secret.wasmcloud.dev/v1alpha1",
         "wadm.yaml:25: key: missing",
-        "wadm.yaml:25: secret token: there is no policy 'vault' of type policy.secret-reference",
+        "wadm.yaml:25: secret token: there is no policy 'vault' of type policy.secret.wasmcloud.dev/v1alpha1",
     ]
 
 
@@ -296,12 +296,20 @@ def test_a_manifest_s_generation_is_known_by_its_content(example: str, kind: typ
     assert isinstance(read_any_manifest(path / "wadm.yaml" if path.is_dir() else path), kind)
 
 
+def test_a_provider_alone_is_of_0x_where_it_names_its_contract(tmp_path: Path) -> None:
+    path = tmp_path / "wadm.yaml"
+    path.write_text(HEAD + "  components: [{name: a, type: capability, properties: {image: x, contract: 'acme:a'}}]\n")
+    assert isinstance(read_any_manifest(path), Manifest)
+    path.write_text(HEAD + "  components: [{name: a, type: capability, properties: {image: x, config: [{name: own, properties: {a: b}}]}}]\n")
+    assert isinstance(read_any_manifest(path), WrpcManifest)
+
+
 def test_a_generation_may_be_named(tmp_path: Path) -> None:
     path = tmp_path / "wadm.yaml"
     path.write_text(HEAD + "  components: [{name: a, type: capability, properties: {image: x}}]\n")
     with pytest.raises(InvalidArgument, match="contract: missing"):
-        read_any_manifest(path)
-    found = read_any_manifest(path, Generation.WRPC)
+        read_any_manifest(path, Generation.WASMBUS)
+    found = read_any_manifest(path)
     assert isinstance(found, WrpcManifest)
     assert found.workloads[0].provider
 

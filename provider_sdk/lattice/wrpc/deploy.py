@@ -117,7 +117,7 @@ class WrpcDeployment:
                 if config.properties is not None:
                     found[manifest.config_name(config)] = dict(config.properties)
             for secret in settings.secrets:
-                policy = json.dumps({"type": "properties", "backend": manifest.policies[secret.policy]})
+                policy = json.dumps({"type": "properties.secret.wasmcloud.dev/v1alpha1", "properties": {}})
                 parts = (secret.name, secret.key, manifest.policies[secret.policy], secret.field, secret.version, policy)
                 found[manifest.secret_name(secret)] = SecretReference(*parts).values()
         for workload in manifest.workloads:

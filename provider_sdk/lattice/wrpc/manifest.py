@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-POLICY = "policy.secret-reference"
+POLICY = "policy.secret.wasmcloud.dev/v1alpha1"
 
 
 @dataclass(frozen=True, slots=True)
