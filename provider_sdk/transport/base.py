@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 
+WAIT_FOR_CONNECTION = 2.0
+"""Seconds that a message waits for a connection that is lost."""
+
+
 class Message(Protocol):
     """A received message; `reply` is the subject to answer on, empty for none.
 
@@ -91,11 +95,19 @@ class Transport(Protocol):
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
         """Receive what is sent to `subject`; with `queue` as one of a group. Active at the server once `flush` returns."""
 
-    async def publish(self, subject: str, data: bytes | memoryview, *, reply: str = "", headers: Mapping[str, str] | None = None) -> None:
+    async def publish(
+        self,
+        subject: str,
+        data: bytes | memoryview,
+        *,
+        reply: str = "",
+        headers: Mapping[str, str] | None = None,
+        within: float = WAIT_FOR_CONNECTION,
+    ) -> None:
         """Send; ResourceExhausted for a message over `max_payload` (never a closed connection).
 
-        While the connection stands, messages leave in the order of the calls. While it is lost a message waits two seconds for it, in a
-        bounded company; then, or where that is full, Unavailable.
+        While the connection stands, messages leave in the order of the calls. While it is lost a message waits for it, `within` seconds
+        and in a bounded company; then, or where that is full, Unavailable.
         """
 
     def send(self, subject: str, data: bytes, reply: str = "") -> bool:

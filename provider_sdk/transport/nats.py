@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from provider_sdk.errors import DeadlineExceeded, InvalidArgument, ProviderError, ResourceExhausted, Unauthenticated, Unavailable
 from provider_sdk.nkeys import KeyPair
-from provider_sdk.transport.base import Credentials, Handler, Message, ObjectStore
+from provider_sdk.transport.base import WAIT_FOR_CONNECTION, Credentials, Handler, Message, ObjectStore
 from provider_sdk.transport.nats_client import MOST_PENDING, NatsClient
 from provider_sdk.transport.nats_requests import Requests
 
@@ -42,7 +42,6 @@ LONGEST_WAIT = 2.0
 # 5 s, which misses one ping or two, is ridden out.
 PING_EVERY = 4
 UNANSWERED_PINGS = 2
-WAIT_FOR_CONNECTION = 2.0
 # What a message that waits costs beside its bytes.
 _UPKEEP = 1024
 # Where nats-server closes a connection: subjects, lengths and verb have to fit into a line of 4096 bytes.
@@ -316,19 +315,27 @@ class NatsTransport:
             log.debug("NATS: %s: will be subscribed with the next connection: %s", subject, _words(error))
         return subscription
 
-    async def publish(self, subject: str, data: bytes | memoryview, *, reply: str = "", headers: Mapping[str, str] | None = None) -> None:
+    async def publish(
+        self,
+        subject: str,
+        data: bytes | memoryview,
+        *,
+        reply: str = "",
+        headers: Mapping[str, str] | None = None,
+        within: float = WAIT_FOR_CONNECTION,
+    ) -> None:
         """See Transport."""
         head = _header_block(subject, headers) if headers else b""
         size = len(head) + len(data)
         if not self._up.is_set():
-            await self._connection(WAIT_FOR_CONNECTION, size + _UPKEEP)
+            await self._connection(within, size + _UPKEEP)
         if len(subject) + len(reply) > LONGEST_SUBJECTS:
             raise InvalidArgument(f"NATS cannot send to {subject[:64]!r}…: it has {len(subject)} characters")
         client = self._client
         if size > client.max_payload:
             raise ResourceExhausted(f"a message of {size} bytes is over the NATS server's limit of {client.max_payload}")
         if client.crowded(size):
-            await client.room(WAIT_FOR_CONNECTION)
+            await client.room(within)
         if not subject or " " in subject or not subject.isprintable():
             raise InvalidArgument(f"NATS cannot send to {subject!r}")
         client.send(subject, reply, data, head)
