@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-
 WAIT_FOR_CONNECTION = 2.0
 """Seconds that a message waits for a connection that is lost."""
 
