@@ -114,7 +114,7 @@ def setting(
 class Config:
     """Base of configurations: immutable, comparable, with secrets hidden in its repr.
 
-    A subclass may define `__post_init__` and raise InvalidArgument there for what spans several settings.
+    A subclass may define `__post_init__` and raise InvalidArgument or ValueError there for what spans several settings.
     """
 
     _hidden: ClassVar[frozenset[str]] = frozenset()
@@ -252,8 +252,8 @@ class _Reading:
     def _made(self, cls: type[T], values: dict[str, Any], hidden: frozenset[str], path: str) -> T | None:
         try:
             config = cls(**values)
-        except InvalidArgument as error:
-            self.faults.append(f"{path.removesuffix('.')}: {error.message}" if path else error.message)
+        except (InvalidArgument, ValueError) as error:
+            self.faults.append(f"{path.removesuffix('.')}: {error}" if path else str(error))
             return None
         if hidden:
             object.__setattr__(config, "_hidden", hidden)

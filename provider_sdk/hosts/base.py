@@ -119,6 +119,9 @@ class Control(Calls, Protocol):
     def delete_link(self, key: LinkKey) -> None:
         """A link was deleted."""
 
+    def look_again(self) -> None:
+        """What the lattice keeps about the links has changed, and no link message tells it."""
+
     def update_config(self, values: Mapping[str, str]) -> None:
         """The provider's own configuration is now this, the whole of it."""
 

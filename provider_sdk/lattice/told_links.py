@@ -12,7 +12,7 @@ from provider_sdk.lattice.links import LinkDefinition
 from provider_sdk.lattice.tasks import log
 from provider_sdk.transport.base import Message
 
-ASKING = 0.5
+ASKING = 2.0
 SET, DELETED = (f"com.wasmcloud.lattice.linkdef_{word}" for word in ("set", "deleted"))
 
 
@@ -22,16 +22,20 @@ class ToldLinks:
     def __init__(self, core: HostCore) -> None:
         self._core = core
         self._own: set[str] = set()
+        self._asked_since: set[str] | None = set()
 
     async def begin(self) -> None:
         """Ask the hosts that are there, and listen from now on. Before this host answers such questions itself."""
         await self._core.transport.subscribe(f"wasmbus.evt.{self._core.lattice}", self._receive)
         try:
             answer = await self._core.transport.request(f"wasmbus.ctl.{self._core.lattice}.get.links", b"", timeout=ASKING)
-            for document in json.loads(answer.data)["links"]:
-                self._core.links.put(_link(document))
+            for link in map(_link, json.loads(answer.data)["links"]):
+                if link.id not in (self._asked_since or ()):  # an event is younger than the answer
+                    self._core.links.put(link)
         except (ProviderError, ValueError, KeyError, TypeError):
             return  # nobody else is there, or it is no host that answers
+        finally:
+            self._asked_since = None
 
     async def announce(self, event: str, link: LinkDefinition) -> None:
         """Tell the lattice, and with it the other hosts."""
@@ -49,6 +53,8 @@ class ToldLinks:
         except (ValueError, KeyError, TypeError) as error:
             log.warning("an event cannot be read: %r", error)
             return
+        if self._asked_since is not None:
+            self._asked_since.add(link.id)
         if event["type"] == SET:
             self._core.links.put(link)
         else:

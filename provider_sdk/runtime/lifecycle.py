@@ -191,6 +191,10 @@ class Runtime:
         self._links.delete(key)
         self._reconciler.note(key)
 
+    def look_again(self) -> None:
+        """See Control."""
+        self._reconciler.look_again()
+
     def update_config(self, values: Mapping[str, str]) -> None:
         """See Control."""
         layers = _layers(values, self._host.provider_secrets)

@@ -237,10 +237,12 @@ class LinkTable:
             key = entry.key
             if key.role is Role.SOURCE or (name and key.name != name):
                 continue
-            # Nobody on a 0.x lattice checks the contract of an invocation (§4.5), so it only chooses among several links.
+            # Nobody on a 0.x lattice checks the contract of an invocation (§4.5), so it only chooses among several links. Callers of 1.x,
+            # who name the link, mean the package.
             if key.contract == contract:
                 return entry
-            found = found or entry
+            if not name or not key.contract:
+                found = found or entry
         return found
 
     def _announce(self) -> None:
@@ -308,7 +310,7 @@ class LinkTable:
         entry.attempts += 1
         try:
             serving = Serving(wanted, self._link(wanted), self._provider.layers)
-        except ProviderError as error:
+        except Exception as error:
             self._failed(entry, error)
             return False
         loop = asyncio.get_running_loop()
@@ -344,7 +346,7 @@ class LinkTable:
             return True
         try:
             changed = self._load(serving.spec).config != serving.link.config
-        except ProviderError:
+        except Exception:
             return False
         if not changed:
             serving.layers = self._provider.layers

@@ -74,13 +74,14 @@ class Reconciler:
                     self._wake.clear()
 
     async def _reconcile(self, touched: dict[LinkKey, float]) -> bool:
-        """Compare once; False where the control interface does not answer."""
+        """Compare once; False where the control interface does not answer, or does not have all of a link."""
         known = await self._known()
         if known is None:
             return False
         doubtful = self._take_up(known, touched)
+        whole = not any(spec.fault for spec in known.values())
         if not doubtful:
-            return True
+            return whole
         await asyncio.sleep(CONFIRM_AFTER)
         again = await self._known()
         if again is None:
@@ -92,7 +93,7 @@ class Reconciler:
                 self._settle(key, again.get(key))
             else:
                 self.note(key)
-        return True
+        return whole
 
     async def _known(self) -> dict[LinkKey, LinkSpec] | None:
         known = await self._host.known_links()

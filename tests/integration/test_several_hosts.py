@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+import nats
+
 from provider_sdk.lattice.host import Host, HostOptions
 from provider_sdk.lattice.manner import Manner
 from provider_sdk.lattice.nats_server import NatsServer
@@ -37,3 +42,21 @@ async def test_a_host_that_comes_later_knows_the_links_that_are_there() -> None:
         ):
             assert known(late) == {("MA", "old")}
             assert known(alone) == set()
+
+
+async def test_a_link_deleted_while_a_host_asks_for_the_links_does_not_come_back() -> None:
+    gone, stays = (
+        {"actor_id": name, "provider_id": "VP", "contract_id": CONTRACT, "link_name": "default", "values": {}} for name in ("MA", "MB")
+    )
+    async with NatsServer.start() as server, await nats.connect(server.url) as other:
+
+        async def answer(message: Any) -> None:
+            event = {"id": "1", "type": "com.wasmcloud.lattice.linkdef_deleted", "data": gone}
+            await message.respond(json.dumps({"links": [gone, stays]}).encode())
+            await other.publish("wasmbus.evt.both", json.dumps(event).encode())
+
+        await other.subscribe("wasmbus.ctl.both.get.links", cb=answer)
+        await other.flush()
+        async with Host.start(server.url, HostOptions(lattice="both")) as late:
+            await until(lambda: ("MB", "") in known(late))
+            await until(lambda: known(late) == {("MB", "")})

@@ -366,10 +366,10 @@ async def test_a_link_lost_while_no_host_answers_is_recovered_from_the_buckets(t
         assert (await provider.until_links(lambda links: IN in links))[IN]["word"] == "stored"
 
 
-async def test_a_configuration_that_is_gone_is_missed_in_health(tmp_path: Path) -> None:
+async def test_a_link_whose_configuration_is_gone_is_not_entered_without_it(tmp_path: Path) -> None:
     async with NatsServer.start(url="") as server, a_driver(server.url, tmp_path) as driver:
         control = ControlInterface(driver.transport)
-        control.links = [stored("default", "base", "gone", "dotted.name"), stored(source_id="observer")]
+        control.links = [stored("default", "base", "dotted.name"), stored("other", "base", "gone"), stored(source_id="observer")]
         control.configs = {"base": {"word": "w"}}
         await control.open()
         await bucket(driver, "CONFIGDATA_lattice", {"dotted.name": {"count": "5"}, "gone": {"word": "was here"}})
@@ -377,8 +377,44 @@ async def test_a_configuration_that_is_gone_is_missed_in_health(tmp_path: Path) 
         provider = await driver.spawn()
         found = await provider.until_links(lambda links: IN in links)
         assert (found[IN]["word"], found[IN]["count"]) == ("w", 5)
-        health = await provider.until_health(lambda answer: "message" in answer)
+        health = await provider.until_health(lambda answer: not answer["healthy"])
         assert "its configuration could not be had: gone" in health["message"]
+        assert list(await provider.links()) == [IN]
+        control.configs["gone"] = {"word": "came"}
+        found = await provider.until_links(lambda links: len(links) == 2)
+        assert sorted(link["word"] for link in found.values()) == ["came", "w"]
+
+
+async def test_a_link_follows_its_named_configurations_and_what_is_wrong_changes_nothing(driver: Driver) -> None:
+    control = ControlInterface(driver.transport)
+    control.configs = {"base": {"word": "w"}, "more": {"count": "1"}}
+    control.links = [stored("default", "base", "more"), stored(source_id="observer")]
+    await control.open()
+    provider = await driver.spawn()
+
+    async def change(name: str, **values: str) -> None:
+        control.configs[name] = values
+        event = {"type": "com.wasmcloud.lattice.config_set", "data": {"config_name": name}}
+        await driver.transport.publish("wasmbus.evt.lattice.config_set", json.dumps(event).encode())
+
+    await provider.put(incoming(target_config={"word": "w", "count": "1"}))
+    await provider.until_links(lambda links: links.get(IN, {}).get("count") == 1)
+    async with asyncio.timeout(20):
+        while control.asked.count("config.get.more") < 1:
+            await asyncio.sleep(0.05)
+    await change("base", word="moved")
+    assert (await provider.until_links(lambda links: links[IN]["word"] == "moved"))[IN]["count"] == 1
+    await change("more", count="many")
+    health = await provider.until_health(lambda answer: "message" in answer)
+    assert "count" in health["message"]
+    assert (await provider.links())[IN]["word"] == "moved"
+    await change("more", count="2")
+    await provider.until_links(lambda links: links[IN]["count"] == 2)
+    asked = len(control.asked)
+    await change("of_another_link", word="x")
+    await driver.transport.publish("wasmbus.evt.lattice.config_set", b"not JSON")
+    await asyncio.sleep(1.5)
+    assert len(control.asked) == asked
 
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b'{"success": false}', b'{"success": true, "response": {}}'])

@@ -103,7 +103,7 @@ def test_a_changed_manifest_and_changed_sources_concern_what_they_are_about(term
     output = terminal.folder / ".provider" / "up.log"
     with detached(terminal, path):
         path.write_text(path.read_text().replace("Good day", "Moin"))
-        until(lambda: "the link of pair to greeter changed" in output.read_text())
+        until(lambda: "configuration greeter-polite changed" in output.read_text())
         until(lambda: asked(terminal, "pair", "greet", '"Ada"') == "Moin, Ada! Moin, whoever is with you!")
         pair = path.with_name("pair.py")
         pair.write_text(pair.read_text().replace("whoever is with you", "all"))

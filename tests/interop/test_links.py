@@ -57,6 +57,14 @@ async def test_a_link_put_anew_with_other_values_has_those(world: World, archive
     await _greets(world, "Salut, Ada!")
 
 
+async def test_a_link_follows_its_named_configuration_which_the_host_does_not_tell(world: World, archive: Archive) -> None:
+    await world.provide(archive("greeter"), "greeter")
+    await world.link("greeter", "acme:greeter/greeter", configs=await world.config({"greeting": "Hello"}, "manner"))
+    await _greets(world, "Hello, Ada!")
+    await world.config({"greeting": "Salut"}, "manner")
+    await _greets(world, "Salut, Ada!")
+
+
 async def test_a_providers_configuration_may_change_and_what_is_wrong_changes_nothing(world: World, archive: Archive) -> None:
     await world.provide(archive("confidant"), "confidant", config=await world.config({"times": "1"}, "manner"))
     await world.link("confidant", "acme:greeter/greeter")

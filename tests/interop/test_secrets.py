@@ -28,7 +28,7 @@ async def test_secrets_reach_the_provider_and_nobody_else(tmp_path: Path, archiv
     async with a_world(tmp_path, "--secrets-topic", PREFIX) as world:
         backend = await backend_of(world)
         await world.provide(archive("confidant"), "confidant", config="SECRET_signature")
-        await world.link("confidant", GREETER, secrets="SECRET_word")
+        await world.link("confidant", GREETER, configs="SECRET_word")
         assert await world.told("greet", name="Ada") == "Psst, Ada (señor X)"
         assert set(backend.asked) == {"vault/word", "vault/signature"}
         assert "Psst" not in world.host.output and "señor" not in world.host.output
@@ -37,7 +37,7 @@ async def test_secrets_reach_the_provider_and_nobody_else(tmp_path: Path, archiv
 async def test_secrets_of_a_link_that_is_there_first_reach_the_provider(tmp_path: Path, archive: Archive) -> None:
     async with a_world(tmp_path, "--secrets-topic", PREFIX) as world:
         await backend_of(world)
-        await world.link("confidant", GREETER, secrets="SECRET_word")
+        await world.link("confidant", GREETER, configs="SECRET_word")
         await world.provide(archive("confidant"), "confidant")
         assert await world.told("greet", name="Ada") == "Psst, Ada "
 
@@ -47,7 +47,7 @@ async def test_a_secret_may_be_given_as_bytes(tmp_path: Path, archive: Archive) 
         backend = await backend_of(world)
         backend.values["vault/word"] = b"Psst,"
         await world.provide(archive("confidant"), "confidant")
-        await world.link("confidant", GREETER, secrets="SECRET_word")
+        await world.link("confidant", GREETER, configs="SECRET_word")
         assert await world.told("greet", name="Ada") == "Psst, Ada "
 
 

@@ -137,10 +137,10 @@ class World:
                 await asyncio.sleep(0.02)
 
     async def link(
-        self, id: str, interfaces: str, *, name: str = "default", values: Mapping[str, object] | None = None, secrets: str = ""
+        self, id: str, interfaces: str, *, name: str = "default", values: Mapping[str, object] | None = None, configs: str = ""
     ) -> None:
-        """Link the component to a provider, which hears of it a moment later. `secrets` names configurations that hold references."""
-        told = ",".join(filter(None, (await self.config(values), secrets)))
+        """Link the component to a provider, which hears of it a moment later. `configs` names further configurations, of secrets too."""
+        told = ",".join(filter(None, (await self.config(values), configs)))
         await self.control.put_link(COMPONENT, id, interfaces, name=name, target_config=told)
 
     async def front(self, archive: Path) -> int:

@@ -61,14 +61,15 @@ def test_settings_are_inherited_in_order_and_can_be_declared_anew() -> None:
     assert Child.load(Layer("l", {"DEPTH": 4})).config == Child(url="child", depth=4, extra=False)
 
 
-def test_what_spans_settings_is_checked_in_post_init() -> None:
+@pytest.mark.parametrize("kind", [InvalidArgument, ValueError])
+def test_what_spans_settings_is_checked_in_post_init(kind: type[Exception]) -> None:
     class Range(Config):
         low: int = setting(0, doc="Least.")
         high: int = setting(9, doc="Most.")
 
         def __post_init__(self) -> None:
             if self.low > self.high:
-                raise InvalidArgument(f"low {self.low} is above high {self.high}")
+                raise kind(f"low {self.low} is above high {self.high}")
 
     assert fault(Range, Layer("link values", {"low": 10})) == "low 10 is above high 9"
 

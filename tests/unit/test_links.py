@@ -37,6 +37,10 @@ class WordsConfig(Config):
     count: int = setting(1, doc="How often.")
     password: Secret | None = setting(None, doc="What lets one in.")
 
+    def __post_init__(self) -> None:
+        if self.word == "raises":
+            raise KeyError("no such colour")
+
 
 class Saying(Words):
     def __init__(self, word: str) -> None:
@@ -270,6 +274,27 @@ async def test_two_links_of_one_peer_under_two_names_are_kept_apart() -> None:
         await until(lambda: "leave left" in provider.events)
         assert table.serving("MA", "acme:words", "left") is None
         assert table.serving("MA", "acme:words", "right") is not None
+
+
+async def test_a_call_that_names_its_link_takes_none_of_another_package() -> None:
+    async with a_table() as (table, _):
+        table.put(spec("words", LinkKey("MA", "acme:words", "default")))
+        table.put(spec("any", LinkKey("MB", "", "default")))
+        assert (await table.find("MA", "acme:words", 1.0, "default")).spec.key.contract == "acme:words"
+        with pytest.raises(PermissionDenied):
+            await table.find("MA", "acme:other", 0.05, "default")
+        assert (await table.find("MB", "acme:other", 1.0, "default")).spec.key.contract == ""
+        assert (await table.find("MA", "acme:other", 1.0)).spec.key.contract == "acme:words"
+
+
+async def test_a_configuration_class_that_raises_costs_its_own_link_alone(caplog: pytest.LogCaptureFixture) -> None:
+    async with a_table() as (table, provider):
+        table.put(spec("raises", LinkKey("MB", "acme:words", "default")))
+        with pytest.raises(Unavailable, match="KeyError: 'no such colour'"):
+            await table.find("MB", "acme:words", 1.0)
+        table.put(spec("a"))
+        await table.find("MA", "acme:words", 1.0)
+        assert provider.serving == {"a"}
 
 
 async def test_a_link_by_which_the_provider_calls_lets_nobody_in() -> None:

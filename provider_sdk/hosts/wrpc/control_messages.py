@@ -52,6 +52,18 @@ class ControlMessages:
         await self._transport.subscribe(f"{own}.config.update", self._reading(self._update))
         await self._transport.subscribe(f"{own}.default.shutdown", self._shut_down)
 
+    async def subscribe_configs(self, lattice: str, of_a_link: Callable[[str], bool]) -> None:
+        """Follow changes of the links' named configurations: hosts push only a provider's own (§2.1), but announce all (packaging.md §5)."""
+
+        def announced(payload: bytes) -> None:
+            event = decode_json(payload, "event")
+            data = event.get("data") if isinstance(event, dict) else None
+            name = data.get("config_name") if isinstance(data, dict) else None
+            if isinstance(name, str) and of_a_link(name):
+                self._control.look_again()
+
+        await self._transport.subscribe(f"wasmbus.evt.{lattice}.config_set", self._reading(announced))
+
     async def subscribe_health(self, lattice: str, provider_key: str) -> None:
         """Subscribe to health requests: the last of all, for who gets an answer takes the provider for ready."""
         await self._transport.subscribe(f"wasmbus.rpc.{lattice}.{provider_key}.health", self._health)

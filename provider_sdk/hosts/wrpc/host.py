@@ -55,6 +55,7 @@ class WrpcHost:
         self._x_key = box.key.public if box.key is not None else ""
         self._book = LinkBook(data.provider_key, box)
         self._refused: list[str] = []
+        self._config_names: frozenset[str] = frozenset()
         self.links = tuple(self._first_links(data.link_definitions))
         self._transport: Transport | None = None
         self._client: Client | None = None
@@ -102,6 +103,7 @@ class WrpcHost:
         for link in self.links:
             messages.check(link)
         await messages.subscribe(data.lattice_rpc_prefix, data.provider_key, self._x_key)
+        await messages.subscribe_configs(data.lattice_rpc_prefix, lambda name: name in self._config_names)
         await self._subscribe_calls(control, serves, metrics)
         await messages.subscribe_health(data.lattice_rpc_prefix, data.provider_key)
         await transport.flush()
@@ -127,6 +129,7 @@ class WrpcHost:
         if links is None:
             return None
         names = list(dict.fromkeys(name for link in links for name in link.configs(link.ends.key(own).role)))
+        self._config_names = frozenset(names)  # from here on a change is noticed, so that none falls between
         configs = dict(zip(names, await asyncio.gather(*map(store.config, names)), strict=True))
         return tuple(self._book.recovered(link, configs) for link in links)
 

@@ -60,9 +60,8 @@ class LinkBook:
         missing = [name for name in stored.configs(key.role) if configs[name] is None]
         told, has_secrets = self._told.get(key), bool(stored.secrets(key.role))
         if told is None:
-            notes = [_UNTOLD] if has_secrets else []
-            notes += [f"its configuration could not be had: {', '.join(missing)}"] if missing else []
-            return LinkSpec(key, values, {}, stored.ends.interfaces, note="; ".join(notes))
+            fault = f"its configuration could not be had: {', '.join(missing)}" if missing else ""
+            return LinkSpec(key, values, {}, stored.ends.interfaces, note=_UNTOLD if has_secrets else "", fault=fault)
         if missing:
             return told
         if has_secrets and not told.secrets and not told.fault:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provider_sdk.errors import NotFound, PreconditionFailed, ProviderError
+from provider_sdk.hosts.wrpc.secret_values import is_secret
 from provider_sdk.lattice.deploy import CALLER, HTTP_DEFAULT, at_line, cannot_listen, fingerprint
 from provider_sdk.lattice.images import provider_program
 from provider_sdk.lattice.state import Named, State
@@ -84,8 +85,11 @@ class WrpcDeployment:
         await self._stop_vanished(manifest)
         configs = self._wanted_configs(manifest)
         for name, values in configs.items():
-            if self._configs.get(name) != values:
+            before = self._configs.get(name)
+            if before != values:
                 await self._host.put_config(name, values)
+                if before is not None:
+                    self._say(f"configuration {name} changed")
         await self._apply_links(manifest)
         for workload in sorted(manifest.workloads, key=lambda item: item.provider):
             start = self._start_provider if workload.provider else self._start_component
@@ -175,15 +179,15 @@ class WrpcDeployment:
         for identifier, (source, given, link) in wanted.items():
             with at_line(manifest.source, given.line):
                 self._host.configs.resolve((*link.source_config, *link.target_config))
-            settings = self._resolved(link)
+            secrets = self._secrets(link)
             before = self._links.get(identifier)
-            if before is not None and before[0] == link and before[1] != settings:
-                # A host does not tell a link that its configuration has changed; a new link it does.
+            if before is not None and before[0] == link and before[1] != secrets:
+                # A host does not tell a link that a secret of it is another now; a new link it does.
                 await self._delete_link(identifier)
-            if before != (link, settings):
+            if before != (link, secrets):
                 with at_line(manifest.source, given.line):
                     await self._host.put_link(link)
-                self._links[identifier] = (link, settings)
+                self._links[identifier] = (link, secrets)
                 if before is not None:
                     self._say(f"the link of {source.name if source else CALLER} to {given.target} changed")
             if source is not None and _is_http(source, given):
@@ -196,10 +200,10 @@ class WrpcDeployment:
         del self._links[identifier]
         self._addresses.pop(identifier, None)
 
-    def _resolved(self, link: InterfaceLink) -> str:
-        """What the link's settings come to, to see whether it changes."""
+    def _secrets(self, link: InterfaceLink) -> str:
+        """The link's references to secrets, to see whether they change."""
         configs = self._host.configs
-        return json.dumps([configs.get(name) for name in (*link.source_config, *link.target_config)], sort_keys=True)
+        return json.dumps([configs.get(name) for name in (*link.source_config, *link.target_config) if is_secret(name)], sort_keys=True)
 
     def _check_addresses(self, manifest: WrpcManifest) -> None:
         """Refuse an HTTP address that something else listens on, before anything is started."""
