@@ -300,7 +300,7 @@ def test_a_provider_alone_is_of_0x_where_it_names_its_contract(tmp_path: Path) -
     path = tmp_path / "wadm.yaml"
     path.write_text(HEAD + "  components: [{name: a, type: capability, properties: {image: x, contract: 'acme:a'}}]\n")
     assert isinstance(read_any_manifest(path), Manifest)
-    path.write_text(HEAD + "  components: [{name: a, type: capability, properties: {image: x, config: [{name: own, properties: {a: b}}]}}]\n")
+    path.write_text(HEAD + "  components: [{name: a, type: capability, properties: {image: x, config: [{name: o, properties: {a: b}}]}}]\n")
     assert isinstance(read_any_manifest(path), WrpcManifest)
 
 

@@ -53,7 +53,7 @@ class ControlMessages:
         await self._transport.subscribe(f"{own}.default.shutdown", self._shut_down)
 
     async def subscribe_configs(self, lattice: str, of_a_link: Callable[[str], bool]) -> None:
-        """Follow changes of the links' named configurations: hosts push only a provider's own (§2.1), but announce all (packaging.md §5)."""
+        """Follow the links' named configurations: hosts push a provider's own alone (§2.1), and announce all (packaging.md §5)."""
 
         def announced(payload: bytes) -> None:
             event = decode_json(payload, "event")
