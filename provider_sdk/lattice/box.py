@@ -84,15 +84,16 @@ class Box:
         self.host = host
         self.deployment = deployment
         self.options = options
-        self._applied = ""
+        self._warned: set[str] = set()
         self._source = ""
 
     async def deploy(self, manifest: Manifest | WrpcManifest) -> None:
         """Bring the host to what the manifest says, and write down how to reach it; ProviderError with a line."""
         await self.deployment.apply(manifest)
-        self._applied = fingerprint((*([Path(manifest.source)] if manifest.source else []), *self.deployment.watched()))
-        for warning in manifest.warnings:
-            self.options.say(warning)
+        for warning in dict.fromkeys(manifest.warnings):
+            if warning not in self._warned:
+                self.options.say(warning)
+        self._warned = set(manifest.warnings)
         self._source = manifest.source
         write_state(self.options.folder, self.deployment.state(self._source))
 
@@ -132,7 +133,8 @@ class Box:
         """Apply each change of the manifest file (None: there is none) and of the sources that it names, until cancelled."""
         from watchfiles import awatch
 
-        current, applied = manifest, self._applied
+        # What was saved while the lattice came up is found by the first look, which applies all once more: what has not changed stays.
+        current, applied = manifest, ""
         while True:
             watched = [*({path} if path else ()), *self.deployment.watched()]
             folders = {item.parent if item.is_file() else item for item in watched}

@@ -119,6 +119,20 @@ def test_a_changed_manifest_and_changed_sources_concern_what_they_are_about(term
         until(lambda: asked(terminal, "greeter", "greet", '"Bob"') == "Hello Bob?")
 
 
+def test_what_is_saved_while_the_lattice_comes_up_is_applied(terminal: Terminal) -> None:
+    path = terminal.example("greeter", "wadm-1x.yaml")
+    text = path.read_text()
+    output = terminal.folder / "output"
+    with output.open("w") as file, subprocess.Popen([*COMMAND, "up", str(path)], cwd=terminal.folder, stdout=file) as process:
+        try:
+            until(lambda: "component pair started" in output.read_text())
+            path.write_text(text.replace("Good day", "Moin"))
+            until(lambda: "Ctrl-C" in output.read_text())
+            until(lambda: str(asked(terminal, "pair", "greet", '"Ada"')).startswith("Moin, Ada!"))
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
 @pytest.mark.parametrize(("mode", "route"), [("path", "/random"), ("host", "shop.example")])
 def test_http_is_waited_for_and_shown_where_the_provider_s_own_configuration_puts_it(terminal: Terminal, mode: str, route: str) -> None:
     path = terminal.example("hello-1x")
