@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -52,13 +53,13 @@ def manifest_of(
         raise PreconditionFailed(f"{path}: the provider does not start: {error.message}") from None
     if path.is_dir():
         read = read_provider_toml(path)
-        name, contracts = read.name, read.contracts
+        name, contracts, unserved = read.name, read.contracts, read.unserved(outline.contracts, outline.instances)
     else:
-        name, contracts = path.stem.replace("_", "-"), outline.contracts
+        name, contracts, unserved = path.stem.replace("_", "-"), outline.contracts, []
+    warnings = tuple(f"warning: {path / FILE}: {item}: the program does not serve that" for item in unserved)
     if generation is Generation.WRPC or (generation is None and not contracts and outline.instances):
-        return _wrpc_manifest(name, image, outline, link, {key: _text(value) for key, value in config.items()}), outline
-    missing = [item for item in contracts if outline.contracts and item not in outline.contracts]
-    warnings = tuple(f"warning: {path / FILE}: {item} is no contract that the program serves" for item in missing)
+        manifest = _wrpc_manifest(name, image, outline, link, {key: _text(value) for key, value in config.items()})
+        return replace(manifest, warnings=warnings), outline
     if not contracts:
         raise PreconditionFailed(f"{path}: it has no contract, and hosts of 0.x know nothing else to call a provider by")
     given = json.dumps(config) if config else None

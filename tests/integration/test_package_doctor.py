@@ -96,7 +96,9 @@ def test_a_folder_that_is_none_is_wrong_usage(monkeypatch: pytest.MonkeyPatch, c
 def test_a_program_that_does_not_start_or_serves_something_else(tea: Path) -> None:
     source = tea / "tea.py"
     source.write_text(source.read_text().replace('contract="acme:tea"', 'contract="acme:coffee"'))
-    assert bad(project.checks(tea)) == ["wrong program: provider.toml says acme:tea, which the program does not serve"]
+    assert bad(project.checks(tea)) == [
+        "wrong program: provider.toml says acme:tea: the program does not serve that, but acme:coffee, acme:tea/tea@0.1.0"
+    ]
     source.write_text("import nothing_of_that_name")
     assert bad(project.checks(tea)) == [
         "wrong program: python -m tea does not start: ModuleNotFoundError: No module named 'nothing_of_that_name'"
@@ -105,6 +107,24 @@ def test_a_program_that_does_not_start_or_serves_something_else(tea: Path) -> No
     assert bad(project.checks(tea)) == [
         f"wrong provider.toml: {tea / 'provider.toml'}: module 'tea': neither tea.py nor tea/__main__.py is there"
     ]
+
+
+def test_what_is_served_on_1x_hosts_alone_is_named_and_compared(tea: Path) -> None:
+    source, settings = tea / "tea.py", tea / "provider.toml"
+    source.write_text(source.read_text().replace('contract="acme:tea", ', ""))
+    settings.write_text(settings.read_text().replace('contract = "acme:tea"\n', ""))
+    assert "python -m tea starts, and serves acme:tea/tea@0.1.0" in [item.message for item in project.checks(tea)]
+    settings.write_text(settings.read_text().replace("tea@0.1.0", "tea@0.2.0"))
+    assert bad(project.checks(tea)) == [
+        "wrong program: provider.toml says acme:tea/tea@0.2.0: the program does not serve that, but acme:tea/tea@0.1.0"
+    ]
+
+
+def test_a_provider_that_only_calls_may_say_whom(tea: Path) -> None:
+    (tea / "tea.py").write_text("from provider_sdk import Config, Provider, main\nclass Tea(Provider[Config]): ...\nmain(Tea)\n")
+    found = list(project.checks(tea))
+    assert bad(found) == []
+    assert "python -m tea starts, and serves nobody: it only calls" in [item.message for item in found]
 
 
 def test_a_further_contract_is_another_name_of_what_is_served(tea: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from provider_sdk.cli.main import run
 from provider_sdk.cli.run import manifest_of
+from provider_sdk.lattice.manifests import Generation
 from tests.integration.test_dev import EXAMPLES, descendants, until
 from tests.waiting import alive
 
@@ -121,8 +122,10 @@ def test_what_cannot_run_is_one_line(
     assert (ended.value.code, errors.count("\n"), said in errors) == (code, 1, True), errors
 
 
-def test_a_contract_that_the_program_does_not_serve_is_told_of(project: Project) -> None:
+@pytest.mark.parametrize("generation", Generation)
+def test_what_the_program_does_not_serve_is_told_of(project: Project, generation: Generation) -> None:
     settings = project.folder / "provider.toml"
-    settings.write_text(settings.read_text().replace('"acme:tea"', '"acme:coffee"'))
-    manifest, _ = manifest_of(project.folder, {}, {})
-    assert manifest.warnings == (f"warning: {settings}: acme:coffee is no contract that the program serves",)
+    settings.write_text(settings.read_text().replace('"acme:tea', '"acme:coffee'))
+    manifest, _ = manifest_of(project.folder, {}, {}, generation)
+    said = ("acme:coffee", "acme:coffee/tea@0.1.0")
+    assert manifest.warnings == tuple(f"warning: {settings}: {name}: the program does not serve that" for name in said)

@@ -43,19 +43,22 @@ def _provider(folder: Path) -> Iterator[Finding]:
         yield from (wrong(FILE, line, "docs/provider-toml.md has every key and its form") for line in error.message.splitlines())
         return
     yield right(FILE, f"{read.name} {read.version}, revision {read.revision}")
-    yield _program(folder, read)
+    yield from _program(folder, read)
 
 
-def _program(folder: Path, read: ProviderToml) -> Finding:
+def _program(folder: Path, read: ProviderToml) -> Iterator[Finding]:
     try:
-        served = ask_outline(provider_program(folder.resolve().as_uri(), folder)).contracts
+        outline = ask_outline(provider_program(folder.resolve().as_uri(), folder))
     except Unavailable as error:
-        return wrong("program", f"python -m {read.module} does not start: {error.message}", "see what it writes when you start it by hand")
-    # The first one goes into the claims; others may be names by which hosts know the same.
-    if served and read.contracts and read.contracts[0] not in served:
-        advice = f"write one of {', '.join(served)} into {FILE}, or change the interface's contract="
-        return wrong("program", f"{FILE} says {read.contracts[0]}, which the program does not serve", advice)
-    return right("program", f"python -m {read.module} starts, and serves {', '.join(served) or 'nobody: it only calls'}")
+        yield wrong("program", f"python -m {read.module} does not start: {error.message}", "see what it writes when you start it by hand")
+        return
+    served = ", ".join((*outline.contracts, *outline.instances))
+    unserved = read.unserved(outline.contracts, outline.instances)
+    for name in unserved:
+        advice = f"change {FILE}, or contract= and wit= of the interface"
+        yield wrong("program", f"{FILE} says {name}: the program does not serve that, but {served}", advice)
+    if not unserved:
+        yield right("program", f"python -m {read.module} starts, and serves {served or 'nobody: it only calls'}")
 
 
 def _manifest(path: Path) -> Iterator[Finding]:
