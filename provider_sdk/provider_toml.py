@@ -29,6 +29,8 @@ from typing import Any
 from provider_sdk.errors import InvalidArgument, NotFound
 
 FILE = "provider.toml"
+MANIFESTS = ("wadm.yaml", "wadm-1x.yaml")
+"""What `provider new` calls the manifests of a project, of 0.x and of 1.x."""
 HIGHEST_REVISION = (1 << 31) - 1
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")

@@ -20,6 +20,7 @@ from provider_sdk.cli.main import run
 from provider_sdk.findings import Finding, Level
 from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.lattice.state import State, hold, write_state
+from provider_sdk.provider_toml import MANIFESTS
 from tests.integration.test_package_new import type_new
 from tests.servers.ports import free_port
 
@@ -43,6 +44,37 @@ PROVIDER = """\
     - name: %s
       type: capability
       properties: {image: "registry.example/%s:0.1.0", contract: "%s", config: %s}
+"""
+WRPC = """\
+kind: Application
+metadata: {name: shop}
+spec:
+  components:
+    - name: web
+      type: capability
+      properties: {image: "registry.example/httpserver:0.1.0"}
+      traits:
+        - type: link
+          properties:
+            {namespace: wasi, package: http, interfaces: [incoming-handler], target: {name: shop},
+             source: {config: [{name: front, properties: {address: "127.0.0.1:%s"}}]}}
+    - name: shop
+      type: component
+      properties: {image: "file://./shop.py"}
+      traits:
+        - type: link
+          properties:
+            namespace: wasi
+            package: keyvalue
+            interfaces: [store]
+            target:
+              name: kv
+              config:
+                - {name: away, properties: {url: "redis://:secret@127.0.0.1:%s"}}
+                - {name: elsewhere}
+    - name: kv
+      type: capability
+      properties: {image: "registry.example/keyvalue:0.1.0", config: [{name: own, properties: {url: "postgresql://127.0.0.1:%s/db"}}]}
 """
 
 
@@ -180,6 +212,23 @@ def test_servers_that_the_manifest_names_are_asked_and_no_password_is_shown(tmp_
         f"http://127.0.0.1:{port} takes connections",
         f"postgresql://127.0.0.1:{port} takes connections",
     ]
+    assert "secret" not in repr(found)
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_ports_and_servers_of_a_1x_manifest_are_those_of_its_named_configurations(tmp_path: Path, name: str) -> None:
+    away = free_port()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (tmp_path / name).write_text(WRPC % (port, away, port))
+        found = list(places.checks(tmp_path))
+    assert [said.partition(": Address")[0].partition(": Connection")[0] for said in bad(found)] == [
+        f"wrong port: {name}:10: 127.0.0.1:{port} cannot be used",
+        f"wrong server: {name}:25: redis://127.0.0.1:{away}",
+    ]
+    assert f"postgresql://127.0.0.1:{port} takes connections" in [item.message for item in found]
     assert "secret" not in repr(found)
 
 

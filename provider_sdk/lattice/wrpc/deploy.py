@@ -212,19 +212,14 @@ class WrpcDeployment:
 
     def _check_addresses(self, manifest: WrpcManifest) -> None:
         """Refuse an HTTP address that something else listens on, before anything is started."""
-        for workload in manifest.workloads:
-            for link in filter(lambda item: _is_http(workload, item), workload.links):
-                values: dict[str, str] = {}
-                for config in (*workload.settings.config, *link.source_settings.config):
-                    values |= config.properties or {}
-                address = _http_address(values)
-                host, _, port = address.rpartition(":")
-                if address in self._addresses.values() or port == "0" or not port.isdecimal():
-                    continue
-                if problem := cannot_listen(host.strip("[]"), int(port)):
-                    place = f"{manifest.source}:{link.line}: " if manifest.source else ""
-                    advice = "end what listens there, or give the link another address"
-                    raise PreconditionFailed(f"{place}port {port} of {host} cannot be used ({problem}): {advice}")
+        for address, line in http_addresses(manifest):
+            host, _, port = address.rpartition(":")
+            if address in self._addresses.values() or port == "0" or not port.isdecimal():
+                continue
+            if problem := cannot_listen(host.strip("[]"), int(port)):
+                place = f"{manifest.source}:{line}: " if manifest.source else ""
+                advice = "end what listens there, or give the link another address"
+                raise PreconditionFailed(f"{place}port {port} of {host} cannot be used ({problem}): {advice}")
 
 
 def _links(manifest: WrpcManifest) -> Iterator[tuple[Workload | None, WrpcLink, InterfaceLink]]:
@@ -234,6 +229,16 @@ def _links(manifest: WrpcManifest) -> Iterator[tuple[Workload | None, WrpcLink, 
         sides = (manifest.config_names(link.source_settings), manifest.config_names(link.target_settings))
         ends = (source.id if source else CALLER, manifest.workload(link.target).id)
         yield source, link, InterfaceLink(*ends, link.namespace, link.package, link.interfaces, link.name, *sides)
+
+
+def http_addresses(manifest: WrpcManifest) -> Iterator[tuple[str, int]]:
+    """Where HTTP is served, as far as the manifest itself has the settings, and the lines of the links that say so."""
+    for workload in manifest.workloads:
+        for link in filter(lambda item: _is_http(workload, item), workload.links):
+            values: dict[str, str] = {}
+            for config in (*workload.settings.config, *link.source_settings.config):
+                values |= config.properties or {}
+            yield _http_address(values), link.line
 
 
 def _is_http(workload: Workload, link: WrpcLink) -> bool:
