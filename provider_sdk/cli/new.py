@@ -89,16 +89,21 @@ def _title(module: str) -> str:
 
 def _values(name: str, module: str, contract: str, vendor: str) -> dict[str, str]:
     namespace, _, last = contract.partition(":")
-    reference = f"127.0.0.1:{PORT}/{name}:0.1.0"
     return {
         "name": name,
         "module": module,
         "title": _title(module),
         "contract": contract,
         "interface": f"{namespace}:{last}/{last}@0.1.0",
+        "namespace": namespace,
+        "package": last,
+        "interfaces": last,
+        "operation": f"{_title(module)}.Greet",
+        "function": "greet",
+        "argument": "'\"Ada\"'",
+        "settings": "{greeting: Good day}",
         "vendor": json.dumps(vendor, ensure_ascii=False),
-        "reference": reference,
-        "image": f"oci://{reference}",
+        "reference": f"127.0.0.1:{PORT}/{name}:0.1.0",
         "sdk": _compatible(version("provider-sdk")),
     }
 

@@ -14,8 +14,10 @@ import pytest
 import yaml
 
 from provider_sdk.cli.main import run
+from provider_sdk.lattice.manifests import Generation, generation_of
 from provider_sdk.lattice.registry import PORT
 from provider_sdk.lattice.wadm import read_manifest
+from provider_sdk.lattice.wrpc.manifest_reader import read_wrpc_manifest
 from provider_sdk.provider_toml import read_provider_toml
 
 ROOT = Path(__file__).parents[2]
@@ -86,6 +88,8 @@ def test_its_files_agree_with_each_other(project: Path) -> None:
     (component,) = read_manifest(project / "wadm.yaml").providers
     assert component.image == f"oci://127.0.0.1:{PORT}/{provider.name}:{provider.version}"
     assert component.contract == provider.contracts[0]
+    (workload,) = read_wrpc_manifest(project / "wadm-1x.yaml").workloads
+    assert (workload.name, f"oci://{workload.image}", workload.provider) == (provider.name, component.image, True)
     document = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     assert (document["name"], document["version"]) == (provider.name, provider.version)
     assert "class TeaHouse(Interface" in (project / "tea_house.py").read_text()
@@ -94,6 +98,20 @@ def test_its_files_agree_with_each_other(project: Path) -> None:
     texts = [path.read_text("utf-8") for path in (*project.glob("*.*"), *project.glob("tests/*.py")) if path.is_file()]
     assert len(texts) >= 6
     assert not any("$" in text for text in texts)
+
+
+def test_the_component_of_its_1x_manifest_is_linked_for_what_it_serves_once_it_is_no_comment_any_more(
+    project: Path, tmp_path: Path
+) -> None:
+    head, _, body = (project / "wadm-1x.yaml").read_text().partition("spec:")
+    assert generation_of(yaml.safe_load(head + "spec:" + body)) is Generation.WRPC
+    path = tmp_path / "wadm-1x.yaml"
+    path.write_text(f"{head}spec:{body.replace('# - ', '- ').replace('    #   ', '      ')}")
+    provider, front = read_wrpc_manifest(path).workloads
+    assert (provider.name, front.name, front.provider) == ("tea-house", "front", False)
+    (link,) = front.links
+    assert (link.target, link.target_settings.config[0].properties) == ("tea-house", {"greeting": "Good day"})
+    assert read_provider_toml(project).interfaces == tuple(f"{link.namespace}:{link.package}/{name}@0.1.0" for name in link.interfaces)
 
 
 @pytest.mark.parametrize(
