@@ -19,6 +19,7 @@ from provider_sdk.lattice.manifests import Generation
 from tests.integration.test_dev import EXAMPLES, descendants, until
 from tests.waiting import alive
 
+PROVIDERS = Path(__file__).parents[2] / "providers"
 COMMAND = [sys.executable, "-m", "provider_sdk.cli.main"]
 
 
@@ -71,6 +72,13 @@ def test_what_it_says_to_try_works_as_it_stands(project: Project) -> None:
         family = descendants(process.pid)
     assert process.returncode == 0
     until(lambda: not any(alive(pid) for pid in family))
+
+
+@pytest.mark.parametrize(("generation", "interface"), [(Generation.WASMBUS, "KeyValue"), (Generation.WRPC, "Store")])
+def test_it_says_to_try_what_the_host_can_call(project: Project, generation: Generation, interface: str) -> None:
+    with project.running(str(PROVIDERS / "keyvalue"), "--generation", generation):
+        tried = re.findall(r"^  provider dev call keyvalue (\w+)", project.output(), re.MULTILINE)
+    assert set(tried) == {interface}
 
 
 def test_it_restarts_with_its_source_and_bears_a_fault_in_it(project: Project) -> None:
