@@ -110,7 +110,7 @@ def test_a_new_project_is_well_and_a_fault_in_it_is_an_exit_code_and_a_line(
     assert doctor(monkeypatch, str(tea), "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["ok"] is True
-    assert {"Python", "packages", "NATS", "provider.toml", "program", "wadm.yaml"} <= {item["subject"] for item in found["findings"]}
+    assert {"Python", "packages", "NATS", "provider.toml", "program", *MANIFESTS} <= {item["subject"] for item in found["findings"]}
     settings = tea / "provider.toml"
     settings.write_text(settings.read_text().replace("revision = 1", "revision = 0"))
     assert doctor(monkeypatch, str(tea)) == 1
