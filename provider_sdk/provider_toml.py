@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -29,6 +29,8 @@ from typing import Any
 from provider_sdk.errors import InvalidArgument, NotFound
 
 FILE = "provider.toml"
+MANIFESTS = ("wadm.yaml", "wadm-1x.yaml")
+"""What `provider new` calls the manifests of a project, of 0.x and of 1.x."""
 HIGHEST_REVISION = (1 << 31) - 1
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -73,6 +75,14 @@ class ProviderToml:
         raise NotFound(
             f"{self.folder / FILE}: module {self.module!r}: neither {'/'.join(parts)}.py nor {'/'.join(parts)}/__main__.py is there"
         )
+
+    def unserved(self, contracts: Sequence[str], instances: Sequence[str]) -> list[str]:
+        """What is said here and not served by a program that serves these contracts and WIT instances; nothing for one that serves nobody.
+
+        Of the contracts the first one counts, which goes into the claims; others may be names by which hosts know the same.
+        """
+        first = [item for item in self.contracts[:1] if contracts and item not in contracts]
+        return first + [item for item in self.interfaces if (contracts or instances) and item not in instances]
 
 
 def read_provider_toml(path: Path) -> ProviderToml:

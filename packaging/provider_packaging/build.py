@@ -111,11 +111,12 @@ def write_software(program: Path, path: Path) -> Path:
 
 
 def _check_contracts(provider: ProviderToml, program: Path) -> None:
-    """Links go by the contract of the claims: one that the program does not serve is found here, and not by a host."""
-    served = [interface["contract"] for interface in _asked(program, "--interface")["interfaces"] if interface["contract"]]
-    if served and provider.contracts and provider.contracts[0] not in served:
-        place = provider.folder / FILE
-        raise InvalidArgument(f"{place}: {provider.contracts[0]}: the program does not serve that, but {', '.join(served)}")
+    """Links go by contracts and interfaces: one that the program does not serve is found here, and not by a host."""
+    told = _asked(program, "--interface")["interfaces"]
+    contracts, instances = ([item[key] for item in told if item[key]] for key in ("contract", "wit"))
+    if unserved := provider.unserved(contracts, instances):
+        said, served = ", ".join(unserved), ", ".join((*contracts, *instances))
+        raise InvalidArgument(f"{provider.folder / FILE}: {said}: the program does not serve that, but {served}")
 
 
 def _asked(program: Path, option: str) -> Any:

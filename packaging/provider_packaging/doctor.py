@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from provider_packaging.oci.reference import Reference
 from provider_packaging.oci.registry import Access, Registry, is_loopback
 from provider_sdk.errors import InvalidArgument, ProviderError, Unauthenticated
 from provider_sdk.findings import Finding, right, warning, wrong
+from provider_sdk.provider_toml import MANIFESTS
 
 _IMAGE = re.compile(r"^\s*(?:-\s*)?(?:properties:\s*\{\s*)?image:\s*[\"']?([^\s\"',}]+)", re.MULTILINE)
 _BRIEFLY = Access(attempts=1, connecting=3.0, waiting=3.0)
@@ -27,7 +29,7 @@ def checks(folder: Path) -> Iterable[Finding]:
     """See provider_sdk.findings."""
     yield from _tools()
     yield from _keys()
-    yield from _registries(folder / "wadm.yaml")
+    yield from _registries([folder / name for name in MANIFESTS])
 
 
 def _tools() -> Iterator[Finding]:
@@ -65,19 +67,19 @@ def _keys() -> Iterator[Finding]:
         yield warning("keys", f"no account key {default_stem()}_{Kind.ACCOUNT}{SUFFIX} in {' or '.join(map(str, places))}", advice)
 
 
-def _registries(manifest: Path) -> Iterator[Finding]:
-    try:
-        images = _IMAGE.findall(manifest.read_text("utf-8"))
-    except (OSError, ValueError):
-        return
+def _registries(manifests: Iterable[Path]) -> Iterator[Finding]:
+    images: dict[str, str] = {}
+    for path in manifests:
+        with suppress(OSError, ValueError):
+            images |= dict.fromkeys(_IMAGE.findall(path.read_text("utf-8")), path.name)
     seen = set()
-    for image in images:
+    for image, manifest in images.items():
         if not is_reference(image):
             continue
         try:
             reference = Reference.parse(image)
         except InvalidArgument as error:
-            yield wrong("registry", error.message, f"change the image in {manifest.name}")
+            yield wrong("registry", error.message, f"change the image in {manifest}")
             continue
         # Names under .example are nobody's (RFC 2606): the lattice in a box has the installed pack stand in.
         if reference.registry not in seen and not reference.registry.endswith(".example"):

@@ -84,19 +84,28 @@ def run(
 
 @dev.command()
 def manifest(
-    actor: ActorArgument,
+    actor: Annotated[Path, typer.Argument(help="A signed WebAssembly actor, or a folder with a provider.toml.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; standard output by default.")] = None,
-    registry: Annotated[str, typer.Option(help="Where a real host finds the providers' archives.")] = REGISTRY,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port for HTTP.")] = 8080,
+    registry: Annotated[str, typer.Option(help="Where a real host finds the providers' archives.")] = "",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port for HTTP, for an actor.")] = 8080,
+    generation: Annotated[
+        Generation | None, typer.Option(help="The hosts that it is for; of 0.x for an actor, and for a provider with a contract.")
+    ] = None,
 ) -> None:
-    """Write the wadm manifest of what `run` does, ready for a real host."""
+    """Write the wadm manifest of what `run` does, or that of a provider as `provider new` does, ready for a real host."""
+    from provider_sdk.cli.new import manifest_text
     from provider_sdk.cli.serve import manifest_for
     from provider_sdk.lattice.wadm import write_manifest
 
-    found = manifest_for(actor, port=port, registry=registry)
-    for warning in found.warnings:
-        print(warning, file=sys.stderr)
-    text = write_manifest(found, f"written from the claims of {actor.name}")
+    if actor.is_dir():
+        text = manifest_text(actor, generation, registry)
+    elif generation is Generation.WRPC:
+        raise InvalidArgument(f"{actor}: actors are of 0.x; for 1.x name a folder with a provider.toml")
+    else:
+        found = manifest_for(actor, port=port, registry=registry or REGISTRY)
+        for warning in found.warnings:
+            print(warning, file=sys.stderr)
+        text = write_manifest(found, f"written from the claims of {actor.name}")
     if output is None:
         print(text, end="")
     else:

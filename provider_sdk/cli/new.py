@@ -21,12 +21,17 @@ from typing import Annotated
 import typer
 
 import provider_sdk
-from provider_sdk.errors import AlreadyExists, PermissionDenied
+from provider_sdk.cli.outline import outline_of
+from provider_sdk.errors import AlreadyExists, PermissionDenied, PreconditionFailed
+from provider_sdk.lattice.manifests import Generation
 from provider_sdk.lattice.registry import PORT
+from provider_sdk.lattice.wrpc.links import parts_of
+from provider_sdk.provider_toml import MANIFESTS, read_provider_toml
 from provider_sdk.verbs import usage
 
 GROUP = "provider_sdk.new"
 TEMPLATE = Path(__file__).with_name("template")
+HERE = f"127.0.0.1:{PORT}"
 _FILLED = ".tmpl"
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _CONTRACT = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*:[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -89,18 +94,50 @@ def _title(module: str) -> str:
 
 def _values(name: str, module: str, contract: str, vendor: str) -> dict[str, str]:
     namespace, _, last = contract.partition(":")
-    reference = f"127.0.0.1:{PORT}/{name}:0.1.0"
     return {
         "name": name,
         "module": module,
         "title": _title(module),
         "contract": contract,
         "interface": f"{namespace}:{last}/{last}@0.1.0",
+        "namespace": namespace,
+        "package": last,
+        "interfaces": last,
+        "operation": f"{_title(module)}.Greet",
+        "function": "greet",
+        "argument": "'\"Ada\"'",
+        "settings": "{greeting: Good day}",
         "vendor": json.dumps(vendor, ensure_ascii=False),
-        "reference": reference,
-        "image": f"oci://{reference}",
+        "reference": f"{HERE}/{name}:0.1.0",
         "sdk": _compatible(version("provider-sdk")),
     }
+
+
+def manifest_text(folder: Path, generation: Generation | None, registry: str = "") -> str:
+    """The manifest that `new` writes, for the provider of any folder; by default for 0.x, or 1.x where it has no contract.
+
+    `registry` is that of this machine where none is given. PreconditionFailed for a provider that hosts of the generation cannot call.
+    """
+    read, outline = read_provider_toml(folder), outline_of(folder)
+    wrpc = not read.contracts if generation is None else generation is Generation.WRPC
+    operation = next((item for item in outline.operations if (item.instance if wrpc else item.contract)), None)
+    if operation is None or not (wrpc or read.contracts):
+        raise PreconditionFailed(f"{folder}: it serves nothing that hosts of {'1.x' if wrpc else '0.x'} could call it by")
+    package = operation.instance.partition("/")[0]
+    key, _, value = outline.setting.partition("=")
+    values = {
+        "name": read.name,
+        "contract": "".join(read.contracts[:1]),
+        "namespace": package.partition(":")[0],
+        "package": package.partition(":")[2],
+        "interfaces": ", ".join({parts_of(item)[2]: None for item in outline.instances if item.startswith(f"{package}/")}),
+        "operation": operation.name,
+        "function": operation.name,
+        "argument": shlex.quote(operation.argument) if operation.argument else "",
+        "settings": json.dumps({key: value} if key else {}, ensure_ascii=False),
+        "reference": f"{registry or HERE}/{read.name}:{read.version}",
+    }
+    return Template((TEMPLATE / f"{MANIFESTS[wrpc]}{_FILLED}").read_text("utf-8")).substitute(values)
 
 
 def _compatible(release: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from provider_sdk.errors import Unavailable
+from provider_sdk.errors import PreconditionFailed, Unavailable
+from provider_sdk.lattice.images import provider_program
 from provider_sdk.runnable import Runnable
 
 WITHIN = 20.0
@@ -15,10 +17,14 @@ WITHIN = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation as it is called; `argument` is JSON to try it with, empty where it takes none."""
+    """An operation as it is called; `argument` is JSON to try it with, empty where it takes none. `contract` and `instance` are what its
+    interface is called on 0.x and 1.x.
+    """
 
     name: str
     argument: str
+    contract: str = ""
+    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,15 @@ class Outline:
     setting: str = ""
     declared: tuple[str, ...] = ()
     instances: tuple[str, ...] = ()
+
+
+def outline_of(path: Path) -> Outline:
+    """What the provider in a folder or .py file serves; PreconditionFailed where it does not start."""
+    runnable = provider_program(path.resolve().as_uri(), Path.cwd())
+    try:
+        return ask_outline(runnable)
+    except Unavailable as error:
+        raise PreconditionFailed(f"{path}: the provider does not start: {error.message}") from None
 
 
 def ask_outline(runnable: Runnable) -> Outline:
@@ -55,10 +70,14 @@ def ask_outline(runnable: Runnable) -> Outline:
         raise Unavailable("it answers --interface with something else than a provider does: is main(…) its last line?") from None
 
 
+def _argument(operation: dict[str, Any]) -> str:
+    return json.dumps(operation["argument"], ensure_ascii=False) if "argument" in operation else ""
+
+
 def _read(document: dict[str, Any]) -> Outline:
     interfaces = document["interfaces"]
     operations = [
-        Operation(item["operation"], json.dumps(item["argument"], ensure_ascii=False) if "argument" in item else "")
+        Operation(item["operation"], _argument(item), interface["contract"], interface["wit"])
         for interface in interfaces
         for item in interface["operations"]
     ]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from provider_sdk.cli.outline import Operation, Outline, ask_outline
+from provider_sdk.cli.outline import Operation, Outline, outline_of
 from provider_sdk.cli.serve import Showing, serve
-from provider_sdk.errors import InvalidArgument, PreconditionFailed, Unavailable
+from provider_sdk.errors import InvalidArgument, PreconditionFailed
 from provider_sdk.lattice.deploy import CALLER
-from provider_sdk.lattice.images import provider_program
 from provider_sdk.lattice.manifests import Generation
 from provider_sdk.lattice.manner import Manner
 from provider_sdk.lattice.wadm import Manifest, ManifestLink, ProviderComponent
@@ -44,21 +44,16 @@ def manifest_of(
     path: Path, link: dict[str, str], config: dict[str, object], generation: Generation | None = None
 ) -> tuple[Manifest | WrpcManifest, Outline]:
     """The manifest of that provider alone and its caller, and what the provider serves."""
-    image = path.resolve().as_uri()
-    runnable = provider_program(image, Path.cwd())
-    try:
-        outline = ask_outline(runnable)
-    except Unavailable as error:
-        raise PreconditionFailed(f"{path}: the provider does not start: {error.message}") from None
+    image, outline = path.resolve().as_uri(), outline_of(path)
     if path.is_dir():
         read = read_provider_toml(path)
-        name, contracts = read.name, read.contracts
+        name, contracts, unserved = read.name, read.contracts, read.unserved(outline.contracts, outline.instances)
     else:
-        name, contracts = path.stem.replace("_", "-"), outline.contracts
+        name, contracts, unserved = path.stem.replace("_", "-"), outline.contracts, []
+    warnings = tuple(f"warning: {path / FILE}: {item}: the program does not serve that" for item in unserved)
     if generation is Generation.WRPC or (generation is None and not contracts and outline.instances):
-        return _wrpc_manifest(name, image, outline, link, {key: _text(value) for key, value in config.items()}), outline
-    missing = [item for item in contracts if outline.contracts and item not in outline.contracts]
-    warnings = tuple(f"warning: {path / FILE}: {item} is no contract that the program serves" for item in missing)
+        manifest = _wrpc_manifest(name, image, outline, link, {key: _text(value) for key, value in config.items()})
+        return replace(manifest, warnings=warnings), outline
     if not contracts:
         raise PreconditionFailed(f"{path}: it has no contract, and hosts of 0.x know nothing else to call a provider by")
     given = json.dumps(config) if config else None
@@ -85,13 +80,15 @@ def _wrpc_manifest(name: str, image: str, outline: Outline, link: dict[str, str]
 def _hints(manifest: Manifest | WrpcManifest, outline: Outline) -> Iterator[str]:
     if isinstance(manifest, Manifest):
         name, served = manifest.providers[0].name, manifest.providers[0].contract
+        operations = [item for item in outline.operations if item.contract]
     else:
         name, served = manifest.workloads[0].name, ", ".join(outline.instances)
+        operations = [item for item in outline.operations if item.instance]
     yield f"\n{name} runs for {served}; from another terminal, in this folder:"
-    for operation in outline.operations[:MOST_SHOWN]:
+    for operation in operations[:MOST_SHOWN]:
         yield f"  {_call(name, operation)}"
-    if len(outline.operations) > MOST_SHOWN:
-        yield f"  and so on: {', '.join(item.name for item in outline.operations[MOST_SHOWN:])}"
+    if len(operations) > MOST_SHOWN:
+        yield f"  and so on: {', '.join(item.name for item in operations[MOST_SHOWN:])}"
     if outline.setting:
         yield f"  provider dev link put {CALLER} {name} {shlex.quote(outline.setting)}"
     yield "  provider dev status"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from enum import Enum, Flag
+from pathlib import Path
 from typing import Any
 
 from provider_sdk.cli.json_values import arguments_of
 from provider_sdk.cli.report import jsonable
 from provider_sdk.cli.wit.subject import interfaces_of
-from provider_sdk.errors import InvalidArgument, NotFound, Unsupported
+from provider_sdk.errors import InvalidArgument, NotFound, ProviderError, Unsupported
 from provider_sdk.interface import Interface, Operation
 from provider_sdk.lattice.state import Named
 from provider_sdk.lattice.wrpc.attached import WrpcAttached
 from provider_sdk.lattice.wrpc.deploy import ask_health
 from provider_sdk.lattice.wrpc.links import InterfaceLink, parts_of
+from provider_sdk.provider_toml import read_provider_toml
 from provider_sdk.types import Case
 
 COLUMNS = {
@@ -85,9 +88,12 @@ def _shown(value: Any) -> Any:
 
 
 def _source(found: Named, target: str) -> str:
-    if not found.source:
-        raise InvalidArgument(f"{target}: nothing here declares its interfaces: say with --interface which module or file does")
-    return found.source
+    if found.source:
+        return found.source
+    with suppress(ProviderError):
+        if read_provider_toml(Path()).name == target:  # an archive, in the folder that it was made in
+            return "."
+    raise InvalidArgument(f"{target}: nothing here declares its interfaces: say with --interface which module or file does")
 
 
 def operation_named(interfaces: list[type[Interface]], wanted: str) -> Operation:

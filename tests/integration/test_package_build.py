@@ -50,10 +50,12 @@ def test_a_program_that_does_not_start_is_told_of_by_its_own_words(tmp_path: Pat
         pack(provider, {native_target(): program}, tmp_path / "dist", ISSUER, SUBJECT.public)
 
 
-def test_a_contract_that_the_program_does_not_serve_makes_no_archive(tmp_path: Path) -> None:
-    provider = replace(read_provider_toml(REPOSITORY / "providers" / "numbergen"), contracts=("acme:tea",))
-    with pytest.raises(InvalidArgument, match=r"provider\.toml: acme:tea: the program does not serve that"):
-        pack(provider, {native_target(): frozen("numbergen")}, tmp_path, ISSUER, SUBJECT.public)
+def test_what_the_program_does_not_serve_makes_no_archive(tmp_path: Path) -> None:
+    provider = read_provider_toml(REPOSITORY / "providers" / "numbergen")
+    contract, interface = "acme:tea", "acme:tea/pot@0.1.0"
+    for wrong, name in ((replace(provider, contracts=(contract,)), contract), (replace(provider, interfaces=(interface,)), interface)):
+        with pytest.raises(InvalidArgument, match=rf"provider\.toml: {name}: the program does not serve that, but wasmcloud:numbergen"):
+            pack(wrong, {native_target(): frozen("numbergen")}, tmp_path, ISSUER, SUBJECT.public)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -20,6 +20,7 @@ from provider_sdk.cli.main import run
 from provider_sdk.findings import Finding, Level
 from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.lattice.state import State, hold, write_state
+from provider_sdk.provider_toml import MANIFESTS
 from tests.integration.test_package_new import type_new
 from tests.servers.ports import free_port
 
@@ -43,6 +44,37 @@ PROVIDER = """\
     - name: %s
       type: capability
       properties: {image: "registry.example/%s:0.1.0", contract: "%s", config: %s}
+"""
+WRPC = """\
+kind: Application
+metadata: {name: shop}
+spec:
+  components:
+    - name: web
+      type: capability
+      properties: {image: "registry.example/httpserver:0.1.0"}
+      traits:
+        - type: link
+          properties:
+            {namespace: wasi, package: http, interfaces: [incoming-handler], target: {name: shop},
+             source: {config: [{name: front, properties: {address: "127.0.0.1:%s"}}]}}
+    - name: shop
+      type: component
+      properties: {image: "file://./shop.py"}
+      traits:
+        - type: link
+          properties:
+            namespace: wasi
+            package: keyvalue
+            interfaces: [store]
+            target:
+              name: kv
+              config:
+                - {name: away, properties: {url: "redis://:secret@127.0.0.1:%s"}}
+                - {name: elsewhere}
+    - name: kv
+      type: capability
+      properties: {image: "registry.example/keyvalue:0.1.0", config: [{name: own, properties: {url: "postgresql://127.0.0.1:%s/db"}}]}
 """
 
 
@@ -78,7 +110,7 @@ def test_a_new_project_is_well_and_a_fault_in_it_is_an_exit_code_and_a_line(
     assert doctor(monkeypatch, str(tea), "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["ok"] is True
-    assert {"Python", "packages", "NATS", "provider.toml", "program", "wadm.yaml"} <= {item["subject"] for item in found["findings"]}
+    assert {"Python", "packages", "NATS", "provider.toml", "program", *MANIFESTS} <= {item["subject"] for item in found["findings"]}
     settings = tea / "provider.toml"
     settings.write_text(settings.read_text().replace("revision = 1", "revision = 0"))
     assert doctor(monkeypatch, str(tea)) == 1
@@ -96,7 +128,9 @@ def test_a_folder_that_is_none_is_wrong_usage(monkeypatch: pytest.MonkeyPatch, c
 def test_a_program_that_does_not_start_or_serves_something_else(tea: Path) -> None:
     source = tea / "tea.py"
     source.write_text(source.read_text().replace('contract="acme:tea"', 'contract="acme:coffee"'))
-    assert bad(project.checks(tea)) == ["wrong program: provider.toml says acme:tea, which the program does not serve"]
+    assert bad(project.checks(tea)) == [
+        "wrong program: provider.toml says acme:tea: the program does not serve that, but acme:coffee, acme:tea/tea@0.1.0"
+    ]
     source.write_text("import nothing_of_that_name")
     assert bad(project.checks(tea)) == [
         "wrong program: python -m tea does not start: ModuleNotFoundError: No module named 'nothing_of_that_name'"
@@ -105,6 +139,24 @@ def test_a_program_that_does_not_start_or_serves_something_else(tea: Path) -> No
     assert bad(project.checks(tea)) == [
         f"wrong provider.toml: {tea / 'provider.toml'}: module 'tea': neither tea.py nor tea/__main__.py is there"
     ]
+
+
+def test_what_is_served_on_1x_hosts_alone_is_named_and_compared(tea: Path) -> None:
+    source, settings = tea / "tea.py", tea / "provider.toml"
+    source.write_text(source.read_text().replace('contract="acme:tea", ', ""))
+    settings.write_text(settings.read_text().replace('contract = "acme:tea"\n', ""))
+    assert "python -m tea starts, and serves acme:tea/tea@0.1.0" in [item.message for item in project.checks(tea)]
+    settings.write_text(settings.read_text().replace("tea@0.1.0", "tea@0.2.0"))
+    assert bad(project.checks(tea)) == [
+        "wrong program: provider.toml says acme:tea/tea@0.2.0: the program does not serve that, but acme:tea/tea@0.1.0"
+    ]
+
+
+def test_a_provider_that_only_calls_may_say_whom(tea: Path) -> None:
+    (tea / "tea.py").write_text("from provider_sdk import Config, Provider, main\nclass Tea(Provider[Config]): ...\nmain(Tea)\n")
+    found = list(project.checks(tea))
+    assert bad(found) == []
+    assert "python -m tea starts, and serves nobody: it only calls" in [item.message for item in found]
 
 
 def test_a_further_contract_is_another_name_of_what_is_served(tea: Path) -> None:
@@ -160,6 +212,23 @@ def test_servers_that_the_manifest_names_are_asked_and_no_password_is_shown(tmp_
         f"http://127.0.0.1:{port} takes connections",
         f"postgresql://127.0.0.1:{port} takes connections",
     ]
+    assert "secret" not in repr(found)
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_ports_and_servers_of_a_1x_manifest_are_those_of_its_named_configurations(tmp_path: Path, name: str) -> None:
+    away = free_port()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (tmp_path / name).write_text(WRPC % (port, away, port))
+        found = list(places.checks(tmp_path))
+    assert [said.partition(": Address")[0].partition(": Connection")[0] for said in bad(found)] == [
+        f"wrong port: {name}:10: 127.0.0.1:{port} cannot be used",
+        f"wrong server: {name}:25: redis://127.0.0.1:{away}",
+    ]
+    assert f"postgresql://127.0.0.1:{port} takes connections" in [item.message for item in found]
     assert "secret" not in repr(found)
 
 

@@ -162,7 +162,7 @@ def found(folder: Path, subject: str) -> list[Finding]:
 
 def manifest(folder: Path, server: RegistryServer) -> Path:
     image = f"        image: oci://{server.host}/acme/kv:0.1.0\n        image: registry.example/wasmcloud/httpserver:0.1.0\n"
-    (folder / "wadm.yaml").write_text(image)
+    (folder / "wadm-1x.yaml").write_text(image)
     return folder
 
 

@@ -14,16 +14,26 @@ import pytest
 import yaml
 
 from provider_sdk.cli.main import run
+from provider_sdk.lattice.manifests import Generation, generation_of
 from provider_sdk.lattice.registry import PORT
 from provider_sdk.lattice.wadm import read_manifest
+from provider_sdk.lattice.wrpc.manifest_reader import read_wrpc_manifest
 from provider_sdk.provider_toml import read_provider_toml
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-m", "provider_sdk.cli.main", "new"]
+COMMAND = [sys.executable, "-m", "provider_sdk.cli.main"]
 
 
 def type_new(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return typed(folder, "new", *arguments)
+
+
+def type_manifest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return typed(folder, "dev", "manifest", *arguments)
+
+
+def typed(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *words], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
 
 
 def environment(folder: Path) -> Path:
@@ -86,6 +96,8 @@ def test_its_files_agree_with_each_other(project: Path) -> None:
     (component,) = read_manifest(project / "wadm.yaml").providers
     assert component.image == f"oci://127.0.0.1:{PORT}/{provider.name}:{provider.version}"
     assert component.contract == provider.contracts[0]
+    (workload,) = read_wrpc_manifest(project / "wadm-1x.yaml").workloads
+    assert (workload.name, f"oci://{workload.image}", workload.provider) == (provider.name, component.image, True)
     document = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     assert (document["name"], document["version"]) == (provider.name, provider.version)
     assert "class TeaHouse(Interface" in (project / "tea_house.py").read_text()
@@ -94,6 +106,42 @@ def test_its_files_agree_with_each_other(project: Path) -> None:
     texts = [path.read_text("utf-8") for path in (*project.glob("*.*"), *project.glob("tests/*.py")) if path.is_file()]
     assert len(texts) >= 6
     assert not any("$" in text for text in texts)
+
+
+def test_the_component_of_its_1x_manifest_is_linked_for_what_it_serves_once_it_is_no_comment_any_more(
+    project: Path, tmp_path: Path
+) -> None:
+    head, _, body = (project / "wadm-1x.yaml").read_text().partition("spec:")
+    assert generation_of(yaml.safe_load(head + "spec:" + body)) is Generation.WRPC
+    path = tmp_path / "wadm-1x.yaml"
+    path.write_text(f"{head}spec:{body.replace('# - ', '- ').replace('    #   ', '      ')}")
+    provider, front = read_wrpc_manifest(path).workloads
+    assert (provider.name, front.name, front.provider) == ("tea-house", "front", False)
+    (link,) = front.links
+    assert (link.target, link.target_settings.config[0].properties) == ("tea-house", {"greeting": "Good day"})
+    assert read_provider_toml(project).interfaces == tuple(f"{link.namespace}:{link.package}/{name}@0.1.0" for name in link.interfaces)
+
+
+@pytest.mark.parametrize("generation", Generation)
+def test_the_manifest_of_a_folder_is_the_one_that_it_was_made_with(project: Path, generation: Generation) -> None:
+    done = type_manifest(project, ".", "--generation", generation)
+    made = (project / ("wadm-1x.yaml" if generation is Generation.WRPC else "wadm.yaml")).read_text()
+    # Its words are those that the program has for itself.
+    made = made.replace("{greeting: Good day}", '{"greeting": "Hello"}').replace(" greet ", " TeaHouse.Greet ")
+    assert (done.returncode, done.stdout) == (0, made)
+
+
+def test_the_manifest_of_a_folder_is_of_what_it_serves_and_names_another_registry(tmp_path: Path) -> None:
+    assert type_new(tmp_path, "tea").returncode == 0
+    settings, source = tmp_path / "tea" / "provider.toml", tmp_path / "tea" / "tea.py"
+    settings.write_text(settings.read_text().replace('contract = "acme:tea"\n', ""))
+    source.write_text(source.read_text().replace('contract="acme:tea", ', ""))
+    done = type_manifest(tmp_path, "tea", "--registry", "ghcr.io/acme", "-o", "wadm-1x.yaml")
+    assert (done.returncode, done.stdout) == (0, "")
+    (workload,) = read_wrpc_manifest(tmp_path / "wadm-1x.yaml").workloads
+    assert workload.image == "ghcr.io/acme/tea:0.1.0"
+    refused = type_manifest(tmp_path, "tea", "--generation", "0.x")
+    assert (refused.returncode, refused.stderr) == (1, "provider: tea: it serves nothing that hosts of 0.x could call it by\n")
 
 
 @pytest.mark.parametrize(

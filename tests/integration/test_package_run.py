@@ -15,9 +15,11 @@ import pytest
 
 from provider_sdk.cli.main import run
 from provider_sdk.cli.run import manifest_of
+from provider_sdk.lattice.manifests import Generation
 from tests.integration.test_dev import EXAMPLES, descendants, until
 from tests.waiting import alive
 
+PROVIDERS = Path(__file__).parents[2] / "providers"
 COMMAND = [sys.executable, "-m", "provider_sdk.cli.main"]
 
 
@@ -72,6 +74,13 @@ def test_what_it_says_to_try_works_as_it_stands(project: Project) -> None:
     until(lambda: not any(alive(pid) for pid in family))
 
 
+@pytest.mark.parametrize(("generation", "interface"), [(Generation.WASMBUS, "KeyValue"), (Generation.WRPC, "Store")])
+def test_it_says_to_try_what_the_host_can_call(project: Project, generation: Generation, interface: str) -> None:
+    with project.running(str(PROVIDERS / "keyvalue"), "--generation", generation):
+        tried = re.findall(r"^  provider dev call keyvalue (\w+)", project.output(), re.MULTILINE)
+    assert set(tried) == {interface}
+
+
 def test_it_restarts_with_its_source_and_bears_a_fault_in_it(project: Project) -> None:
     with project.running("--config", '{"greeting": "Good day"}'):
         call = ("dev", "call", "tea", "Tea.Greet", '"Ada"')
@@ -121,8 +130,10 @@ def test_what_cannot_run_is_one_line(
     assert (ended.value.code, errors.count("\n"), said in errors) == (code, 1, True), errors
 
 
-def test_a_contract_that_the_program_does_not_serve_is_told_of(project: Project) -> None:
+@pytest.mark.parametrize("generation", Generation)
+def test_what_the_program_does_not_serve_is_told_of(project: Project, generation: Generation) -> None:
     settings = project.folder / "provider.toml"
-    settings.write_text(settings.read_text().replace('"acme:tea"', '"acme:coffee"'))
-    manifest, _ = manifest_of(project.folder, {}, {})
-    assert manifest.warnings == (f"warning: {settings}: acme:coffee is no contract that the program serves",)
+    settings.write_text(settings.read_text().replace('"acme:tea', '"acme:coffee'))
+    manifest, _ = manifest_of(project.folder, {}, {}, generation)
+    said = ("acme:coffee", "acme:coffee/tea@0.1.0")
+    assert manifest.warnings == tuple(f"warning: {settings}: {name}: the program does not serve that" for name in said)

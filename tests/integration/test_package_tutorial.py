@@ -21,8 +21,8 @@ END = "Press Ctrl-C"
 
 
 def steps() -> Iterator[tuple[str, str]]:
-    """What the page has a reader do, in order: ("sh", a command), ("text", what it printed), ("end", "")."""
-    for kind, block, end in re.findall(rf"```(\w+)\n(.*?)```|({END})", PAGE.read_text("utf-8"), re.DOTALL):
+    """What the page has a reader do here, in order: ("sh", a command), ("text", what it printed), ("end", "")."""
+    for kind, block, end in re.findall(rf"```(sh|text)\n(.*?)```|({END})", PAGE.read_text("utf-8"), re.DOTALL):
         if end:
             yield "end", ""
         elif kind == "sh":
@@ -81,7 +81,7 @@ class Reader:
 def test_the_commands_of_the_tutorial_do_what_it_says(tmp_path: Path) -> None:
     until(lambda: is_free(PORT), 120)
     kinds = [kind for kind, _ in steps()]
-    assert (kinds.count("sh"), kinds.count("text"), kinds.count("end")) == (9, 2, 2)
+    assert (kinds.count("sh"), kinds.count("text"), kinds.count("end")) == (11, 3, 3)
     with ExitStack() as stack:
         reader = Reader(tmp_path, stack)
         for kind, what in steps():

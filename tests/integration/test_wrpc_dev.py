@@ -179,6 +179,22 @@ def test_a_webassembly_component_is_refused_with_its_line(terminal: Terminal) ->
     assert re.search(r"wadm-1x\.yaml:13: file://\./pair\.wasm: components are Python files here", done.stderr)
 
 
+def test_nothing_is_changed_when_an_image_is_missing(terminal: Terminal) -> None:
+    path = terminal.example("greeter", "wadm-1x.yaml")
+    text = path.read_text()
+    missing = text.replace("./greeter.py", "./gone.par.gz").replace("Good day", "Moin").replace("name: pair", "name: other")
+    path.write_text(missing)
+    done = terminal.type("up", str(path))
+    assert (done.returncode, "started" in done.stdout) == (1, False), done.stdout
+    assert re.search(r"wadm-1x\.yaml:30: .*gone\.par\.gz does not exist", done.stderr)
+    path.write_text(text)
+    with detached(terminal, path):
+        path.write_text(missing)
+        output = terminal.folder / ".provider" / "up.log"
+        until(lambda: "gone.par.gz does not exist" in output.read_text())
+        assert asked(terminal, "pair", "greeter.greet", '"Ada"') == "Good day, Ada! Good day, whoever is with you!"
+
+
 def test_a_manifest_is_read_as_the_generation_that_is_named(terminal: Terminal) -> None:
     done = terminal.type("up", str(terminal.example("hello-1x")), "--generation", "0.x")
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""Ports that the manifest listens on, and servers that it names."""
+"""Ports that the manifests listen on, and servers that they name."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from provider_sdk.cli.doctor.project import MANIFEST
 from provider_sdk.errors import NotFound, ProviderError
 from provider_sdk.findings import Finding, right, warning, wrong
 from provider_sdk.lattice.deploy import cannot_listen, http_address, http_links
+from provider_sdk.lattice.manifests import read_any_manifest
 from provider_sdk.lattice.state import FOLDER, read_state
-from provider_sdk.lattice.wadm import Manifest, read_manifest
+from provider_sdk.lattice.wadm import Manifest
+from provider_sdk.lattice.wrpc.deploy import http_addresses
+from provider_sdk.lattice.wrpc.manifest import WrpcManifest
+from provider_sdk.provider_toml import MANIFESTS
 
 PREFERRED = 8080
 WITHIN = 2.0
@@ -37,28 +40,27 @@ _URL = re.compile(rf"({'|'.join(_PORTS)})://\S+", re.IGNORECASE)
 
 def checks(folder: Path) -> Iterable[Finding]:
     """Ports are free, servers take connections."""
-    path = folder / MANIFEST
-    try:
-        manifest = read_manifest(path)
-    except (ProviderError, ImportError):
-        manifest = None
-    yield from _ports(manifest, folder)
-    yield from _servers(manifest) if manifest else ()
+    manifests: dict[str, Manifest | WrpcManifest] = {}
+    for name in MANIFESTS:
+        with suppress(ProviderError, ImportError):
+            manifests[name] = read_any_manifest(folder / name)
+    yield from _ports({address: f"{name}:{line}" for name, read in manifests.items() for address, line in _addresses(read)}, folder)
+    yield from _servers([(f"{name}:{line}", value) for name, read in manifests.items() for line, value in _values(read)])
 
 
-def _ports(manifest: Manifest | None, folder: Path) -> Iterator[Finding]:
+def _ports(wanted: dict[str, str], folder: Path) -> Iterator[Finding]:
+    """`wanted`: the place in a manifest of each address."""
     ours: list[str] = []
     with suppress(NotFound):
         ours = read_state(folder / FOLDER).addresses
-    wanted = {http_address(link.values): link.line for _, link in http_links(manifest)} if manifest else {}
-    for address, line in wanted.items():
+    for address, place in wanted.items():
         host, _, port = address.rpartition(":")
         if address in ours or port == "0" or not port.isdecimal():
             continue
         problem = cannot_listen(host.strip("[]"), int(port))
         if problem:
             advice = "end what listens there, or give the link another address"
-            yield wrong("port", f"{MANIFEST}:{line}: {address} cannot be used: {problem}{_holder(int(port))}", advice)
+            yield wrong("port", f"{place}: {address} cannot be used: {problem}{_holder(int(port))}", advice)
         else:
             yield right("port", f"{address} is free")
     if not wanted and cannot_listen("127.0.0.1", PREFERRED):
@@ -80,24 +82,35 @@ def _holder(port: int) -> str:
     return ""
 
 
-def _servers(manifest: Manifest) -> Iterator[Finding]:
-    named: dict[tuple[str, str, int], int] = {}
-    for line, value in _values(manifest):
+def _servers(values: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+    """`values`: places in manifests and the texts there."""
+    named: dict[tuple[str, str, int], str] = {}
+    for place, value in values:
         for scheme, host, port in _hosts(value):
-            named.setdefault((scheme, host, port), line)
+            named.setdefault((scheme, host, port), place)
     if not named:
         return
     with ThreadPoolExecutor(min(AT_ONCE, len(named))) as pool:
         problems = pool.map(_cannot_connect, [(host, port) for _, host, port in named])
-        for ((scheme, host, port), line), problem in zip(named.items(), problems, strict=True):
+        for ((scheme, host, port), place), problem in zip(named.items(), problems, strict=True):
             shown = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
             if problem:
-                yield wrong("server", f"{MANIFEST}:{line}: {shown}: {problem}", "start it, or write where it is")
+                yield wrong("server", f"{place}: {shown}: {problem}", "start it, or write where it is")
             else:
                 yield right("server", f"{shown} takes connections")
 
 
-def _values(manifest: Manifest) -> Iterator[tuple[int, str]]:
+def _addresses(manifest: Manifest | WrpcManifest) -> Iterator[tuple[str, int]]:
+    if isinstance(manifest, WrpcManifest):
+        return http_addresses(manifest)
+    return ((http_address(link.values), link.line) for _, link in http_links(manifest))
+
+
+def _values(manifest: Manifest | WrpcManifest) -> Iterator[tuple[int, str]]:
+    if isinstance(manifest, WrpcManifest):
+        for config in (item for settings in manifest.settings() for item in settings.config):
+            yield from ((config.line, text) for value in (config.properties or {}).values() for text in _texts(value))
+        return
     for actor in manifest.actors:
         for link in actor.links:
             yield from ((link.line, text) for value in link.values.values() for text in _texts(value))

@@ -12,20 +12,19 @@ from provider_sdk.lattice.images import provider_program
 from provider_sdk.lattice.manifests import read_any_manifest
 from provider_sdk.lattice.state import FOLDER, read_state
 from provider_sdk.lattice.wadm import Manifest
-from provider_sdk.provider_toml import FILE, ProviderToml, read_provider_toml
-
-MANIFEST = "wadm.yaml"
+from provider_sdk.provider_toml import FILE, MANIFESTS, ProviderToml, read_provider_toml
 
 
 def checks(folder: Path) -> Iterable[Finding]:
     """What is written there is right, the program starts and serves what it says, and nothing runs in the way."""
-    if not (folder / FILE).exists() and not (folder / MANIFEST).exists():
-        yield right("project", f"there is neither {FILE} nor {MANIFEST} here: provider new NAME makes a project")
+    manifests = [folder / name for name in MANIFESTS if (folder / name).exists()]
+    if not (folder / FILE).exists() and not manifests:
+        yield right("project", f"there is neither {FILE} nor {MANIFESTS[0]} here: provider new NAME makes a project")
         return
     if (folder / FILE).exists():
         yield from _provider(folder)
-    if (folder / MANIFEST).exists():
-        yield from _manifest(folder / MANIFEST)
+    for path in manifests:
+        yield from _manifest(path)
     try:
         state = read_state(folder / FOLDER)
         yield warning(
@@ -43,33 +42,36 @@ def _provider(folder: Path) -> Iterator[Finding]:
         yield from (wrong(FILE, line, "docs/provider-toml.md has every key and its form") for line in error.message.splitlines())
         return
     yield right(FILE, f"{read.name} {read.version}, revision {read.revision}")
-    yield _program(folder, read)
+    yield from _program(folder, read)
 
 
-def _program(folder: Path, read: ProviderToml) -> Finding:
+def _program(folder: Path, read: ProviderToml) -> Iterator[Finding]:
     try:
-        served = ask_outline(provider_program(folder.resolve().as_uri(), folder)).contracts
+        outline = ask_outline(provider_program(folder.resolve().as_uri(), folder))
     except Unavailable as error:
-        return wrong("program", f"python -m {read.module} does not start: {error.message}", "see what it writes when you start it by hand")
-    # The first one goes into the claims; others may be names by which hosts know the same.
-    if served and read.contracts and read.contracts[0] not in served:
-        advice = f"write one of {', '.join(served)} into {FILE}, or change the interface's contract="
-        return wrong("program", f"{FILE} says {read.contracts[0]}, which the program does not serve", advice)
-    return right("program", f"python -m {read.module} starts, and serves {', '.join(served) or 'nobody: it only calls'}")
+        yield wrong("program", f"python -m {read.module} does not start: {error.message}", "see what it writes when you start it by hand")
+        return
+    served = ", ".join((*outline.contracts, *outline.instances))
+    unserved = read.unserved(outline.contracts, outline.instances)
+    for name in unserved:
+        advice = f"change {FILE}, or contract= and wit= of the interface"
+        yield wrong("program", f"{FILE} says {name}: the program does not serve that, but {served}", advice)
+    if not unserved:
+        yield right("program", f"python -m {read.module} starts, and serves {served or 'nobody: it only calls'}")
 
 
 def _manifest(path: Path) -> Iterator[Finding]:
     try:
         read = read_any_manifest(path)
     except ProviderError as error:
-        yield from (wrong(MANIFEST, line, "change that line") for line in error.message.splitlines())
+        yield from (wrong(path.name, line, "change that line") for line in error.message.splitlines())
         return
     except ImportError:
-        yield warning(MANIFEST, "not looked at: PyYAML is not installed", "pip install 'provider-sdk[lattice]'")
+        yield warning(path.name, "not looked at: PyYAML is not installed", "pip install 'provider-sdk[lattice]'")
         return
-    yield from (warning(MANIFEST, line, "see whether you meant that") for line in read.warnings)
+    yield from (warning(path.name, line, "see whether you meant that") for line in read.warnings)
     if isinstance(read, Manifest):
         names = [actor.name for actor in read.actors] + [provider.name for provider in read.providers]
     else:
         names = [workload.name for workload in read.workloads]
-    yield right(MANIFEST, f"{read.name}: {', '.join(names)}")
+    yield right(path.name, f"{read.name}: {', '.join(names)}")

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from provider_sdk.errors import NotFound, PreconditionFailed, ProviderError
@@ -22,6 +23,7 @@ from provider_sdk.lattice.wrpc.manifest import Workload, WrpcLink, WrpcManifest
 from provider_sdk.lattice.wrpc.providers import read_health
 from provider_sdk.lattice.wrpc.settings import SecretReference
 from provider_sdk.lattice.wrpc.stand_in import load_stand_in, stand_in_file
+from provider_sdk.runnable import Runnable
 from provider_sdk.transport.base import Transport
 
 
@@ -81,6 +83,8 @@ class WrpcDeployment:
     async def apply(self, manifest: WrpcManifest) -> None:
         """Stop what is not wanted any more, set, link and start what is; ProviderError with a line that says where it stands."""
         self._check_addresses(manifest)
+        ordered = sorted(manifest.workloads, key=lambda item: item.provider)
+        starts = [(workload.line, await self._start_of(workload, manifest)) for workload in ordered]
         self._called = bool(manifest.programs)
         await self._stop_vanished(manifest)
         configs = self._wanted_configs(manifest)
@@ -91,13 +95,20 @@ class WrpcDeployment:
                 if before is not None:
                     self._say(f"configuration {name} changed")
         await self._apply_links(manifest)
-        for workload in sorted(manifest.workloads, key=lambda item: item.provider):
-            start = self._start_provider if workload.provider else self._start_component
-            with at_line(manifest.source, workload.line):
-                await start(workload, manifest)
+        for line, start in starts:
+            with at_line(manifest.source, line):
+                await start()
         for name in set(self._configs) - set(configs):
             await self._host.delete_config(name)
         self._configs = configs
+
+    async def _start_of(self, workload: Workload, manifest: WrpcManifest) -> Callable[[], Awaitable[None]]:
+        """How a workload is started, once its image was found."""
+        with at_line(manifest.source, workload.line):
+            if not workload.provider:
+                return partial(self._start_component, workload, manifest, stand_in_file(workload.image, manifest.base))
+            runnable = await asyncio.to_thread(provider_program, workload.image, manifest.base)
+        return partial(self._start_provider, workload, manifest, runnable)
 
     async def _stop_vanished(self, manifest: WrpcManifest) -> None:
         wanted = {(item.name, item.id, item.provider) for item in manifest.workloads}
@@ -129,8 +140,7 @@ class WrpcDeployment:
                 found[_data_config(workload)] = {"data_dir": str((self._data / workload.name).resolve())}
         return found
 
-    async def _start_provider(self, workload: Workload, manifest: WrpcManifest) -> None:
-        runnable = await asyncio.to_thread(provider_program, workload.image, manifest.base)
+    async def _start_provider(self, workload: Workload, manifest: WrpcManifest, runnable: Runnable) -> None:
         # The folder for data comes first, so that what the manifest says wins.
         names = (_data_config(workload), *manifest.config_names(workload.settings))
         sources = runnable.sources
@@ -158,8 +168,7 @@ class WrpcDeployment:
         pid = started.process.pid if started.process else 0
         self._say(f"provider {workload.name} {'restarted' if running else 'started'} (pid {pid}){note}")
 
-    async def _start_component(self, workload: Workload, manifest: WrpcManifest) -> None:
-        path = stand_in_file(workload.image, manifest.base)
+    async def _start_component(self, workload: Workload, manifest: WrpcManifest, path: Path) -> None:
         names = manifest.config_names(workload.settings)
         me = self._host.component(workload.id, names)
         seen = fingerprint((path,)) + json.dumps(dict(me.config))
@@ -207,19 +216,14 @@ class WrpcDeployment:
 
     def _check_addresses(self, manifest: WrpcManifest) -> None:
         """Refuse an HTTP address that something else listens on, before anything is started."""
-        for workload in manifest.workloads:
-            for link in filter(lambda item: _is_http(workload, item), workload.links):
-                values: dict[str, str] = {}
-                for config in (*workload.settings.config, *link.source_settings.config):
-                    values |= config.properties or {}
-                address = _http_address(values)
-                host, _, port = address.rpartition(":")
-                if address in self._addresses.values() or port == "0" or not port.isdecimal():
-                    continue
-                if problem := cannot_listen(host.strip("[]"), int(port)):
-                    place = f"{manifest.source}:{link.line}: " if manifest.source else ""
-                    advice = "end what listens there, or give the link another address"
-                    raise PreconditionFailed(f"{place}port {port} of {host} cannot be used ({problem}): {advice}")
+        for address, line in http_addresses(manifest):
+            host, _, port = address.rpartition(":")
+            if address in self._addresses.values() or port == "0" or not port.isdecimal():
+                continue
+            if problem := cannot_listen(host.strip("[]"), int(port)):
+                place = f"{manifest.source}:{line}: " if manifest.source else ""
+                advice = "end what listens there, or give the link another address"
+                raise PreconditionFailed(f"{place}port {port} of {host} cannot be used ({problem}): {advice}")
 
 
 def _links(manifest: WrpcManifest) -> Iterator[tuple[Workload | None, WrpcLink, InterfaceLink]]:
@@ -229,6 +233,16 @@ def _links(manifest: WrpcManifest) -> Iterator[tuple[Workload | None, WrpcLink, 
         sides = (manifest.config_names(link.source_settings), manifest.config_names(link.target_settings))
         ends = (source.id if source else CALLER, manifest.workload(link.target).id)
         yield source, link, InterfaceLink(*ends, link.namespace, link.package, link.interfaces, link.name, *sides)
+
+
+def http_addresses(manifest: WrpcManifest) -> Iterator[tuple[str, int]]:
+    """Where HTTP is served, as far as the manifest itself has the settings, and the lines of the links that say so."""
+    for workload in manifest.workloads:
+        for link in filter(lambda item: _is_http(workload, item), workload.links):
+            values: dict[str, str] = {}
+            for config in (*workload.settings.config, *link.source_settings.config):
+                values |= config.properties or {}
+            yield _http_address(values), link.line
 
 
 def _is_http(workload: Workload, link: WrpcLink) -> bool:
