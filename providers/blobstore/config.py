@@ -25,6 +25,8 @@ IN_URL = {
 }
 HINTS = {"root": "local", "bucket": "s3", "endpoint": "s3", "accesskeyid": "s3", "stsconfig": "s3"}
 """What kind of store a setting speaks for where nobody names one: links of the official providers do not."""
+LESSER_HINTS = frozenset({"region", "bucketregion", "secretaccesskey", "sessiontoken"})
+"""What speaks for S3 where nothing else says anything: all that a link says which has its credentials from the machine."""
 ALIAS = "alias_"
 
 
@@ -188,7 +190,7 @@ def _parts(layer: Layer) -> list[Layer]:
 
 def _hinted(parts: list[Layer]) -> str | None:
     """The kind of store of which the last settings speak, for where nobody names one."""
-    said = None
+    said, names = None, set[str]()
     for part in parts:
         given = {_folded(key): key for key, value in part.values.items() if value is not None and value != ""}
         kinds = {HINTS[name] for name in given if name in HINTS}
@@ -197,7 +199,8 @@ def _hinted(parts: list[Layer]) -> str | None:
                 f"{part.source}: {given['root']} and {given['bucket']}: one is for local files, the other for S3: set backend"
             )
         said = "local" if "local" in kinds else "s3" if kinds else said
-    return said
+        names |= given.keys()
+    return "s3" if said is None and "backend" not in names and names & LESSER_HINTS else said
 
 
 def _folded(key: str) -> str:

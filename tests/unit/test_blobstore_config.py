@@ -310,13 +310,33 @@ class TestKinds:
             ({"bucket": "acme", "per_actor": "yes"}, "s3", "M1"),
             ({"endpoint": "http://h"}, "s3", ""),
             ({"access_key_id": "a", "secret_access_key": "b"}, "s3", ""),
-            ({"region": "x", "max_attempts": 2}, "local", "M1"),
+            ({"max_attempts": 2}, "local", "M1"),
             ({"ROOT": ""}, "local", "M1"),
         ],
     )
     def test_follow_from_what_is_given(self, values: Mapping[str, object], kind: str, scope: str) -> None:
         config = load(values)
         assert (config.kind, config.scope("M1")) == (kind, scope)
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {"config_json": json.dumps({"region": "eu-west-1", "aliases": {"pics": "acme-pictures"}})},
+            {"config_b64": b64({"region": "eu-west-1"})},
+            {"BUCKET_REGION": "eu-west-1", "alias_pics": "acme-pictures"},
+            {"region": "eu-west-1"},
+            {"session_token": "x"},
+        ],
+    )
+    def test_a_region_alone_is_s3_with_the_credentials_of_the_machine(self, values: Mapping[str, object]) -> None:
+        assert (load(values).kind, load(values).chosen) == ("s3", True)
+
+    @pytest.mark.parametrize(
+        "named", [{"ROOT": "/srv"}, {"url": "file:///srv"}, {"backend": "local"}, {"config_json": json.dumps({"root": "/srv"})}]
+    )
+    def test_a_region_makes_no_s3_of_a_folder_whichever_is_said_last(self, named: Mapping[str, object]) -> None:
+        region = {"region": "x"}
+        assert [load(*layers).kind for layers in ((region, named), (named, region), ({**named, **region},))] == ["local"] * 3
 
     def test_nothing_said_is_told(self) -> None:
         assert [load(values).chosen for values in ({}, {"durability": "normal"}, {"backend": "local"})] == [False, False, True]
@@ -326,6 +346,7 @@ class TestKinds:
         [
             ({"ROOT": "/srv", "bucket": "acme"}, "layer 0: ROOT and bucket: one is for local files, the other for S3: set backend"),
             ({"bucket": "acme", "access_key_id": "a"}, "access_key_id and secret_access_key: one is there without the other"),
+            ({"secret_access_key": "s"}, "access_key_id and secret_access_key: one is there without the other"),
             ({"bucket": "acme", "sts_config": {"region": "x"}}, "sts_config: no role is named"),
             ({"backend": "ftp"}, 'backend: "ftp" is not one of "local", "s3", "memory"'),
             ({"backend": "s3", "prefix": "p"}, "prefix: it is for keys in one bucket"),
