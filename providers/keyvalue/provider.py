@@ -42,7 +42,7 @@ class KeyValueProvider(Provider[KeyValueConfig], serves=(KeyValue, Store, Atomic
             )
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(self._stores.use(config))
-            buckets = Buckets(store, config, link.key.peer)
+            buckets = Buckets(store, config, link.key.peer, link.log)
             if link.key.role is Role.TARGET:
                 await stack.enter_async_context(link.watched(store.trouble))
                 yield implementations(buckets, config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from provider_sdk.contracts.wasi_keyvalue import Atomics, Batch, Store, Watcher
 from provider_sdk.lattice.wrpc.manifest_reader import read_wrpc_manifest
 from provider_sdk.testing import Era, WrpcProvided, WrpcTestLattice, a_lattice, a_wrpc_lattice
 from providers.keyvalue.config import KeyValueConfig
+from providers.keyvalue.namespaces import MOST_TOLD
 from providers.keyvalue.provider import KeyValueProvider
 from tests.servers.redis import running
 from tests.waiting import until
@@ -69,6 +71,36 @@ async def test_the_url_may_be_a_secret_of_the_link(tmp_path: Path) -> None:
             assert await Store.at(target).get("default", "old") == b"from before"
             await Atomics.at(target).increment("", "counter", 300)
         assert server.command("GET", "counter") == b"300"
+
+
+@pytest.mark.needs("redis-server")
+async def test_a_bucket_with_keys_of_its_own_is_told_once_where_the_official_provider_has_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "provider")
+    with running(tmp_path / "redis") as server:
+        server.command("SET", "a", "official")
+        async with a_wrpc_lattice() as lattice:
+            provider = await provided(lattice, tmp_path)
+            own = Store.at(await lattice.link(provider, {"URL": server.url}))
+            assert [await own.get(bucket, "a") for bucket in ("", "default", "visits", "visits")] == [b"official", b"official", None, None]
+            told = [record.getMessage() for record in caplog.records if "of its own" in record.getMessage()]
+            assert told == ["bucket visits has keys of its own (//visits:…); the official provider keeps all in one: buckets=ignore"]
+            one = Store.at(await lattice.link(provider, {"URL": server.url, "buckets": "ignore"}, component="other"))
+            file = Store.at(await lattice.link(provider, {"url": "sqlite://one.db"}, component="third"))
+            assert [await store.get("visits", "a") for store in (one, file)] == [b"official", None]
+            assert sum("of its own" in record.getMessage() for record in caplog.records) == 1
+
+
+@pytest.mark.needs("redis-server")
+async def test_a_component_that_makes_up_buckets_fills_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "provider")
+    with running(tmp_path / "redis") as server:
+        async with a_wrpc_lattice() as lattice:
+            store = Store.at(await lattice.link(await provided(lattice, tmp_path), {"URL": server.url}))
+            for number in range(MOST_TOLD + 5):
+                await store.exists(f"b{number}", "a")
+        assert sum("of its own" in record.getMessage() for record in caplog.records) == MOST_TOLD
 
 
 async def test_what_0x_actors_and_1x_components_write_is_one(tmp_path: Path) -> None:
