@@ -43,7 +43,9 @@ class RuntimeSettings(Config):
     nats_ca_file: Path | None = setting(
         None, doc="PEM file of the authorities that the NATS server's certificate is checked against; by default the system's."
     )
-    data_dir: Path | None = setting(None, doc="Folder for the data of embedded backends; default: the user's state folder.")
+    data_dir: Path | None = setting(
+        None, doc="Folder for the data of embedded backends; default: LATTICE/PROVIDER_ID in the user's state folder."
+    )
     log_level: str | None = setting(
         None, choices=("trace", "debug", "info", "warn", "error"), doc="Least level that is logged; the host's word comes first."
     )

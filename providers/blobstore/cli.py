@@ -6,6 +6,7 @@ Exit codes: 0 done, and equal; 1 it could not be done for all, or there are diff
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ import typer
 
 from provider_sdk import InvalidArgument, ProviderError
 from provider_sdk.verbs import run, usage
-from providers.blobstore.backend import Backend, checked_container, shown
+from providers.blobstore.backend import Backend, Capability, checked_container, shown
 from providers.blobstore.journal import journal, journal_file
 from providers.blobstore.pairs import listing
 from providers.blobstore.place import Place, place
@@ -25,6 +26,8 @@ from providers.blobstore.transfer import Done, Existing, Transfer, Wish
 
 VARIABLES, TO_VARIABLES = "PROVIDER_BLOB_", "PROVIDER_BLOB_TO_"
 ACTOR_KEY = 56
+COMPONENT_ID = re.compile(r"(?=.*_)[a-z0-9_]+-[a-z0-9_]+")
+"""Application and component, as a lattice names them; without the underscore that could be a bucket."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,7 +42,9 @@ app = typer.Typer(
 )
 
 StoreArgument = Annotated[str, typer.Argument(metavar="STORE", help="URL of the store.")]
-ActorOption = Annotated[str, typer.Option(metavar="KEY", help="Public key of an actor: its own place, as links have for files by default.")]
+ActorOption = Annotated[
+    str, typer.Option(metavar="ID", help="Public key of an actor, or a component's id: its own place, as links have for files by default.")
+]
 SecretOption = Annotated[Path | None, typer.Option(help=f"File with the secret of the key; else {VARIABLES}SECRET_ACCESS_KEY.")]
 SettingOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the link, such as access_key_id; may be repeated.")
@@ -53,7 +58,7 @@ def copy(
     from_: Annotated[str, typer.Argument(metavar="FROM", help="URL of the source.")],
     to: Annotated[str, typer.Argument(metavar="TO", help="URL of the target.")],
     actor: ActorOption = "",
-    to_actor: Annotated[str, typer.Option(metavar="KEY", help="The same for the target.")] = "",
+    to_actor: Annotated[str, typer.Option(metavar="ID", help="The same for the target.")] = "",
     settings: SettingOption = None,
     to_settings: Annotated[list[str] | None, typer.Option("--to-set", metavar="NAME=VALUE", help="A setting of the target.")] = None,
     secret_file: SecretOption = None,
@@ -91,7 +96,10 @@ def copy(
 
     async def work(bar: Bar) -> None:
         async with source.open() as near, target.open() as far:
-            wish = Wish(await _chosen(source, target, near, containers), prefix, existing, parallel, check, verify, most)
+            chosen = await _chosen(source, target, near, containers)
+            if not containers:
+                _warn_of_places([name for _, name in chosen], far.capabilities)
+            wish = Wish(chosen, prefix, existing, parallel, check, verify, most)
             with journal(journal_ or journal_file(source, target)) as noted:
                 async with bar.counting(near, wish):
                     await Transfer(near, far, wish, noted, bar.tell, done).run()
@@ -172,17 +180,21 @@ async def _chosen(source: Place, target: Place, near: Backend, wanted: list[str]
             await near.container(name)
     else:
         found = [info.name for info in await near.containers()]
-        _warn_of_actors(found)
     pairs = [(name, target.container(source.name(name))) for name in found]
     if len({other for _, other in pairs}) < len(pairs):
         raise InvalidArgument("two containers of the source would be one in the target: see its aliases, or choose with --container")
     return pairs
 
 
-def _warn_of_actors(names: list[str]) -> None:
+def _warn_of_places(names: list[str], target: frozenset[Capability]) -> None:
+    """Tell of folders that look like places of actors, or of components: ids are seldom names of buckets."""
     if names and all(len(name) == ACTOR_KEY and name.startswith("M") and name.isalnum() and name.isupper() for name in names):
-        text = f"provider: warning: the source has a folder for each actor, such as {names[0]}: --actor KEY copies what is in one"
-        print(text, file=sys.stderr)
+        text = f"the source has a folder for each actor, such as {names[0]}: --actor ID copies what is in one"
+    elif Capability.ANY_CONTAINER not in target and (found := next(filter(COMPONENT_ID.fullmatch, names), None)):
+        text = f"{found} is no name of a bucket: is this a folder for each component? --actor ID copies what is in one"
+    else:
+        return
+    print(f"provider: warning: {text}", file=sys.stderr)
 
 
 def _report(done: Done, *, as_json: bool) -> None:

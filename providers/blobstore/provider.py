@@ -43,14 +43,18 @@ class BlobstoreProvider(Provider[BlobstoreConfig], serves=(Blobstore, WasiBlobst
     @asynccontextmanager
     async def link(self, link: Link[BlobstoreConfig]) -> AsyncIterator[tuple[Interface, ...]]:
         config, key = link.config, link.key
-        if not config.chosen:
-            link.log.warning("no store is named: objects go to %s; set root to another folder, or url", self.data_dir / "blobs")
+        scope = config.scope(key.peer, component=key.contract == CONTRACT)
+        if config.kind == "local":
+            place = self.data_dir / (config.root or "blobs") / scope
+            if config.chosen:
+                link.log.info("objects are in %s", place)
+            else:
+                link.log.warning("no store is named: objects go to %s; set root to another folder, or url", place)
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(self._streams.stores.use(config))
             await stack.enter_async_context(link.watched(store.trouble))
             await stack.enter_async_context(self._streams_of(key))
             receiver = ChunkReceiver.at(link.peer, timeout=config.chunk_timeout)
-            scope = config.scope(key.peer, component=key.contract == CONTRACT)
             linked = LinkedStore(key, config, store.view(scope), self._streams)
             stack.callback(linked.leave)
             yield ActorBlobstore(linked, receiver), ComponentBlobstore(linked), EarlyComponentBlobstore(linked)

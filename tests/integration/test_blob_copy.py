@@ -238,7 +238,21 @@ def test_a_part_of_a_store_is_copied_by_actor_container_and_prefix(terminal: Ter
     shutil.rmtree(terminal.folder / "here" / "photos")
     shutil.rmtree(terminal.folder / "here" / "notes")
     warned = terminal.type("copy", terminal.here, terminal.there, "--check")
-    assert b"--actor KEY" in warned.stderr
+    assert b"--actor ID" in warned.stderr
+
+
+def test_a_folder_for_each_component_is_told_where_containers_would_be_buckets(terminal: Terminal, server: S3Server, bucket: Place) -> None:
+    component = "drop_box-drop_box"
+    fill({("photos", "a"): (b"a", NO_DETAILS)}, url=f"{terminal.here}/{component}")
+    target = (f"s3://?endpoint={server.endpoint}", *bucket.target, "--to-set", f"alias_photos={bucket.bucket}")
+    warned = terminal.type("copy", terminal.here, *target)
+    assert (warned.returncode, warned.stderr.decode()) == (
+        1,
+        f"provider: warning: {component} is no name of a bucket: is this a folder for each component? --actor ID copies what is in one\n",
+    )
+    assert terminal.copied(terminal.here, *target, "--actor", component) == {"copied": 1}
+    assert server.client().get_object(Bucket=bucket.bucket, Key="a")["Body"].read() == b"a"
+    assert terminal.copied(terminal.here, bucket.url, *bucket.target) == {"copied": 1}
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

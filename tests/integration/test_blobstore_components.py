@@ -85,12 +85,14 @@ class TestPlaces:
                 await box.put("a/b", b"text")
                 assert files(tmp_path) == {"c/a/b": b"text"}
                 await box.store.delete_container("c")
+        await until(lambda: sum(f"objects are in {tmp_path}" in line for line in provider.output) == 3)
 
     async def test_without_one_each_component_has_a_folder(self, lattice: WrpcTestLattice, tmp_path: Path) -> None:
         provider = await _started(lattice, tmp_path)
         async with a_box(lattice, provider, {}) as box:
             await box.put("a", b"text")
             assert (tmp_path / "blobs" / "painter" / "c" / "a").read_bytes() == b"text"
+        assert f"no store is named: objects go to {tmp_path}/blobs/painter; " in "\n".join(provider.output)
 
     async def test_actors_of_an_older_lattice_and_components_share_a_folder(
         self, lattice: WrpcTestLattice, provider: WrpcProvided, tmp_path: Path

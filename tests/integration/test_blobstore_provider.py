@@ -335,7 +335,7 @@ class TestWords:
             await actor.put("o", b"x")
             assert files(tmp_path / "blobs") == {f"{actor.identity}/c/o": b"x"}
         said = "\n".join(provider.output)
-        assert f"no store is named: objects go to {tmp_path}/blobs; set root to another folder, or url" in said
+        assert f"no store is named: objects go to {tmp_path}/blobs/{actor.identity}; set root to another folder, or url" in said
         assert 'link values: unknown setting "ROOOT" is ignored: did you mean "ROOT"?' in said or 'did you mean "root"?' in said
 
     async def test_a_wrong_setting_fails_that_link_only(self, lattice: TestLattice, provider: Provided, tmp_path: Path) -> None:
