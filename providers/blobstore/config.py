@@ -37,6 +37,9 @@ class StsConfig(Config):
     region: str | None = setting(None, doc="Region of STS; default: that of the store.")
     session: str = setting("blobstore_s3_provider", doc="Name of the session, seen in the logs of AWS.")
     external_id: str | None = setting(None, doc="External id, where the role asks for one.")
+    web_identity_token_file: Path | None = setting(
+        None, doc="File with the token of a service account, by which the role is assumed; no other credentials are needed then."
+    )
 
 
 class BlobstoreConfig(Config):
@@ -127,6 +130,8 @@ class BlobstoreConfig(Config):
                 raise InvalidArgument("access_key_id and secret_access_key: one is there without the other")
             if self.sts_config is not None and not self.sts_config.role:
                 raise InvalidArgument("sts_config: no role is named")
+            if self.sts_config is not None and self.sts_config.web_identity_token_file and self.sts_config.external_id:
+                raise InvalidArgument("sts_config: a role that is assumed by web_identity_token_file takes no external_id")
 
     @property
     def kind(self) -> str:

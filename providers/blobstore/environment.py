@@ -23,6 +23,7 @@ ROLE = {
     "AWS_ROLE_REGION": "region",
     "AWS_ROLE_SESSION_NAME": "session",
     "AWS_ROLE_EXTERNAL_ID": "external_id",
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "web_identity_token_file",
 }
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
 LARGEST_FILE = 1 << 20

@@ -36,6 +36,7 @@ from tests.servers.s3 import S3Server
 from tests.tiers import scale
 
 AT = "box"
+ROLE = "arn:aws:iam::123456789012:role/blobs"
 SIZE = scale(test=160 << 20, ci=256 << 20, soak=5 << 30)
 GROWTH = 64 << 10
 LARGE = 24 << 20
@@ -392,17 +393,27 @@ async def test_a_proxy_is_gone_through(moto: S3Server, relay: Relay) -> None:
         assert isinstance(error, Unavailable) and "proxy" in error.message
 
 
-async def test_a_role_is_assumed_once_and_again_before_its_credentials_expire(
-    moto: S3Server, relay: Relay, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Clock:
+    """The time that the AWS library goes by."""
+
     ahead = timedelta()
 
-    def later() -> datetime:
-        return datetime.now(UTC) + ahead
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
 
-    monkeypatch.setattr(DeferredRefreshableCredentials.__init__, "__defaults__", (later,))
-    monkeypatch.setattr("botocore.credentials._local_now", later)
-    role = StsConfig(role="arn:aws:iam::123456789012:role/blobs", session="of-a-test", external_id="a secret word")
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(DeferredRefreshableCredentials.__init__, "__defaults__", (clock.now,))
+    monkeypatch.setattr("botocore.credentials._local_now", clock.now)
+    return clock
+
+
+async def test_a_role_is_assumed_once_and_again_before_its_credentials_expire(
+    moto: S3Server, relay: Relay, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = StsConfig(role=ROLE, session="of-a-test", external_id="a secret word")
     async with Relay(moto).running() as sts:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.endpoint)
         async with a_store(moto, endpoint=relay.endpoint, sts_config=role) as store:
@@ -414,28 +425,47 @@ async def test_a_role_is_assumed_once_and_again_before_its_credentials_expire(
             assert sts.count("POST") == 1
             assert b"RoleSessionName=of-a-test" in sts.sent and b"ExternalId=a+secret+word" in sts.sent
             assert b"X-Amz-Security-Token: " in relay.sent and moto.access_key.encode() not in relay.sent
-            ahead = timedelta(minutes=30)
+            clock.ahead = timedelta(minutes=30)
             await backend.put(AT, "a", b"1", NO_DETAILS)
             assert sts.count("POST") == 1
-            ahead = timedelta(minutes=52)
+            clock.ahead = timedelta(minutes=52)
             await backend.put(AT, "a", b"1", NO_DETAILS)
             assert sts.count("POST") == 2
 
 
-async def test_credentials_that_have_expired_on_arrival_are_told(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    def later() -> datetime:
-        return datetime.now(UTC) + timedelta(hours=2)
+async def test_a_role_is_assumed_by_the_token_that_a_service_account_has_by_then(
+    moto: S3Server, relay: Relay, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tmp_path / "token"
+    role = StsConfig(role=ROLE, web_identity_token_file=token)
+    settings: dict[str, Any] = {"access_key_id": None, "secret_access_key": None, "sts_config": role}
+    with pytest.raises(Unauthenticated, match=r"web_identity_token_file: '.*token' cannot be read: No such file"):
+        async with a_store(moto, **settings):
+            pass
+    token.write_text("first\n")
+    async with Relay(moto).running() as sts:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.endpoint)
+        async with a_store(moto, endpoint=relay.endpoint, **settings) as store:
+            await store.view("").create_container(AT)
+            assert b"Action=AssumeRoleWithWebIdentity" in sts.sent and b"WebIdentityToken=first&" in sts.sent + b"&"
+            assert b"X-Amz-Security-Token: " in relay.sent and b"Authorization: " not in sts.sent
+            token.write_text("second\n")
+            clock.ahead = timedelta(minutes=52)
+            await store.view("").put(AT, "a", b"1", NO_DETAILS)
+            assert b"WebIdentityToken=second&" in sts.sent + b"&" and sts.count("POST") == 2
 
-    monkeypatch.setattr(DeferredRefreshableCredentials.__init__, "__defaults__", (later,))
+
+async def test_credentials_that_have_expired_on_arrival_are_told(moto: S3Server, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock.ahead = timedelta(hours=2)
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", moto.endpoint)
-    async with a_store(moto, sts_config=StsConfig(role="arn:aws:iam::123456789012:role/blobs")) as store:
+    async with a_store(moto, sts_config=StsConfig(role=ROLE)) as store:
         error = await refusal(store.view("").containers())
         assert isinstance(error, Unauthenticated) and "clock" in error.message
 
 
 async def test_a_role_that_cannot_be_assumed_is_told(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{free_port()}")
-    async with a_store(moto, sts_config=StsConfig(role="arn:aws:iam::123456789012:role/blobs")) as store:
+    async with a_store(moto, sts_config=StsConfig(role=ROLE)) as store:
         error = await refusal(store.view("").containers())
         assert isinstance(error, Unavailable) and "cannot be reached" in error.message
 

@@ -147,6 +147,10 @@ class TestEnvFile:
         assert config.sts_config == StsConfig(role=ROLE)
         assert load({}).region is None
 
+    def test_a_role_may_be_that_of_a_service_account(self, tmp_path: Path) -> None:
+        config = load(self.write(tmp_path, f"AWS_ROLE_ARN={ROLE}\nAWS_WEB_IDENTITY_TOKEN_FILE=/var/run/token\n"))
+        assert config.sts_config == StsConfig(role=ROLE, web_identity_token_file=Path("/var/run/token"))
+
     def test_the_object_of_the_link_wins_over_it(self, tmp_path: Path) -> None:
         text = "AWS_ACCESS_KEY_ID=file\nAWS_SECRET_ACCESS_KEY=file\nAWS_REGION=file\n"
         config = load({**self.write(tmp_path, text), "config_json": json.dumps({**OFFICIAL, "region": None, "sts_config": None})})
@@ -348,6 +352,10 @@ class TestKinds:
             ({"bucket": "acme", "access_key_id": "a"}, "access_key_id and secret_access_key: one is there without the other"),
             ({"secret_access_key": "s"}, "access_key_id and secret_access_key: one is there without the other"),
             ({"bucket": "acme", "sts_config": {"region": "x"}}, "sts_config: no role is named"),
+            (
+                {"bucket": "acme", "sts_config": {"role": ROLE, "external_id": "7", "web_identity_token_file": "/token"}},
+                "sts_config: a role that is assumed by web_identity_token_file takes no external_id",
+            ),
             ({"backend": "ftp"}, 'backend: "ftp" is not one of "local", "s3", "memory"'),
             ({"backend": "s3", "prefix": "p"}, "prefix: it is for keys in one bucket"),
             ({"part_size": "1m"}, 'part_size: "1m" is not a size'),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ import botocore.session
 import botocore.utils
 from botocore.config import Config
 
-from provider_sdk import InvalidArgument
+from provider_sdk import InvalidArgument, Unauthenticated
 from providers.blobstore.backends.s3.errors import FAILURES, refusal
 from providers.blobstore.config import BlobstoreConfig
 
@@ -50,7 +51,7 @@ class _Role(botocore.credentials.CredentialProvider):
 
     METHOD = CANONICAL_NAME = "sts_config"
 
-    def __init__(self, fetcher: botocore.credentials.AssumeRoleCredentialFetcher) -> None:
+    def __init__(self, fetcher: botocore.credentials.CachedCredentialFetcher) -> None:
         super().__init__()
         self._fetcher = fetcher
 
@@ -147,22 +148,38 @@ def _transport(config: BlobstoreConfig) -> Config:
 
 
 def _assuming(base: Any, config: BlobstoreConfig, verify: str | None) -> Any:
-    """A session with the credentials of the role, which those of `base` assume."""
-    sts = config.sts_config
+    """A session with the credentials of the role, assumed by the token of a service account or else by those of `base`."""
+    sts, transport = config.sts_config, _transport(config)
     assert sts is not None
+    role, extra = sts.role or "", {"RoleSessionName": sts.session} | ({"ExternalId": sts.external_id} if sts.external_id else {})
     region = sts.region or config.region or base.get_config_variable("region") or DEFAULT_REGION
-    source = base.get_credentials()
-    if source is None:
-        raise botocore.exceptions.NoCredentialsError
-    fetcher = botocore.credentials.AssumeRoleCredentialFetcher(
-        functools.partial(base.create_client, region_name=region, verify=verify, config=_transport(config)),
-        source,
-        sts.role or "",
-        extra_args={"RoleSessionName": sts.session} | ({"ExternalId": sts.external_id} if sts.external_id else {}),
-    )
+
+    def client(*service: str, config: Config | None = None, **given: Any) -> Any:
+        merged = transport.merge(config) if config else transport
+        return base.create_client(*service, region_name=region, verify=verify, config=merged, **given)
+
+    fetcher: botocore.credentials.CachedCredentialFetcher
+    if sts.web_identity_token_file is not None:
+        token = functools.partial(_token, sts.web_identity_token_file)
+        token()
+        fetcher = botocore.credentials.AssumeRoleWithWebIdentityCredentialFetcher(client, token, role, extra_args=extra)
+    else:
+        source = base.get_credentials()
+        if source is None:
+            raise botocore.exceptions.NoCredentialsError
+        fetcher = botocore.credentials.AssumeRoleCredentialFetcher(client, source, role, extra_args=extra)
     session = _session()
     session.register_component("credential_provider", botocore.credentials.CredentialResolver([_Role(fetcher)]))
     return session
+
+
+def _token(path: Path) -> str:
+    """The token that is in the file now: whoever issues it writes a new one before it expires."""
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text (UTF-8)"
+        raise Unauthenticated(f"sts_config.web_identity_token_file: {str(path)[:200]!a} cannot be read: {reason}") from None
 
 
 def _with_md5(params: dict[str, Any], **_: Any) -> None:

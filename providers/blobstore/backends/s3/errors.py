@@ -49,6 +49,7 @@ SERVER = (
         "says that the temporary credentials have expired: new ones are needed",
     ),
     Row(("InvalidToken", "InvalidTokenId"), Code.UNAUTHENTICATED, "does not accept session_token: it is not that of the access key"),
+    Row(("InvalidIdentityToken",), Code.UNAUTHENTICATED, "does not accept the token of web_identity_token_file"),
     Row((SKEWED, "RequestInTheFuture"), Code.UNAVAILABLE, "does not accept the time of this machine: set its clock"),
     Row(
         (
@@ -191,7 +192,7 @@ def _of_server(where: str, error: aws.ClientError) -> ProviderError:
         row = Row((), Code.INTERNAL, f"answers {code[:60]!a} (HTTP {status}), which means nothing here")
     who = f"S3 at {where}"
     words = row.words + _clock(error) if code == SKEWED else row.words + _region(error)
-    if error.operation_name == "AssumeRole":
+    if error.operation_name in ("AssumeRole", "AssumeRoleWithWebIdentity"):
         who, words = "STS", f"{words} (it was asked for the role of sts_config)"
     text = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
     return ProviderError.of(row.error, f"{who} {words}", detail=f"{code} {status}: {text[:SHOWN]}")
