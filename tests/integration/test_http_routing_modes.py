@@ -84,6 +84,14 @@ async def test_by_path_each_component_answers_its_own_and_no_other() -> None:
                 await asyncio.sleep(0.02)
 
 
+async def test_an_address_of_the_provider_s_own_comes_before_its_default() -> None:
+    port = free_port()
+    own = {"address": f"127.0.0.1:{port}", "default_address": f"127.0.0.1:{free_port()}"}
+    async with running({"routing_mode": "path", **own}) as it:
+        await a_link(it, "one", path="/one")
+        await comes_to_say(port, b"one", "GET /one HTTP/1.1")
+
+
 async def test_a_path_that_is_taken_is_refused_until_it_is_free() -> None:
     port = free_port()
     async with running({"routing_mode": "path", "default_address": f"127.0.0.1:{port}"}) as it:

@@ -133,13 +133,22 @@ def test_what_is_saved_while_the_lattice_comes_up_is_applied(terminal: Terminal)
             process.send_signal(signal.SIGINT)
 
 
-@pytest.mark.parametrize(("mode", "route"), [("path", "/random"), ("host", "shop.example")])
-def test_http_is_waited_for_and_shown_where_the_provider_s_own_configuration_puts_it(terminal: Terminal, mode: str, route: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "route", "where"),
+    [
+        ("path", '"/random"', 'default_address: "127.0.0.1:{}"'),
+        ("host", "shop.example", 'default_address: "127.0.0.1:{}"'),
+        ("path", '"/random", address: "127.0.0.1:1"', 'address: "127.0.0.1:{}", default_address: "127.0.0.1:2"'),
+    ],
+)
+def test_http_is_waited_for_and_shown_where_the_provider_s_own_configuration_puts_it(
+    terminal: Terminal, mode: str, route: str, where: str
+) -> None:
     path = terminal.example("hello-1x")
-    own = f'config: [{{name: front, properties: {{routing_mode: {mode}, default_address: "127.0.0.1:{terminal.port}"}}}}]'
+    own = f"config: [{{name: front, properties: {{routing_mode: {mode}, {where.format(terminal.port)}}}}}]"
     image = "image: registry.example/wasmcloud/httpserver:0.1.0"
     text = path.read_text().replace(image, f"{image}\n        {own}")
-    path.write_text(text.replace(f'{{address: "127.0.0.1:{terminal.port}"}}', f'{{{mode}: "{route}"}}'))
+    path.write_text(text.replace(f'{{address: "127.0.0.1:{terminal.port}"}}', f"{{{mode}: {route}}}"))
     with detached(terminal, path) as started:
         assert started.stdout.startswith(f"http://127.0.0.1:{terminal.port}/")
         request = urllib.request.Request(f"http://127.0.0.1:{terminal.port}/random", headers={"host": "shop.example"})

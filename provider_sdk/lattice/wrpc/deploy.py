@@ -200,8 +200,8 @@ class WrpcDeployment:
                 if before is not None:
                     self._say(f"the link of {source.name if source else CALLER} to {given.target} changed")
             if source is not None and _is_http(source, given):
-                names = (*manifest.config_names(source.settings), *link.source_config)
-                self._addresses[identifier] = _http_address(self._host.configs.plain(names))
+                own = self._host.configs.plain(manifest.config_names(source.settings))
+                self._addresses[identifier] = _http_address(own, self._host.configs.plain(link.source_config))
 
     async def _delete_link(self, identifier: LinkId) -> None:
         source, target, namespace, package, name = identifier
@@ -239,21 +239,27 @@ def http_addresses(manifest: WrpcManifest) -> Iterator[tuple[str, int]]:
     """Where HTTP is served, as far as the manifest itself has the settings, and the lines of the links that say so."""
     for workload in manifest.workloads:
         for link in filter(lambda item: _is_http(workload, item), workload.links):
-            values: dict[str, str] = {}
-            for config in (*workload.settings.config, *link.source_settings.config):
-                values |= config.properties or {}
-            yield _http_address(values), link.line
+            own, values = (
+                {name: value for config in settings.config for name, value in (config.properties or {}).items()}
+                for settings in (workload.settings, link.source_settings)
+            )
+            yield _http_address(own, values), link.line
 
 
 def _is_http(workload: Workload, link: WrpcLink) -> bool:
     return workload.provider and link.package == "http" and "incoming-handler" in link.interfaces
 
 
-def _http_address(values: Mapping[str, str]) -> str:
+def _http_address(own: Mapping[str, str], values: Mapping[str, str]) -> str:
     """Where a link of the httpserver listens, by the provider's plain settings and the link's own: without one, anywhere at 8000."""
-    given = {name.lower().replace("-", "_"): value for name, value in values.items()}
-    own = given.get("address") if given.get("routing_mode", "address") == "address" else None
-    return own or given.get("default_address") or HTTP_DEFAULT
+    given = _folded(own)
+    if given.get("routing_mode", "address") == "address":
+        given |= _folded(values)
+    return given.get("address") or given.get("default_address") or HTTP_DEFAULT
+
+
+def _folded(values: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower().replace("-", "_"): value for name, value in values.items()}
 
 
 def _data_config(workload: Workload) -> str:
