@@ -28,6 +28,7 @@ from tests.unit.package_program import a_program
 TOML = """\
 name = "greeter"
 contract = "acme:greeter"
+interfaces = ["acme:greeter/greeter@0.2.0", "acme:greeter/greeter@0.1.0"]
 version = "1.2.3"
 revision = 7
 vendor = "Acme Ltd"
@@ -80,6 +81,12 @@ def test_the_list_has_the_provider_its_distributions_python_and_the_bootloader(d
         "version": "1.2.3",
         "supplier": {"name": "Acme Ltd"},
     }
+    assert [tuple(item.values()) for item in document["metadata"]["component"]["properties"]] == [
+        ("wasmcloud:revision", "7"),
+        ("wasmcloud:contract", "acme:greeter"),
+        ("wasmcloud:interface", "acme:greeter/greeter@0.1.0"),
+        ("wasmcloud:interface", "acme:greeter/greeter@0.2.0"),
+    ]
     listed = by_name(document)
     assert set(listed) == {"CPython", "PyNaCl", "aiohttp", "msgpack", "provider-sdk", "pyinstaller", "yarl"}
     for name in set(listed) - {"CPython"}:

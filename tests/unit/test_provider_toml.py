@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from provider_sdk import Provider
 from provider_sdk.errors import InvalidArgument, NotFound
 from provider_sdk.provider_toml import read_provider_toml
+from providers.blobstore.provider import BlobstoreProvider
+from providers.httpserver.provider import HttpServerProvider
+from providers.keyvalue.provider import KeyValueProvider
+from providers.numbergen.provider import NumberGenProvider
 
 WHOLE = """\
 name = "greeter"
@@ -130,3 +136,9 @@ def test_the_module_is_found_above_a_file_that_lies_in_its_package(tmp_path: Pat
 def test_a_module_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"module 'greeter': neither greeter\.py nor greeter/__main__\.py is there"):
         _ = read_provider_toml(written(tmp_path, WHOLE)).root
+
+
+@pytest.mark.parametrize("provider", [BlobstoreProvider, HttpServerProvider, KeyValueProvider, NumberGenProvider])
+def test_those_of_the_pack_name_the_interfaces_that_are_served(provider: type[Provider[Any]]) -> None:
+    found = read_provider_toml(Path(__file__).parents[2].joinpath(*provider.__module__.split(".")[:-1]))
+    assert sorted(found.interfaces) == sorted(interface.__identity__.wit for interface in provider.serves if interface.__identity__.wit)
