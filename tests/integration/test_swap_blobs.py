@@ -23,6 +23,10 @@ from tests.servers.ports import free_port
 
 EXAMPLE = EXAMPLES / "swap-blobs"
 FILES = {"note": b"a note", "empty": b"", "large file%": os.urandom(5 << 20)}
+README = EXAMPLE / "README.md"
+BLOCKS = 4
+"""In each of the two sections of the README: start, move, once more, end."""
+CONFIGURED = "configuration drop-box-store changed"
 MARK = "the block has ended with"
 
 
@@ -36,7 +40,7 @@ class Reader:
         shutil.copytree(EXAMPLE, self.example, ignore=shutil.ignore_patterns(".provider", "box.yaml"))
         for path in self.example.glob("*.yaml"):
             path.write_text(self._moved(path.read_text()))
-        self.blocks = re.findall(r"```sh\n(.*?)```", self._moved((EXAMPLE / "README.md").read_text()), re.DOTALL)
+        self.blocks = re.findall(r"```sh\n(.*?)```", self._moved(README.read_text()), re.DOTALL)
         programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = {**os.environ, "PATH": programs, "XDG_STATE_HOME": str(folder / "state")}
         self._log = (folder / "log").open("w+")
@@ -140,8 +144,15 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
         reader.close()
 
 
-def test_the_box_is_moved_to_s3_while_it_is_in_use(reader: Reader) -> None:
-    start, move, again, end = reader.blocks
+@pytest.mark.parametrize(
+    ("section", "changed", "typed"),
+    [
+        pytest.param(0, "a link to wasmcloud:blobstore changed", True, id="0.x"),
+        pytest.param(1, CONFIGURED, False, id="1.x"),
+    ],
+)
+def test_the_box_is_moved_to_s3_while_it_is_in_use(reader: Reader, section: int, changed: str, typed: bool) -> None:
+    start, move, again, end = reader.blocks[section * BLOCKS : (section + 1) * BLOCKS]
     reader.type(start)
     try:
         for name, body in FILES.items():
@@ -150,27 +161,57 @@ def test_the_box_is_moved_to_s3_while_it_is_in_use(reader: Reader) -> None:
         with Load(reader) as load:
             until(lambda: len(load.put) > 1)
             assert re.fullmatch(r"objects: \d+ copied; \d+ bytes copied\n", reader.type(move))
-            until(lambda: "a link to wasmcloud:blobstore changed" in reader.log())
+            until(lambda: changed in reader.log())
             before = len(load.put)
             until(lambda: len(load.put) > before + 3)
         assert load.errors == []
         assert load.reads > 10
         said = reader.type(again)
         assert "NOT copied" not in said and " different" not in said
-        assert (EXAMPLE / "README.md").read_text() in said
-        check_what_is_there(reader, {**FILES, **load.put})
+        check_what_is_there(reader, {"readme": README.read_bytes()}, typed=False)
+        check_what_is_there(reader, {**FILES, **load.put}, typed=typed)
         shutil.rmtree(reader.kept)
-        check_what_is_there(reader, {**FILES, **load.put})
+        check_what_is_there(reader, {**FILES, **load.put}, typed=typed)
         assert reader.ask("DELETE", "note")[0] == b"note: removed\n"
-        assert b" note\n" not in reader.ask("GET", "")[0]
+        assert not re.search(rb"\bnote\n", reader.ask("GET", "")[0])
+        assert " restarted" not in reader.log()
         reader.kept.mkdir()
     finally:
         reader.type(end)
     assert not accepts(reader.port)
 
 
-def check_what_is_there(reader: Reader, files: Mapping[str, bytes]) -> None:
-    assert {name: reader.ask("GET", name) for name in files} == {name: (body, f"text/x-{len(name)}") for name, body in files.items()}
+def test_the_box_of_1x_is_moved_to_another_folder_while_it_is_in_use(reader: Reader) -> None:
+    start, _, _, end = reader.blocks[BLOCKS:]
+    other = reader.kept.with_name("other")
+    copy = f"provider blob copy file://{reader.kept} file://{other}"
+    reader.type(start)
+    try:
+        for name, body in FILES.items():
+            reader.ask("PUT", name, body)
+        with Load(reader) as load:
+            until(lambda: len(load.put) > 1)
+            assert " copied; " in reader.type(copy)
+            manifest = reader.example / "box.yaml"
+            manifest.write_text(manifest.read_text().replace(f"file://{reader.kept}", f"file://{other}"))
+            until(lambda: CONFIGURED in reader.log())
+            before = len(load.put)
+            until(lambda: len(load.put) > before + 3)
+        assert load.errors == []
+        assert "NOT copied" not in reader.type(copy)
+        shutil.rmtree(reader.kept)
+        check_what_is_there(reader, {**FILES, **load.put}, typed=False)
+        assert " restarted" not in reader.log()
+        reader.kept.mkdir()
+    finally:
+        reader.type(end)
+
+
+def check_what_is_there(reader: Reader, files: Mapping[str, bytes], *, typed: bool) -> None:
+    """With the types that were given at the put, where the generation keeps them."""
+    found = {name: reader.ask("GET", name) for name in files}
+    assert {name: body for name, (body, _) in found.items()} == files
+    assert not typed or {name: kind for name, (_, kind) in found.items()} == {name: f"text/x-{len(name)}" for name in files}
 
 
 def accepts(port: int) -> bool:
