@@ -39,4 +39,6 @@ def _answered(result: Any) -> str:
 def _written(value: Any) -> str:
     if isinstance(value, AsyncIterator | Awaitable):
         return "(stream)"
+    if type(value) is tuple:
+        return f"({', '.join(map(_written, value))})"
     return f"({len(value)} bytes)" if isinstance(value, bytes) and len(value) > 100 else repr(value)

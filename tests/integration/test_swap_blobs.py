@@ -199,6 +199,7 @@ def test_the_box_of_1x_is_moved_to_another_folder_while_it_is_in_use(reader: Rea
             until(lambda: len(load.put) > before + 3)
         assert load.errors == []
         assert "NOT copied" not in reader.type(copy)
+        assert re.search(r"blobstore\.get-container-data ObjectId\(.*, \d+ → \(\(stream\), \(stream\)\) ", reader.log())
         shutil.rmtree(reader.kept)
         check_what_is_there(reader, {**FILES, **load.put}, typed=False)
         assert " restarted" not in reader.log()
