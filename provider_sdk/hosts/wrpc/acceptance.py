@@ -14,7 +14,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from provider_sdk.errors import DeadlineExceeded, ProviderError
+from provider_sdk.errors import DeadlineExceeded, ProviderError, Unavailable
 from provider_sdk.hosts.wrpc.inbox import Inbox
 from provider_sdk.hosts.wrpc.outgoing import send_value
 from provider_sdk.transport.base import Transport
@@ -27,6 +27,11 @@ TIMES = 4
 LATE = 0.42
 """Seconds until an answer is sent to a caller that was never heard: after the third repeat."""
 GIVE_UP = 10.0
+ENDS_WITHIN = 60.0
+"""Seconds that what ends a call waits for a lost connection, and for its caller to be back: without it a host waits for ever."""
+NOBODY_WITHIN = 0.5
+"""Seconds in which the NATS server says that nobody listens."""
+LONGEST_PAUSE = 2.0
 SETTLING = 0.002
 
 
@@ -89,7 +94,7 @@ class Acceptance:
 
     def answer(self, subject: str, data: bytes) -> None:
         """Send an answer as soon as its caller listens, so perhaps when the call is over already. At the latest after GIVE_UP."""
-        if self.is_complete or self._error is not None:
+        if self.is_complete or (self._error is not None and not self.unheard):
             self._owner.send(subject, data)
         else:
             self._answer = (subject, data)
@@ -117,8 +122,15 @@ class Acceptance:
 
     async def may_stream(self) -> None:
         """Returns when an answer with streams may be sent, which cannot be sent twice: at the end of the parameters, or after GIVE_UP."""
-        while not self.is_complete and self._error is None and self._owner.now() - self._last <= GIVE_UP:
+        while not self.is_complete and (self._error is None or self.unheard) and self._owner.now() - self._last <= GIVE_UP:
             await self._wait()
+
+    def renew(self, now: float) -> None:
+        """There is another connection: what went over the lost one, or met none, begins anew."""
+        self.late = False
+        self._begun = self._last = now
+        self._pause = FIRST_REPEAT
+        self._next = now + FIRST_REPEAT
 
     def due(self, now: float) -> bool:
         """Whether the accept is to be repeated now; called once a sweep. An answer to a caller that was not heard is sent, and kept."""
@@ -164,6 +176,7 @@ class Acceptances:
         self._loop = asyncio.get_running_loop()
         self._open: dict[Acceptance, None] = {}
         self._sweeping: asyncio.TimerHandle | None = None
+        self._connection = transport.reconnects
         self._tasks: set[asyncio.Task[None]] = set()
         self.now = self._loop.time
         self.future = self._loop.create_future
@@ -197,9 +210,36 @@ class Acceptances:
         """Send an answer and its end, at once where that is possible."""
         transport = self._transport
         if len(data) > transport.max_payload or (data and not transport.send(subject, data)):
-            self._spawn(send_value(transport, subject, data))
+            self._spawn(self._send_later(subject, data))
         elif not transport.send(subject, b""):
-            self._spawn(transport.publish(subject, b""))
+            self._spawn(self._send_later(subject, b""))
+
+    async def _send_later(self, subject: str, data: bytes) -> None:
+        """What meets a lost connection waits for the next; an answer in several messages is only ended, as if it had been broken off."""
+        transport = self._transport
+        if not transport.connected:
+            data = data if len(data) <= transport.max_payload else b""
+            await self._reach(subject, data)
+            if not data:
+                return
+            data = b""
+        await send_value(transport, subject, data)
+
+    async def _reach(self, subject: str, data: bytes) -> None:
+        """Send to a caller who may be back later than we are: again where the NATS server says that nobody listens."""
+        until, pause = self.now() + ENDS_WITHIN, FIRST_REPEAT
+        while True:
+            try:
+                await self._transport.request(subject, data, timeout=NOBODY_WITHIN)
+            except DeadlineExceeded:  # somebody has it; nobody answers an answer
+                return
+            except Unavailable:
+                if self.now() > until:
+                    raise
+            else:
+                return
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_PAUSE, pause * 2)
 
     async def settled(self, within: float) -> None:
         """Returns when no answer waits for its caller any more, or after `within` seconds."""
@@ -208,14 +248,21 @@ class Acceptances:
             await asyncio.sleep(SETTLING)
 
     def _sweep(self) -> None:
-        now = self.now()
+        if self._transport.connected:
+            self._look(self.now())
+        self._sweeping = self._loop.call_later(SWEEP, self._sweep) if self._open else None
+
+    def _look(self, now: float) -> None:
+        if self._connection != self._transport.reconnects:
+            self._connection = self._transport.reconnects
+            for acceptance in self._open:
+                acceptance.renew(now)
         due = [acceptance for acceptance in self._open if acceptance.due(now)]
         for acceptance in [one for one in self._open if one.is_over(now)]:
             self.forget(acceptance)
         if due:
             self.repeats += len(due)
             self._spawn(self._repeat(due))
-        self._sweeping = self._loop.call_later(SWEEP, self._sweep) if self._open else None
 
     async def _repeat(self, due: list[Acceptance]) -> None:
         for acceptance in due:
@@ -229,4 +276,4 @@ class Acceptances:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.debug("an accept or an answer could not be sent: %s", error)
+            log.warning("an accept or an answer could not be sent: %s", error)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from provider_sdk.context import TraceContext
 from provider_sdk.errors import Internal, InvalidArgument, ProviderError, ResourceExhausted, Unavailable, Unsupported, error_text
 from provider_sdk.hosts.base import Call, Calls, StreamLimits
-from provider_sdk.hosts.wrpc.acceptance import Acceptance, Acceptances
+from provider_sdk.hosts.wrpc.acceptance import ENDS_WITHIN, Acceptance, Acceptances
 from provider_sdk.hosts.wrpc.channels import Encoded
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.hosts.wrpc.inbox import Inbox
@@ -236,10 +237,9 @@ class Session:
     async def turn_away(self, error: ProviderError) -> None:
         """Answer with an error without looking at the arguments."""
         try:
-            await self._accept()
+            with suppress(ProviderError):  # the accept is repeated
+                await self._accept()
             await self._refuse(error)
-        except ProviderError as failed:
-            log.debug("%s: not even turned away: %s", self._subject, failed)
         finally:
             self._end()
 
@@ -318,7 +318,7 @@ class Session:
                 self._server.untold(self._found.operation, error)
             if data is None and self._server.era is Era.FIRST:
                 text = error_text(error).encode()
-                await self._server.transport.publish(f"{self._reply}.error", unsigned_leb(len(text)) + text)
+                await self._server.transport.publish(f"{self._reply}.error", unsigned_leb(len(text)) + text, within=ENDS_WITHIN)
             await self._answer(Encoded(data or b""))
         except ProviderError as failed:
             log.warning("%s: the caller cannot be told that %s: %s", self._subject, error, failed)

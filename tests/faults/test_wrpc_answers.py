@@ -1,0 +1,122 @@
+"""What a 1.x provider owes a caller: its call ends, though its connection was lost or it listens late (wrpc-1x.md §3.2, §3.7)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import pytest_asyncio
+
+from provider_sdk.hosts.wrpc import acceptance
+from provider_sdk.hosts.wrpc.server import Server
+from provider_sdk.lattice.nats_server import NatsServer
+from provider_sdk.transport.nats import NatsTransport
+from provider_sdk.transport.nats_client import Received
+from tests.faults.test_wrpc_hostile import PIPES, Working
+from tests.integration.wrpc_peer import HOST_HEADERS, Caller, Told, a_transport, serving
+from tests.waiting import until
+
+ANSWER = b"\x00\x01x"
+REPLY = "_INBOX.caller.1"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[NatsServer]:
+    async with NatsServer.start(url="") as running:
+        yield running
+
+
+class Held(Working):
+    """Answers when it is let."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.release = asyncio.Event()
+
+    async def echo(self, text: str) -> str:
+        self.begun += 1
+        await self.release.wait()
+        return await super().echo(text)
+
+
+# NATS is away for longer than a message waits for it by itself.
+
+
+@asynccontextmanager
+async def away(server: NatsServer, found: Server) -> AsyncIterator[None]:
+    """What is done while there is no NATS server."""
+    await server.stop()
+    await until(lambda: not found.transport.connected)
+    yield
+    await asyncio.sleep(2.5)
+    await server.launch()
+
+
+async def test_an_answer_of_that_time_reaches_its_caller() -> None:
+    held = Held()
+    async with NatsServer.start(url="") as own, serving(own, held) as found, a_transport(own) as transport:
+        caller = Caller(transport)
+        await caller.call(f"{PIPES}.echo", b"\x01x")
+        await caller.accepted()
+        await caller.send("params", b"")
+        await transport.flush()
+        async with away(own, found):
+            held.release.set()
+        await caller.until(lambda: ("results", b"") in caller.told)
+        assert ("results", ANSWER) in caller.told
+
+
+async def test_an_answer_reaches_a_caller_who_is_back_later() -> None:
+    held = Held()
+    async with NatsServer.start(url="") as own, serving(own, held) as found:
+        async with a_transport(own) as transport:
+            caller = Caller(transport)
+            await caller.call(f"{PIPES}.echo", b"\x01x")
+            await caller.accepted()
+            await caller.send("params", b"")
+        await until(lambda: held.begun)
+        async with away(own, found):
+            held.release.set()
+        await until(lambda: found.transport.connected)
+        await asyncio.sleep(0.5)
+        async with a_transport(own) as transport:
+            back = Caller(transport, caller.reply)
+            await back.listen()
+            await back.until(lambda: ("results", b"") in back.told)
+        assert back.told == [("results", ANSWER), ("results", b"")]
+
+
+async def test_a_call_whose_accept_was_lost_is_accepted_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptance, "GIVE_UP", 1.0)
+    held = Held()
+    async with NatsServer.start(url="") as own, serving(own, held) as found:
+        async with a_transport(own) as transport:
+            await transport.publish(f"{PIPES}.echo", b"\x01x", reply=REPLY)
+        await until(lambda: held.begun)
+        async with away(own, found):
+            held.release.set()
+        async with a_transport(own) as transport:
+            assert (await heard(transport))[0] == ("results", ANSWER)
+
+
+@pytest.mark.parametrize("full", [False, True])
+async def test_a_call_that_could_not_be_accepted_is_refused_when_nats_is_back(full: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptance, "GIVE_UP", 1.0)
+    async with NatsServer.start(url="") as own, serving(own, Working()) as found:
+        found.control.full = full  # type: ignore[misc]  # a plain attribute here
+        async with away(own, found):
+            found.receive(Received(f"{PIPES}.echo", REPLY, b"\x01x", HOST_HEADERS))
+        async with a_transport(own) as transport:
+            assert (await heard(transport))[0][1].startswith(b"\x01")
+
+
+async def heard(transport: NatsTransport) -> list[Told]:
+    """The answer to a caller who listens only now."""
+    caller = Caller(transport, REPLY)
+    await caller.listen()
+    await caller.accepted()
+    await caller.send("params", b"")
+    await caller.until(lambda: ("results", b"") in caller.told)
+    return [item for item in caller.told if item[0]]
