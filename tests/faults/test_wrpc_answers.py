@@ -120,3 +120,37 @@ async def heard(transport: NatsTransport) -> list[Told]:
     await caller.send("params", b"")
     await caller.until(lambda: ("results", b"") in caller.told)
     return [item for item in caller.told if item[0]]
+
+
+# A call that is over, and whose answer waits for the end of its parameters.
+
+
+async def held_answer(server: NatsServer, found: Server, transport: NatsTransport) -> Caller:
+    """A caller that was accepted and answered, and has said nothing."""
+    caller = Caller(transport)
+    await caller.call(f"{PIPES}.echo", b"\x01x")
+    await caller.accepted()
+    await until(lambda: [one.holds for one in found.acceptances._open] == [True])  # noqa: SLF001 # nothing else shows it
+    return caller
+
+
+async def test_streams_that_come_to_it_are_not_kept(server: NatsServer) -> None:
+    async with serving(server, Working()) as found, a_transport(server) as transport:
+        caller = await held_answer(server, found, transport)
+        for _ in range(4):
+            await caller.send("params.0", bytes(500_000))
+        await caller.send("params", b"")
+        await caller.until(lambda: ("results", b"") in caller.told)
+        assert (found.budget.memory, found.budget.spooled) == (0, 0)
+
+
+async def test_streams_that_come_to_it_do_not_keep_it(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptance, "GIVE_UP", 1.0)
+    async with serving(server, Working()) as found, a_transport(server) as transport:
+        caller = await held_answer(server, found, transport)
+        async with asyncio.timeout(10):
+            while ("results", b"") not in caller.told:
+                await caller.send("params.0", bytes(100))
+                await asyncio.sleep(0.05)
+        assert ("results", ANSWER) in caller.told
+        await until(lambda: not found.inbox._calls)  # noqa: SLF001 # nothing else shows it

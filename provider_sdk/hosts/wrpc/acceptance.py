@@ -79,8 +79,9 @@ class Acceptance:
 
     def heard(self) -> None:
         """The caller has sent something: it has the accept."""
-        self._last = self._owner.now()
         self.unheard = False
+        if not self.ended:
+            self._last = self._owner.now()
 
     def complete(self) -> None:
         """The parameters are at an end, and with them what has to be waited for."""

@@ -169,7 +169,8 @@ class Session:
         if acceptance is not None:
             acceptance.heard()
         if rest:
-            self._incoming().feed(rest, message.data)
+            if acceptance is None or not acceptance.ended:
+                self._incoming().feed(rest, message.data)
         elif not message.data:
             if acceptance is not None:
                 acceptance.complete()
