@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
 
+from provider_sdk import Interface, ProviderError, fails
+from provider_sdk.errors import NotFound
 from provider_sdk.hosts.wrpc import acceptance
 from provider_sdk.hosts.wrpc.server import Server
 from provider_sdk.lattice.nats_server import NatsServer
@@ -154,3 +157,33 @@ async def test_streams_that_come_to_it_do_not_keep_it(server: NatsServer, monkey
                 await asyncio.sleep(0.05)
         assert ("results", ANSWER) in caller.told
         await until(lambda: not found.inbox._calls)  # noqa: SLF001 # nothing else shows it
+
+
+# An error that cannot be told.
+
+
+def unspeakable(error: ProviderError) -> str:
+    raise KeyError(error.code)
+
+
+class Mute(Interface, wit="test:mute/mute@0.1.0"):
+    @abstractmethod
+    @fails(str, encode=unspeakable)
+    async def refuse(self) -> None: ...
+
+
+class Refusing(Mute):
+    async def refuse(self) -> None:
+        raise NotFound("there is none")
+
+
+@pytest.mark.parametrize("full", [False, True])
+async def test_an_error_that_its_own_type_cannot_hold_is_an_early_end(
+    full: bool, server: NatsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(server, Refusing()) as found, a_transport(server) as transport:
+        found.control.full = full  # type: ignore[misc]  # a plain attribute here
+        assert await Caller(transport).unary("lattice.prov.wrpc.0.0.1.test:mute/mute@0.1.0.refuse", b"") == [("results", b"")]
+    told = [item.getMessage() for item in caplog.records if "has no form as its error type" in item.getMessage()]
+    assert len(told) == 1
+    assert "KeyError" in told[0]

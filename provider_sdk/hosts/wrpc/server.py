@@ -327,8 +327,9 @@ class Session:
     def _failure(self, error: ProviderError) -> bytes | None:
         try:
             return None if self._found is None else self._found.codec.encode_failure(error)
-        except ProviderError as wrong:
-            log.error("%s: %s has no form as its error type: %s", self._subject, error, wrong)
+        except Exception as wrong:  # `encode` of @fails is the author's
+            trace = None if isinstance(wrong, ProviderError) else wrong
+            log.error("%s: %s has no form as its error type: %s: %s", self._subject, error, type(wrong).__name__, wrong, exc_info=trace)
             return None
 
     def _end(self) -> None:
