@@ -159,6 +159,27 @@ async def test_streams_that_come_to_it_do_not_keep_it(server: NatsServer, monkey
         await until(lambda: not found.inbox._calls)  # noqa: SLF001 # nothing else shows it
 
 
+class Large(Working):
+    async def echo(self, text: str) -> str:
+        return text * 200_000
+
+
+async def test_answers_that_wait_take_no_more_room_than_there_is(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptance, "MOST_HELD", 1_000_000, raising=False)
+    async with serving(server, Large()) as found, a_transport(server) as transport:
+        callers = [Caller(transport) for _ in range(8)]
+        for caller in callers:
+            await caller.call(f"{PIPES}.echo", b"\x01x")
+            await caller.accepted()
+            await caller.send("params.0", b"")  # heard, and not at an end
+        await until(lambda: sum(("results", b"") in caller.told for caller in callers) == 4, 5)
+        for caller in callers:
+            await caller.send("params", b"")
+            await caller.until(lambda caller=caller: ("results", b"") in caller.told)
+            assert sum(len(data) for path, data in caller.told if path == "results") == 200_004
+        assert found.acceptances.held == 0
+
+
 # An error that cannot be told.
 
 

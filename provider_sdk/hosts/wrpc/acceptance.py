@@ -27,6 +27,8 @@ TIMES = 4
 LATE = 0.42
 """Seconds until an answer is sent to a caller that was never heard: after the third repeat."""
 GIVE_UP = 10.0
+MOST_HELD = 256 << 20
+"""Bytes of answers that wait, of all calls; one beyond is sent at once."""
 ENDS_WITHIN = 60.0
 """Seconds that what ends a call waits for a lost connection, and for its caller to be back: without it a host waits for ever."""
 NOBODY_WITHIN = 0.5
@@ -95,10 +97,15 @@ class Acceptance:
 
     def answer(self, subject: str, data: bytes) -> None:
         """Send an answer as soon as its caller listens, so perhaps when the call is over already. At the latest after GIVE_UP."""
-        if self.is_complete or (self._error is not None and not self.unheard):
+        if self.is_complete or (self._error is not None and not self.unheard) or not self._owner.hold(len(data)):
             self._owner.send(subject, data)
         else:
             self._answer = (subject, data)
+
+    def let_go(self) -> int:
+        """The answer waits no more: its size."""
+        answer, self._answer = self._answer, None
+        return 0 if answer is None else len(answer[1])
 
     def fail(self, error: ProviderError) -> None:
         """The end of the parameters will not come."""
@@ -182,6 +189,7 @@ class Acceptances:
         self.now = self._loop.time
         self.future = self._loop.create_future
         self.repeats = 0
+        self.held = 0
 
     def begin(self, reply: str, inbox: str, *, waits: bool) -> Acceptance:
         """An accept is about to be sent. Callers of the first era send no end of parameters: `waits` is false, and nothing is repeated."""
@@ -205,7 +213,15 @@ class Acceptances:
     def forget(self, acceptance: Acceptance) -> None:
         """The call is over for good."""
         self.done(acceptance)
+        self.held -= acceptance.let_go()
         self._inbox.end(acceptance.inbox)
+
+    def hold(self, size: int) -> bool:
+        """Whether there is room for an answer that waits; it is taken."""
+        if self.held + size > MOST_HELD:
+            return False
+        self.held += size
+        return True
 
     def send(self, subject: str, data: bytes) -> None:
         """Send an answer and its end, at once where that is possible."""
@@ -216,11 +232,15 @@ class Acceptances:
             self._spawn(self._send_later(subject, b""))
 
     async def _send_later(self, subject: str, data: bytes) -> None:
-        """What meets a lost connection waits for the next; an answer in several messages is only ended, as if it had been broken off."""
+        """What meets a lost connection waits for the next; an answer in several messages, or without room, is ended as if broken off."""
         transport = self._transport
         if not transport.connected:
-            data = data if len(data) <= transport.max_payload else b""
-            await self._reach(subject, data)
+            if len(data) > transport.max_payload or not self.hold(len(data)):
+                data = b""
+            try:
+                await self._reach(subject, data)
+            finally:
+                self.held -= len(data)
             if not data:
                 return
             data = b""
