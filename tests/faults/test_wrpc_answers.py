@@ -17,7 +17,7 @@ from provider_sdk.hosts.wrpc.server import Server
 from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.transport.nats import NatsTransport
 from provider_sdk.transport.nats_client import Received
-from tests.faults.test_wrpc_hostile import PIPES, Working
+from tests.faults.test_wrpc_hostile import PIPES, Working, raw
 from tests.integration.wrpc_peer import HOST_HEADERS, Caller, Told, a_transport, serving
 from tests.waiting import until
 
@@ -123,6 +123,59 @@ async def heard(transport: NatsTransport) -> list[Told]:
     await caller.send("params", b"")
     await caller.until(lambda: ("results", b"") in caller.told)
     return [item for item in caller.told if item[0]]
+
+
+# A caller who is not heard may not have listened yet, or may never send an end.
+
+
+@asynccontextmanager
+async def unheard(server: NatsServer, implementation: Working) -> AsyncIterator[Caller]:
+    """A caller who listens, and says nothing by itself."""
+    async with serving(server, implementation), a_transport(server) as transport:
+        caller = Caller(transport)
+        await caller.call(f"{PIPES}.echo", b"\x01x")
+        await caller.accepted()
+        yield caller
+
+
+async def test_a_late_answer_comes_behind_the_third_repeat_and_without_an_end_that_could_come_alone(server: NatsServer) -> None:
+    async with unheard(server, Working()) as caller:
+        await caller.until(lambda: ("results", ANSWER) in caller.told)
+        assert caller.told == [("", b"")] * 4 + [("results", ANSWER)]
+        await caller.until(lambda: caller.accepts == 5)
+        assert caller.told[5:] == [("", b"")]
+        await caller.send("params", b"")
+        await caller.until(lambda: ("results", b"") in caller.told)
+        assert caller.told[6:] == [("results", ANSWER), ("results", b"")]
+
+
+async def test_a_late_answer_gets_its_end_when_the_caller_is_given_up(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptance, "GIVE_UP", 1.0)
+    async with unheard(server, Working()) as caller:
+        await caller.until(lambda: ("results", b"") in caller.told)
+        assert [item for item in caller.told if item[0]] == [("results", ANSWER), ("results", b"")]
+
+
+async def test_an_answer_in_several_messages_is_not_sent_late(server: NatsServer) -> None:
+    class Larger(Working):
+        async def echo(self, text: str) -> str:
+            return text * 3_000_000
+
+    async with unheard(server, Larger()) as caller:
+        await caller.until(lambda: caller.accepts == 5)
+        assert {path for path, _ in caller.told} == {""}
+        await caller.send("params", b"")
+        await caller.until(lambda: ("results", b"") in caller.told)
+        assert sum(len(data) for path, data in caller.told if path == "results") == 3_000_005
+
+
+async def test_a_reply_subject_that_is_no_text_costs_others_no_accept(server: NatsServer) -> None:
+    async with serving(server, Working()), a_transport(server) as transport:
+        caller = Caller(transport)
+        await caller.listen()
+        calls = [b"PUB %b.echo %b 2\r\n\x01x\r\n" % (PIPES.encode(), reply) for reply in (b"_INBOX.\xc2\xa0", caller.reply.encode())]
+        await raw(server, *calls)
+        await caller.until(lambda: caller.accepts == 4, 5)
 
 
 # A call that is over, and whose answer waits for the end of its parameters.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 from provider_sdk.errors import DeadlineExceeded, ProviderError, Unavailable
@@ -24,8 +25,8 @@ log = logging.getLogger("provider.calls")
 SWEEP = 0.02
 FIRST_REPEAT = 0.02
 TIMES = 4
-LATE = 0.42
-"""Seconds until an answer is sent to a caller that was never heard: after the third repeat."""
+LATE = 3
+"""Repeats after which an answer is sent to a caller that was never heard: 0.42 s."""
 GIVE_UP = 10.0
 MOST_HELD = 256 << 20
 """Bytes of answers that wait, of all calls; one beyond is sent at once."""
@@ -42,12 +43,11 @@ class Acceptance:
 
     __slots__ = (
         "_answer",
-        "_begun",
         "_error",
         "_last",
         "_next",
         "_owner",
-        "_pause",
+        "_repeats",
         "_waiter",
         "ended",
         "has_end",
@@ -67,8 +67,8 @@ class Acceptance:
         self.is_complete = not waits
         self.ended = False
         self.late = False
-        self._begun = self._last = now
-        self._pause = FIRST_REPEAT
+        self._last = now
+        self._repeats = 0
         self._next = now + FIRST_REPEAT
         self._waiter: asyncio.Future[None] | None = None
         self._error: ProviderError | None = None
@@ -81,7 +81,8 @@ class Acceptance:
 
     def heard(self) -> None:
         """The caller has sent something: it has the accept."""
-        self.unheard = False
+        if self.unheard:
+            self.unheard = self.late = False
         if not self.ended:
             self._last = self._owner.now()
 
@@ -136,27 +137,26 @@ class Acceptance:
     def renew(self, now: float) -> None:
         """There is another connection: what went over the lost one, or met none, begins anew."""
         self.late = False
-        self._begun = self._last = now
-        self._pause = FIRST_REPEAT
+        self._last = now
+        self._repeats = 0
         self._next = now + FIRST_REPEAT
 
-    def due(self, now: float) -> bool:
-        """Whether the accept is to be repeated now; called once a sweep. An answer to a caller that was not heard is sent, and kept."""
-        silent = now - self._last > GIVE_UP
-        if silent:
+    def look(self, now: float) -> None:
+        """Do what is due of it; called once a sweep."""
+        owner = self._owner
+        if now - self._last > GIVE_UP:
             self.wake()
-        if self._answer is not None and not self.late and (silent or (self.unheard and now - self._begun > LATE)):
-            self.late = True
-            self._owner.send(*self._answer)
-        if not self.unheard or now < self._next:
-            return False
-        self._pause *= TIMES
-        self._next = now + self._pause
-        return True
-
-    def is_over(self, now: float) -> bool:
-        """Whether a caller is given up whose call has ended."""
-        return self.ended and now - self._last > GIVE_UP
+            if self._answer is not None:
+                subject, data = self._answer
+                owner.send(subject, b"" if self.late else data)
+                owner.forget(self)
+                return
+        elif self._answer is not None and self.unheard and self._repeats >= LATE and not self.late:
+            # One who begins to listen between the two must not see an end alone: it comes when the caller is heard, or given up.
+            self.late = owner.transport.send(*self._answer)
+        if self.unheard and now >= self._next and owner.repeat(self.reply, self.inbox):
+            self._repeats += 1
+            self._next = now + FIRST_REPEAT * TIMES**self._repeats
 
     async def _wait(self) -> None:
         self._waiter = self._owner.future()
@@ -179,7 +179,7 @@ class Acceptances:
     """The acceptances of a process."""
 
     def __init__(self, transport: Transport, inbox: Inbox) -> None:
-        self._transport = transport
+        self.transport = transport
         self._inbox = inbox
         self._loop = asyncio.get_running_loop()
         self._open: dict[Acceptance, None] = {}
@@ -225,7 +225,7 @@ class Acceptances:
 
     def send(self, subject: str, data: bytes) -> None:
         """Send an answer and its end, at once where that is possible."""
-        transport = self._transport
+        transport = self.transport
         if len(data) > transport.max_payload or (data and not transport.send(subject, data)):
             self._spawn(self._send_later(subject, data))
         elif not transport.send(subject, b""):
@@ -233,25 +233,26 @@ class Acceptances:
 
     async def _send_later(self, subject: str, data: bytes) -> None:
         """What meets a lost connection waits for the next; an answer in several messages, or without room, is ended as if broken off."""
-        transport = self._transport
-        if not transport.connected:
-            if len(data) > transport.max_payload or not self.hold(len(data)):
-                data = b""
-            try:
-                await self._reach(subject, data)
-            finally:
-                self.held -= len(data)
-            if not data:
+        transport = self.transport
+        if transport.connected:
+            with suppress(Unavailable):
+                await send_value(transport, subject, data)
                 return
+        if len(data) > transport.max_payload or not self.hold(len(data)):
             data = b""
-        await send_value(transport, subject, data)
+        try:
+            await self._reach(subject, data)
+        finally:
+            self.held -= len(data)
+        if data:
+            await send_value(transport, subject, b"")
 
     async def _reach(self, subject: str, data: bytes) -> None:
         """Send to a caller who may be back later than we are: again where the NATS server says that nobody listens."""
         until, pause = self.now() + ENDS_WITHIN, FIRST_REPEAT
         while True:
             try:
-                await self._transport.request(subject, data, timeout=NOBODY_WITHIN)
+                await self.transport.request(subject, data, timeout=NOBODY_WITHIN)
             except DeadlineExceeded:  # somebody has it; nobody answers an answer
                 return
             except Unavailable:
@@ -268,33 +269,31 @@ class Acceptances:
         while any(acceptance.holds for acceptance in self._open) and self.now() < until:
             await asyncio.sleep(SETTLING)
 
+    def repeat(self, reply: str, inbox: str) -> bool:
+        """Send an accept again; False where that is not possible now."""
+        sent = self.transport.send(reply, b"", inbox)
+        self.repeats += sent
+        return sent
+
     def _sweep(self) -> None:
-        if self._transport.connected:
+        if self.transport.connected:
             self._look(self.now())
         self._sweeping = self._loop.call_later(SWEEP, self._sweep) if self._open else None
 
     def _look(self, now: float) -> None:
-        if self._connection != self._transport.reconnects:
-            self._connection = self._transport.reconnects
-            for acceptance in self._open:
+        renewed = self._connection != self.transport.reconnects
+        self._connection = self.transport.reconnects
+        for acceptance in list(self._open):
+            if renewed:
                 acceptance.renew(now)
-        due = [acceptance for acceptance in self._open if acceptance.due(now)]
-        for acceptance in [one for one in self._open if one.is_over(now)]:
-            self.forget(acceptance)
-        if due:
-            self.repeats += len(due)
-            self._spawn(self._repeat(due))
-
-    async def _repeat(self, due: list[Acceptance]) -> None:
-        for acceptance in due:
-            await self._transport.publish(acceptance.reply, b"", reply=acceptance.inbox)
+            acceptance.look(now)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work, name="accept or answer")
+        task = self._loop.create_task(work, name="answer")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.warning("an accept or an answer could not be sent: %s", error)
+            log.warning("an answer could not be sent: %s", error)
