@@ -178,6 +178,31 @@ async def test_a_reply_subject_that_is_no_text_costs_others_no_accept(server: Na
         await caller.until(lambda: caller.accepts == 4, 5)
 
 
+async def ask_for_a_stream(transport: NatsTransport) -> Caller:
+    """A caller who is heard, and sends no end."""
+    caller = Caller(transport)
+    await caller.call(f"{PIPES}.give", b"\x05")
+    await caller.accepted()
+    await caller.send("params.9", b"")
+    return caller
+
+
+async def test_streams_go_soon_to_a_caller_without_an_end_where_nobody_sends_any(server: NatsServer) -> None:
+    async with serving(server, Working()), a_transport(server) as transport:
+        caller = await ask_for_a_stream(transport)
+        await caller.until(lambda: ("results.0", b"") in caller.told, 5)
+
+
+async def test_streams_wait_for_the_end_where_others_have_sent_one(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptance, "GIVE_UP", 2.0)
+    async with serving(server, Working()), a_transport(server) as transport:
+        await Caller(transport).unary(f"{PIPES}.echo", b"\x01x")
+        caller = await ask_for_a_stream(transport)
+        await asyncio.sleep(1.0)
+        assert {path for path, _ in caller.told} == {""}
+        await caller.until(lambda: ("results.0", b"") in caller.told)
+
+
 # A call that is over, and whose answer waits for the end of its parameters.
 
 

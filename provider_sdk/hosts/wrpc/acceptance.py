@@ -28,6 +28,8 @@ TIMES = 4
 LATE = 3
 """Repeats after which an answer is sent to a caller that was never heard: 0.42 s."""
 GIVE_UP = 10.0
+ENDLESS = 0.5
+"""Seconds of silence after which streams go to a caller, in place of GIVE_UP, where nobody has sent an end yet: old hosts may send none."""
 MOST_HELD = 256 << 20
 """Bytes of answers that wait, of all calls; one beyond is sent at once."""
 ENDS_WITHIN = 60.0
@@ -88,7 +90,7 @@ class Acceptance:
 
     def complete(self) -> None:
         """The parameters are at an end, and with them what has to be waited for."""
-        self.is_complete = True
+        self.is_complete = self._owner.ends_come = True
         if self._answer is not None:
             self._owner.send(*self._answer)
             self._owner.forget(self)
@@ -130,8 +132,9 @@ class Acceptance:
         return self.has_end
 
     async def may_stream(self) -> None:
-        """Returns when an answer with streams may be sent, which cannot be sent twice: at the end of the parameters, or after GIVE_UP."""
-        while not self.is_complete and (self._error is None or self.unheard) and self._owner.now() - self._last <= GIVE_UP:
+        """Returns when an answer with streams may be sent, which cannot be sent twice: at the end of the parameters, or without it late."""
+        owner = self._owner
+        while not self.is_complete and (self._error is None or self.unheard) and owner.now() - self._last <= owner.patience:
             await self._wait()
 
     def renew(self, now: float) -> None:
@@ -143,15 +146,15 @@ class Acceptance:
 
     def look(self, now: float) -> None:
         """Do what is due of it; called once a sweep."""
-        owner = self._owner
-        if now - self._last > GIVE_UP:
+        owner, silence = self._owner, now - self._last
+        if silence > owner.patience:
             self.wake()
-            if self._answer is not None:
-                subject, data = self._answer
-                owner.send(subject, b"" if self.late else data)
-                owner.forget(self)
-                return
-        elif self._answer is not None and self.unheard and self._repeats >= LATE and not self.late:
+        if silence > GIVE_UP and self._answer is not None:
+            subject, data = self._answer
+            owner.send(subject, b"" if self.late else data)
+            owner.forget(self)
+            return
+        if self._answer is not None and self.unheard and self._repeats >= LATE and not self.late:
             # One who begins to listen between the two must not see an end alone: it comes when the caller is heard, or given up.
             self.late = owner.transport.send(*self._answer)
         if self.unheard and now >= self._next and owner.repeat(self.reply, self.inbox):
@@ -190,6 +193,12 @@ class Acceptances:
         self.future = self._loop.create_future
         self.repeats = 0
         self.held = 0
+        self.ends_come = False
+
+    @property
+    def patience(self) -> float:
+        """Seconds of a caller's silence after which streams go to it."""
+        return GIVE_UP if self.ends_come else ENDLESS
 
     def begin(self, reply: str, inbox: str, *, waits: bool) -> Acceptance:
         """An accept is about to be sent. Callers of the first era send no end of parameters: `waits` is false, and nothing is repeated."""
