@@ -226,7 +226,7 @@ class Session:
         except ProviderError as error:
             await self._refuse(error)
         except asyncio.CancelledError:
-            await self._refuse(Unavailable("the provider is shutting down"))
+            await self._refuse(Unavailable("the call was cut off: its link was deleted, or the provider is stopping"))
             raise
         except Exception as error:
             log.error("call %s: %s", self.inbox, error, exc_info=error)
