@@ -6,6 +6,7 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -18,6 +19,7 @@ from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.transport.nats import NatsTransport
 from provider_sdk.transport.nats_client import Received
 from tests.faults.test_wrpc_hostile import PIPES, Working, raw
+from tests.integration.wrpc_driver import OBSERVER, a_driver
 from tests.integration.wrpc_peer import HOST_HEADERS, Caller, Told, a_transport, serving
 from tests.waiting import until
 
@@ -286,3 +288,50 @@ async def test_an_error_that_its_own_type_cannot_hold_is_an_early_end(
     told = [item.getMessage() for item in caplog.records if "has no form as its error type" in item.getMessage()]
     assert len(told) == 1
     assert "KeyError" in told[0]
+
+
+# The provider stops.
+
+
+async def test_an_answer_that_waits_goes_before_the_shutdown_request_is_answered(server: NatsServer, tmp_path: Path) -> None:
+    async with a_driver(server.url, tmp_path) as driver:
+        provider = await driver.spawn()
+        caller = Caller(driver.transport)
+        await caller.call("lattice.teller.wrpc.0.0.1.acme:told/told@0.1.0.own", b"", {"source-id": OBSERVER})
+        await caller.accepted()
+        assert await provider.shut_down() == b"shutting down"
+        assert caller.told[-1] == ("results", b"")
+
+
+async def test_a_large_answer_that_is_being_sent_is_finished(server: NatsServer) -> None:
+    class Largest(Working):
+        async def echo(self, text: str) -> str:
+            return text * 40_000_000
+
+    async with a_transport(server) as transport:
+        caller = Caller(transport)
+        async with serving(server, Largest()) as found:
+            await caller.call(f"{PIPES}.echo", b"\x01x")
+            await caller.accepted()
+            await caller.send("params", b"")
+            await caller.until(lambda: len(caller.told) > 1)
+            await found.acceptances.settle(20.0)
+        await caller.until(lambda: ("results", b"") in caller.told)
+        assert sum(len(data) for path, data in caller.told if path == "results") == 40_000_005
+
+
+async def test_an_answer_that_waits_for_nats_delays_no_stop() -> None:
+    held = Held()
+    async with NatsServer.start(url="") as own, serving(own, held) as found, a_transport(own) as transport:
+        caller = Caller(transport)
+        await caller.call(f"{PIPES}.echo", b"\x01x")
+        await caller.accepted()
+        await caller.send("params", b"")
+        await transport.flush()
+        await own.stop()
+        await until(lambda: not found.transport.connected)
+        held.release.set()
+        await until(lambda: found.acceptances.held)
+        async with asyncio.timeout(5):
+            await found.acceptances.settle(0.1)
+        await until(lambda: not found.acceptances.held)

@@ -150,9 +150,7 @@ class Acceptance:
         if silence > owner.patience:
             self.wake()
         if silence > GIVE_UP and self._answer is not None:
-            subject, data = self._answer
-            owner.send(subject, b"" if self.late else data)
-            owner.forget(self)
+            self.close()
             return
         if self._answer is not None and self.unheard and self._repeats >= LATE and not self.late:
             # One who begins to listen between the two must not see an end alone: it comes when the caller is heard, or given up.
@@ -160,6 +158,13 @@ class Acceptance:
         if self.unheard and now >= self._next and owner.repeat(self.reply, self.inbox):
             self._repeats += 1
             self._next = now + FIRST_REPEAT * TIMES**self._repeats
+
+    def close(self) -> None:
+        """Wait for the caller no more: an answer that does is sent, or the end that a late one lacks."""
+        if self._answer is not None:
+            subject, data = self._answer
+            self._owner.send(subject, b"" if self.late else data)
+            self._owner.forget(self)
 
     async def _wait(self) -> None:
         self._waiter = self._owner.future()
@@ -272,11 +277,17 @@ class Acceptances:
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)
 
-    async def settled(self, within: float) -> None:
-        """Returns when no answer waits for its caller any more, or after `within` seconds."""
+    async def settle(self, within: float) -> None:
+        """Wait no longer for callers than half of `within` seconds, and as long for what is being sent then; the rest is given up."""
         until = self.now() + within
-        while any(acceptance.holds for acceptance in self._open) and self.now() < until:
+        while any(acceptance.holds for acceptance in self._open) and self.now() < until - within / 2:
             await asyncio.sleep(SETTLING)
+        for acceptance in list(self._open):
+            acceptance.close()
+        if self._tasks:
+            _, unsent = await asyncio.wait(self._tasks, timeout=until - self.now())
+            for task in unsent:
+                task.cancel()
 
     def repeat(self, reply: str, inbox: str) -> bool:
         """Send an accept again; False where that is not possible now."""
