@@ -14,10 +14,12 @@ import pytest
 
 from provider_sdk import Config, Interface, Link, Provider, ProviderError, ResourceExhausted, fails
 from provider_sdk.hosts.wrpc.client import WrpcTarget
+from provider_sdk.hosts.wrpc.names import invocation_subject
 from provider_sdk.testing import WrpcTestLattice, a_wrpc_lattice
 from provider_sdk.types import U64
 from tests.faults.echo import Echo
 from tests.faults.restarted import restarted_under_load
+from tests.integration.wrpc_peer import Caller
 from tests.tiers import scale
 from tests.waiting import alive, until
 
@@ -137,6 +139,23 @@ async def test_a_link_that_is_deleted_ends_streams_that_were_begun_before_it_was
         await lattice.unlink(provider, target)
         with pytest.raises(ProviderError):
             await asyncio.wait_for(taken, 8)
+
+
+async def test_a_call_that_a_deleted_link_cuts_off_before_its_streams_says_so() -> None:
+    async with a_wrpc_lattice() as lattice:
+        provider = await lattice.in_process(SinkProvider, configuration={"drain_timeout": "0.1"})
+        target = await lattice.link(provider)
+        assert isinstance(target, WrpcTarget)
+        assert await (await Sink.at(target, timeout=5).take(slowly(0))) == 0  # the link serves, and a caller has sent an end
+        caller = Caller(lattice.transport)
+        subject = invocation_subject(target.client.lattice, provider.id, "test:sink/sink@0.1.0", "give")
+        await caller.call(subject, b"\x01", {"source-id": target.client.origin})
+        await caller.accepted()
+        await lattice.unlink(provider, target)
+        await asyncio.sleep(1.0)
+        await caller.send("params", b"")
+        await caller.until(lambda: ("results", b"") in caller.told)
+        assert any(b"its link was deleted, or the provider is stopping" in data for path, data in caller.told if path == "results")
 
 
 async def test_a_killed_provider_is_back_with_its_links() -> None:

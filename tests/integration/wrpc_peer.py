@@ -36,11 +36,11 @@ async def a_transport(server: NatsServer) -> AsyncIterator[NatsTransport]:
 
 
 class Caller:
-    """One call as a host makes it, step by step."""
+    """One call as a host makes it, step by step; `reply` is that of a call that was made before."""
 
-    def __init__(self, transport: NatsTransport) -> None:
+    def __init__(self, transport: NatsTransport, reply: str = "") -> None:
         self._transport = transport
-        self.reply = f"_INBOX.{secrets.token_hex(8)}.{secrets.token_hex(8)}"
+        self.reply = reply or f"_INBOX.{secrets.token_hex(8)}.{secrets.token_hex(8)}"
         self.callee = ""
         self.accepts = 0
         self.told: list[Told] = []

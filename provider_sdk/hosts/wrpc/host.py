@@ -30,7 +30,9 @@ log = logging.getLogger("provider.host")
 
 DEFAULT_CALL_TIMEOUT = 2.0
 ANSWERS_WITHIN = 0.03
-"""Seconds that answers have at the end to reach callers who do not listen yet."""
+"""Seconds that answers have at the end to go, half of them for callers who do not listen yet."""
+ANSWERS_WITHOUT_HOST = 0.5
+"""The same where no host waits to kill."""
 SHUTDOWN_BUDGET = 0.25
 """Seconds; the host kills after 300 ms (§1.4)."""
 
@@ -150,9 +152,10 @@ class WrpcHost:
         """Answer the shutdown request as the very last thing."""
         if self._transport is None:
             return
+        replies = self._messages.shutdown_replies if self._messages is not None else []
         if self._server is not None:
-            await self._server.acceptances.settled(ANSWERS_WITHIN)
-        for reply in self._messages.shutdown_replies if self._messages is not None else ():
+            await self._server.acceptances.settle(ANSWERS_WITHIN if replies else ANSWERS_WITHOUT_HOST)
+        for reply in replies:
             await self._transport.publish(reply, b"shutting down")
         await self._transport.close()
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from provider_sdk.context import TraceContext
 from provider_sdk.errors import Internal, InvalidArgument, ProviderError, ResourceExhausted, Unavailable, Unsupported, error_text
 from provider_sdk.hosts.base import Call, Calls, StreamLimits
-from provider_sdk.hosts.wrpc.acceptance import Acceptance, Acceptances
+from provider_sdk.hosts.wrpc.acceptance import ENDS_WITHIN, Acceptance, Acceptances
 from provider_sdk.hosts.wrpc.channels import Encoded
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.hosts.wrpc.inbox import Inbox
@@ -168,7 +169,8 @@ class Session:
         if acceptance is not None:
             acceptance.heard()
         if rest:
-            self._incoming().feed(rest, message.data)
+            if acceptance is None or not acceptance.ended:
+                self._incoming().feed(rest, message.data)
         elif not message.data:
             if acceptance is not None:
                 acceptance.complete()
@@ -224,7 +226,7 @@ class Session:
         except ProviderError as error:
             await self._refuse(error)
         except asyncio.CancelledError:
-            await self._refuse(Unavailable("the provider is shutting down"))
+            await self._refuse(Unavailable("the call was cut off: its link was deleted, or the provider is stopping"))
             raise
         except Exception as error:
             log.error("call %s: %s", self.inbox, error, exc_info=error)
@@ -236,10 +238,9 @@ class Session:
     async def turn_away(self, error: ProviderError) -> None:
         """Answer with an error without looking at the arguments."""
         try:
-            await self._accept()
+            with suppress(ProviderError):  # the accept is repeated
+                await self._accept()
             await self._refuse(error)
-        except ProviderError as failed:
-            log.debug("%s: not even turned away: %s", self._subject, failed)
         finally:
             self._end()
 
@@ -318,7 +319,7 @@ class Session:
                 self._server.untold(self._found.operation, error)
             if data is None and self._server.era is Era.FIRST:
                 text = error_text(error).encode()
-                await self._server.transport.publish(f"{self._reply}.error", unsigned_leb(len(text)) + text)
+                await self._server.transport.publish(f"{self._reply}.error", unsigned_leb(len(text)) + text, within=ENDS_WITHIN)
             await self._answer(Encoded(data or b""))
         except ProviderError as failed:
             log.warning("%s: the caller cannot be told that %s: %s", self._subject, error, failed)
@@ -326,8 +327,9 @@ class Session:
     def _failure(self, error: ProviderError) -> bytes | None:
         try:
             return None if self._found is None else self._found.codec.encode_failure(error)
-        except ProviderError as wrong:
-            log.error("%s: %s has no form as its error type: %s", self._subject, error, wrong)
+        except Exception as wrong:  # `encode` of @fails is the author's
+            trace = None if isinstance(wrong, ProviderError) else wrong
+            log.error("%s: %s has no form as its error type: %s: %s", self._subject, error, type(wrong).__name__, wrong, exc_info=trace)
             return None
 
     def _end(self) -> None:
