@@ -10,7 +10,7 @@ from typing import Any
 from provider_sdk.errors import Unavailable
 from provider_sdk.runnable import Runnable
 
-WITHIN = 20.0
+WITHIN = 60.0
 
 
 @dataclass(frozen=True, slots=True)
