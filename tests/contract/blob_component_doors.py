@@ -107,7 +107,7 @@ class ComponentProcess(ComponentDoor):
     async def reopened(self) -> AsyncIterator[AnyBlobstore]:
         killed = self.instances.lattice.host.kill_provider(self.instances.running[0].id)
         # What the unpacker of a frozen program leaves behind serves until it notices; then it removes its files.
-        await until(lambda: not any(Path("/tmp").glob(f"_MEI{killed:08x}*/*")))
+        await until(lambda: not any(Path("/tmp").glob(f"_MEI{killed:08x}*")))
         async with self.instances.link(self.values, self.version) as store:
             yield store
 
