@@ -95,7 +95,7 @@ async def test_a_slow_actor_does_not_count_against_the_client() -> None:
 
     async with measured() as (it, _):
         limits = dict.fromkeys(("header_timeout", "body_timeout", "idle_timeout", "send_timeout"), "1.2")
-        _, port = await it.serve(handle, **limits)
+        _, port = await it.serve(handle, timeout_ms="60000", **limits)
         async with connected(port) as wire:
             await wire.send("POST / HTTP/1.1", "content-length: 3", body=b"abcGET / HTTP/1.1\r\nho")
             assert (await wire.answer()).status == 200
