@@ -10,6 +10,7 @@ import platform
 import shutil
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from provider_packaging.freeze import freeze
@@ -54,5 +55,6 @@ def _key(source: Path) -> str:
 
 def _forget_old(cache: Path) -> None:
     for folder in cache.iterdir():
-        if time.time() - folder.stat().st_mtime > KEPT_FOR:
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another run may have just removed it
+            if time.time() - folder.stat().st_mtime > KEPT_FOR:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-async def until(holds: Callable[[], object], seconds: float = 20.0) -> None:
+async def until(holds: Callable[[], object], seconds: float = 90.0) -> None:
     """Returns when it comes true; TimeoutError where that takes longer."""
     async with asyncio.timeout(seconds):
         while not holds():

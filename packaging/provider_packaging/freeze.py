@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from provider_packaging import epoch, spec
@@ -18,6 +20,7 @@ from provider_sdk.provider_toml import ProviderToml
 
 __all__ = ["Form", "freeze"]
 
+_ENDED_WITHIN = 5.0
 _KEPT = ("PATH", "HOME", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _CAUSE = re.compile(r"^(?:\d+ (?:ERROR|CRITICAL): |ERROR: |[\w.]*(?:Error|Exception|Exit)\b: ?)(.+)", re.MULTILINE)
 
@@ -88,10 +91,21 @@ def _ended(command: list[str], folder: Path, environment: dict[str, str]) -> tup
             words, _ = process.communicate()
         except BaseException:
             if own:
-                os.killpg(process.pid, signal.SIGKILL)
+                _end_group(process)
             process.kill()
             raise
     return process.returncode, words
+
+
+def _end_group(leader: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + _ENDED_WITHIN
+    # There is nothing to kill when nobody of it is left; a zombie that nobody awaits is there for ever.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader.pid, signal.SIGKILL)
+        leader.wait()
+        while time.monotonic() < end:
+            os.killpg(leader.pid, 0)
+            time.sleep(0.01)
 
 
 def _cause(words: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 import sys
 import time
 
@@ -201,12 +202,23 @@ def _watch(home: str, unpacker: int) -> None:
 def _leave(home: str) -> None:
     """Being killed is being killed: nothing is finished, as it would be if the host had hit this process itself."""
     with contextlib.suppress(OSError):
-        # What the provider still does meanwhile fails for want of its files: nobody is to read about it.
+        # What the provider still does meanwhile fails for want of its files: nobody is to read about it, or to be served by it.
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
+        for descriptor in (1, 2, *_sockets()):
+            os.dup2(nowhere, descriptor)
     remove(home)
     os._exit(128 + signal.SIGKILL)
+
+
+def _sockets() -> list[int]:
+    """The descriptors of sockets that this process has open."""
+    found = []
+    for name in os.listdir("/dev/fd"):
+        # That of the listing itself is closed.
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                found.append(int(name))
+    return found
 
 
 def _sweep_later(home: str) -> None:

@@ -12,7 +12,7 @@ from provider_sdk.errors import PreconditionFailed, Unavailable
 from provider_sdk.lattice.images import provider_program
 from provider_sdk.runnable import Runnable
 
-WITHIN = 20.0
+WITHIN = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ from provider_sdk.testing.wrpc_lattice import WrpcProvided, WrpcTestLattice
 from providers.blobstore.stores import Stores
 from providers.blobstore.wrpc import ComponentBlobstore, EarlyComponentBlobstore
 from tests.contract.blob_door import STARTING, InFolder, Kept, Placed, linked
+from tests.waiting import until
 
 VERSIONS = (WasiBlobstore, EarlyWasiBlobstore)
-ORPHANED = 1.5
 
 
 @asynccontextmanager
@@ -105,9 +105,9 @@ class ComponentProcess(ComponentDoor):
 
     @asynccontextmanager
     async def reopened(self) -> AsyncIterator[AnyBlobstore]:
-        await self.instances.lattice.kill(self.instances.running[0])
-        # What the unpacker of a frozen program leaves behind notices that within half a second, and serves until then.
-        await asyncio.sleep(ORPHANED if getattr(self, "frozen", "") else 0)
+        killed = self.instances.lattice.host.kill_provider(self.instances.running[0].id)
+        # What the unpacker of a frozen program leaves behind serves until it notices; then it removes its files.
+        await until(lambda: not any(Path("/tmp").glob(f"_MEI{killed:08x}*")))
         async with self.instances.link(self.values, self.version) as store:
             yield store
 

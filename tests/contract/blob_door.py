@@ -23,7 +23,7 @@ from tests.contract.blob_places import BlobPlace
 from tests.tiers import scale
 
 PEERS = count()
-STARTING = 20.0
+STARTING = 90.0
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from provider_sdk import Unavailable
+from provider_sdk import DeadlineExceeded, Unavailable
 from provider_sdk.contracts.blobstore import Blobstore, ChunkReceiver
 from provider_sdk.testing import Provided, TestLattice
 from provider_sdk.testing.conformance.blobstore import BlobstoreSuite
@@ -150,5 +150,5 @@ async def _served(store: Blobstore) -> None:
             try:
                 await store.container_exists("none")
                 return
-            except Unavailable:
+            except (Unavailable, DeadlineExceeded):
                 await asyncio.sleep(0.05)

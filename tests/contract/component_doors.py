@@ -29,7 +29,7 @@ from tests.contract.doors import direct
 from tests.contract.places import Place
 
 PAGE = 100
-UP_WITHIN = 10.0
+UP_WITHIN = 90.0
 
 
 @asynccontextmanager
@@ -63,6 +63,7 @@ class ComponentDoor(ComponentConformance):
     backend: ClassVar[str]
     settings: ClassVar[Mapping[str, str]] = {"keys_per_page": str(PAGE)}
     longest_page = 2 * PAGE
+    told_within = 30.0
 
     @pytest.fixture(autouse=True)
     def _placed(self, request: pytest.FixtureRequest, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tests.contract.places import Place
 from tests.tiers import scale
 
 CONTRACT = KeyValue.__identity__.contract
-STARTING = 20.0
+STARTING = 90.0
 CALLERS = 32
 INCREMENTS = scale(test=30, ci=100, soak=10_000)
 KILLS = scale(test=4, ci=6, soak=200)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from provider_sdk.contracts.httpserver import HttpRequest
+from tests.built_once import downloading
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build" / "foreign"
@@ -52,7 +52,7 @@ def _download(folder: Path) -> Path:
     # Only the source distribution has the pinned hash. pip has its metadata made, with the setuptools that is here: one download.
     flags = ["--no-deps", "--no-build-isolation", "--require-hashes", "--disable-pip-version-check", "--no-input", "--quiet"]
     command = [sys.executable, "-m", "pip", "download", *flags, "--dest", str(folder), "--requirement", str(LOCK)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = downloading(command, capture_output=True, text=True)
     assert done.returncode == 0, f"the package registry did not give the source distribution that {LOCK.name} pins:\n{done.stderr}"
     return next(folder.glob("*.tar.gz"))
 

@@ -86,15 +86,16 @@ class Door:
     port: int
     actor: Actor
 
-    async def exchange(self, pieces: Pieces, *, answers: int = 1, within: float = PATIENT) -> Outcome:
+    async def exchange(self, pieces: Pieces, *, answers: int = 1, within: float = PATIENT, first: float = 0.0) -> Outcome:
         """Send `pieces`, wait for `answers`, or the end; then, if there is no end, send one more request, and wait for the end.
 
-        Nothing is waited for longer than `within` seconds: SOON, where it is right too that nothing comes.
+        Nothing is waited for longer than `within` seconds: SOON, where it is right too that nothing comes. `first` is as long as the
+        first answer may take that has to come.
         """
         self.actor.asked.clear()
         async with contextlib.aclosing(await Connection.open(self.port)) as connection:
             await connection.send(pieces)
-            statuses, closed = await connection.answers(answers, within)
+            statuses, closed = await connection.answers(answers, within, first)
             if len(statuses) == answers and not closed:
                 await connection.send([NEXT])
                 more, closed = await connection.answers(UNTIL_THE_END, within)
@@ -118,12 +119,12 @@ class Doors:
     short: Door
     readonly: Door
 
-    async def every_way(self, ways: Sequence[Pieces], *, answers: int = 1, within: float = PATIENT) -> list[Outcome]:
+    async def every_way(self, ways: Sequence[Pieces], *, answers: int = 1, within: float = PATIENT, first: float = 0.0) -> list[Outcome]:
         """The outcomes of one input that is sent in each of these ways."""
         remaining = iter(ways)
 
         async def through(door: Door) -> list[Outcome]:
-            return [await door.exchange(pieces, answers=answers, within=within) for pieces in remaining]
+            return [await door.exchange(pieces, answers=answers, within=within, first=first) for pieces in remaining]
 
         return [outcome for outcomes in await asyncio.gather(*map(through, self.alike)) for outcome in outcomes]
 
@@ -169,12 +170,14 @@ class Connection:
                 self.writer.write(piece)
                 await self.writer.drain()
 
-    async def answers(self, most: int, within: float) -> tuple[list[int], bool]:
-        """The statuses of the next answers, and whether the end came: at most `most`, each waited for no longer than `within` seconds."""
+    async def answers(self, most: int, within: float, first: float = 0.0) -> tuple[list[int], bool]:
+        """The statuses of the next answers, and whether the end came: at most `most`, each waited for no longer than `within` seconds,
+        the first one `first`, if that is more.
+        """
         statuses: list[int] = []
         with contextlib.suppress(TimeoutError):
             while len(statuses) < most:
-                async with asyncio.timeout(within):
+                async with asyncio.timeout(within if statuses else max(within, first)):
                     status = await self._answer()
                 if status is None:
                     return statuses, True
@@ -212,7 +215,7 @@ async def open_doors() -> AsyncIterator[Doors]:
 async def _door(lattice: TestLattice, provider: Provided, **values: str) -> Door:
     actor = Actor()
     await lattice.link(provider, {"address": "127.0.0.1:0"} | values, actor=await lattice.actor(actor))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             for line in provider.output:
                 told = re.search(r"listening on http://127\.0\.0\.1:(\d+)", line)

@@ -9,7 +9,7 @@ import pytest
 
 from provider_sdk.contracts.httpserver import HttpRequest
 from tests.foreign.attacks import AT_MOST, AWAITED, CHUNKED, EARLY, END, FIRST, PIPELINED, READ, REFUSED, SMUGGLED, TRAILERS, UPGRADES, post
-from tests.foreign.door import SOON, Doors, Outcome, Pieces, each, told, ways
+from tests.foreign.door import PATIENT, SOON, Doors, Outcome, Pieces, each, told, ways
 from tests.tiers import scale
 
 SEEDS = range(scale(test=8, ci=20, soak=2000))
@@ -64,7 +64,7 @@ async def test_a_body_that_is_awaited_in_odd_words_is_no_request(name: str, door
 @pytest.mark.parametrize("name", UPGRADES)
 async def test_what_follows_a_request_for_another_protocol_is_read_as_http_or_not_at_all(name: str, doors: Doors) -> None:
     data, expected = UPGRADES[name]
-    outcomes = await doors.every_way(ways(data, SMUGGLED, b"POST /second"), answers=len(expected), within=SOON)
+    outcomes = await doors.every_way(ways(data, SMUGGLED, b"POST /second"), answers=len(expected), within=SOON, first=PATIENT)
     each(outcomes, lambda outcome: outcome.requests != () and saw_at_most(expected)(outcome))
 
 
@@ -76,7 +76,7 @@ async def test_a_trailer_is_no_header_of_its_request_nor_of_the_next(trailer: st
         return all(request.header == {"host": ["here"]} for request in outcome.seen)
 
     each(await doors.every_way(ways(alone)), lambda outcome: holds(outcome) and saw(FIRST)(outcome))
-    followed = await doors.every_way(ways(alone + SMUGGLED, SMUGGLED), answers=2, within=SOON)
+    followed = await doors.every_way(ways(alone + SMUGGLED, SMUGGLED), answers=2, within=SOON, first=PATIENT)
     each(followed, lambda outcome: holds(outcome) and saw_at_most((*FIRST, "GET /smuggled"))(outcome))
 
 

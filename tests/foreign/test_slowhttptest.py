@@ -85,6 +85,16 @@ async def counted(port: int) -> dict[str, int]:
 
 @pytest.mark.needs("slowhttptest")
 async def test_slow_clients_are_let_go_of_in_time_and_a_healthy_one_is_not_harmed() -> None:
+    faults = await attacked()
+    if faults:
+        print("once more, as other work of the machine may have been in the way")
+        faults = await attacked()
+    assert not faults
+
+
+async def attacked() -> list[str]:
+    """What the attacks' times came to that they should not."""
+
     async def handle(request: HttpRequest) -> HttpResponse:
         return HttpResponse(200, {}, b"x" * (200 if request.path == "/healthy" else 20_000))
 
@@ -114,10 +124,14 @@ async def test_slow_clients_are_let_go_of_in_time_and_a_healthy_one_is_not_harme
         waits = f"{shown(before)} before, {shown(during)} during, {shown(quiet)} elsewhere"
         report = f"held at most {most}, {AFTER} s after the limit {left}; {waits}; {statuses}"
         print(report)
-        # The attacks took place: three hold what they opened until the limit, the range attack is refused as it comes.
-        assert all(most[number] >= CONNECTIONS * 0.9 for number in (0, 1, 3)), report
-        assert (statuses["408"], statuses["431"]) >= (2 * CONNECTIONS, CONNECTIONS), report
-        assert not too_many(left), report
-        assert median(during) <= 2 * max(median(before), median(quiet)) + 0.05, report
-        assert p99(during) <= WORST * max(p99(before), p99(quiet)) + 0.05, report
         assert complaints(it) == []
+    expected = {
+        # The attacks took place: three hold what they opened until the limit, the range attack is refused as it comes.
+        "opened": all(most[number] >= CONNECTIONS * 0.9 for number in (0, 1, 3)),
+        "408": statuses.get("408", 0) >= 2 * CONNECTIONS,
+        "431": statuses.get("431", 0) >= CONNECTIONS,
+        "let go of": not too_many(left),
+        "median": median(during) <= 2 * max(median(before), median(quiet)) + 0.05,
+        "p99": p99(during) <= WORST * max(p99(before), p99(quiet)) + 0.05,
+    }
+    return [f"{what}: {report}" for what, holds in expected.items() if not holds]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import msgpack
 
+from provider_sdk import DeadlineExceeded
 from provider_sdk.contracts.httpserver import HttpRequest, HttpResponse, HttpServer
 from provider_sdk.testing import Manner, Provided, TestLattice, WrpcProvided, a_lattice
 
@@ -53,7 +54,7 @@ class Heard:
 
     async def said(self, pattern: str) -> re.Match[str]:
         """The first line that has `pattern`, which is taken out."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 for line in self.lines:
                     found = re.search(pattern, line)
@@ -93,8 +94,11 @@ class Running(Heard):
 
     async def health(self, pattern: str) -> None:
         """Wait until the health's message has `pattern`."""
-        async with asyncio.timeout(10):
-            while not re.search(pattern, msgpack.unpackb(await self.lattice.health(self.provider)).get("message", "")):
+        async with asyncio.timeout(60):
+            while True:
+                with contextlib.suppress(DeadlineExceeded):
+                    if re.search(pattern, msgpack.unpackb(await self.lattice.health(self.provider)).get("message", "")):
+                        return
                 await asyncio.sleep(0.02)
 
 
@@ -111,7 +115,7 @@ async def ask(port: int, request: str = "GET / HTTP/1.1") -> Answer:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write("\r\n".join(lines).encode("latin-1"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):  # less than the idle_timeout of a link that says nothing of it
             received = await reader.read()
     finally:
         writer.close()
@@ -145,7 +149,7 @@ async def greet(request: HttpRequest) -> HttpResponse:
 
 async def refused(port: int) -> None:
     """Returns when nobody listens on `port` any more."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)

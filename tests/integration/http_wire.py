@@ -13,7 +13,9 @@ from typing import Any
 
 from tests.integration.http_front import Answer, Heard
 
-WITHIN = 15.0
+WITHIN = 60.0
+CLOSED_WITHIN = 25.0
+"""Less than the idle_timeout of a link that says nothing of it, which ends connections too."""
 MANY = 6 << 20
 """Bytes of a body that are more than both systems' buffers take."""
 
@@ -65,7 +67,7 @@ class Wire:
 
     async def rest(self) -> bytes:
         """All until the server closes."""
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(CLOSED_WITHIN):
             return await self.reader.read()
 
     async def is_open(self) -> bool:
@@ -97,7 +99,7 @@ async def metric(port: int, name: str) -> float:
     return float(found[1]) if found else 0.0
 
 
-async def comes_to(port: int, name: str, value: float, within: float = 5.0) -> None:
+async def comes_to(port: int, name: str, value: float, within: float = CLOSED_WITHIN) -> None:
     """Returns when a metric has the value."""
     async with asyncio.timeout(within):
         while await metric(port, name) != value:

@@ -82,7 +82,7 @@ async def test_a_body_that_is_too_long_too_slow_or_broken_ends_the_call_and_the_
         return answer()
 
     async with measured() as (it, metrics):
-        _, port = await it.serve(handle, max_content_len="100k", body_timeout="0.5", min_rate="1000")
+        _, port = await it.serve(handle, max_content_len="100k", body_timeout="2", min_rate="1000")
         async with connected(port) as wire:
             assert (await wire.ask("POST / HTTP/1.1", "content-length: 200000")).status == 413
         async with connected(port) as wire:
@@ -96,18 +96,18 @@ async def test_a_body_that_is_too_long_too_slow_or_broken_ends_the_call_and_the_
             await comes_to(metrics, "http_requests_in_progress", 1)
             await wire.write(b"no chunk\r\n")
             assert (await wire.answer()).status == 400
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(broken) < 3:
                 await asyncio.sleep(0.02)
 
 
 async def test_the_time_that_a_component_takes_to_read_does_not_count_against_the_client() -> None:
     async def handle(request: Request) -> Response:
-        await asyncio.sleep(1)
+        await asyncio.sleep(3)
         return answer(200, [], b"%d" % len(await whole(request.body)))
 
     async with measured() as (it, _):
-        _, port = await it.serve(handle, body_timeout="0.3", header_timeout="0.3", send_timeout="0.3", idle_timeout="0.3")
+        _, port = await it.serve(handle, body_timeout="1", header_timeout="1", send_timeout="1", idle_timeout="1")
         async with connected(port) as wire:
             await wire.send("POST / HTTP/1.1", f"content-length: {MANY}", body=bytes(MANY))
             assert (await wire.answer()).body == b"%d" % MANY
@@ -118,12 +118,12 @@ async def test_a_client_that_does_not_take_the_response_is_cut_off_and_nothing_i
         return streamed(*[bytes(1 << 16)] * 400)
 
     async with measured() as (it, metrics):
-        _, port = await it.serve(handle, send_timeout="0.3")
+        _, port = await it.serve(handle, send_timeout="2")
         async with connected(port) as wire:
             wire.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport of a socket has it
             await wire.send("GET / HTTP/1.1")
             await comes_to(metrics, "http_requests_in_progress", 1)
-            await comes_to(metrics, "http_connections", 0, within=10)
+            await comes_to(metrics, "http_connections", 0)
 
 
 async def test_of_a_client_that_has_gone_nothing_is_left_although_the_component_says_nothing_more() -> None:

@@ -25,7 +25,7 @@ async def measured() -> AsyncIterator[tuple[Running, int]]:
     async with running(configuration={"metrics_address": f"127.0.0.1:{metrics}"}) as it:
         yield it, metrics
         for name in ("http_connections", "http_requests_in_progress", "http_body_bytes"):
-            await comes_to(metrics, name, 0, within=10)
+            await comes_to(metrics, name, 0)
         assert complaints(it) == []
 
 
@@ -48,7 +48,7 @@ async def drip(wire: Wire, data: bytes, every: float) -> None:
 
 async def test_headers_that_take_longer_than_header_timeout_are_408_however_steadily_they_come() -> None:
     async with measured() as (it, _):
-        actor, port = await it.serve(tell, header_timeout="0.5")
+        actor, port = await it.serve(tell, header_timeout="2")
         async with connected(port) as wire, asyncio.TaskGroup() as both:
             dripping = both.create_task(drip(wire, b"GET / HTTP/1.1\r\nhost: here\r\n" + b"x: y\r\n" * 1000, 0.02))
             assert (await wire.answer()).status == 408
@@ -70,7 +70,7 @@ async def test_a_connection_without_a_first_request_is_closed_without_a_word() -
 
 async def test_a_connection_that_stands_idle_is_closed_without_a_word() -> None:
     async with measured() as (it, _):
-        _, port = await it.serve(tell, idle_timeout="0.3")
+        _, port = await it.serve(tell, idle_timeout="1.2")
         async with connected(port) as wire:
             for _ in range(2):
                 assert (await wire.ask("GET / HTTP/1.1")).status == 200
@@ -79,23 +79,23 @@ async def test_a_connection_that_stands_idle_is_closed_without_a_word() -> None:
 
 async def test_the_idle_timeout_does_not_count_while_a_head_arrives() -> None:
     async with measured() as (it, _):
-        _, port = await it.serve(tell, idle_timeout="0.4", header_timeout="5")
+        _, port = await it.serve(tell, idle_timeout="1.6", header_timeout="20")
         async with connected(port) as wire:
             for _ in range(2):
                 await wire.write(b"GET / HTTP/1.1\r\n")
-                await asyncio.sleep(0.8)
+                await asyncio.sleep(3.2)
                 await wire.write(b"host: here\r\n\r\n")
                 assert (await wire.answer()).status == 200
 
 
 async def test_a_slow_actor_does_not_count_against_the_client() -> None:
     async def handle(request: HttpRequest) -> HttpResponse:
-        await asyncio.sleep(1)
+        await asyncio.sleep(4)
         return HttpResponse(200, {}, b"")
 
     async with measured() as (it, _):
-        limits = dict.fromkeys(("header_timeout", "body_timeout", "idle_timeout", "send_timeout"), "0.3")
-        _, port = await it.serve(handle, **limits)
+        limits = dict.fromkeys(("header_timeout", "body_timeout", "idle_timeout", "send_timeout"), "1.2")
+        _, port = await it.serve(handle, timeout_ms="60000", **limits)
         async with connected(port) as wire:
             await wire.send("POST / HTTP/1.1", "content-length: 3", body=b"abcGET / HTTP/1.1\r\nho")
             assert (await wire.answer()).status == 200
@@ -109,7 +109,7 @@ async def test_a_slow_actor_does_not_count_against_the_client() -> None:
 @pytest.mark.parametrize("framing", ["content-length: 1000000", "transfer-encoding: chunked"])
 async def test_a_body_that_is_slower_than_min_rate_or_stands_still_is_408_whatever_came_before(framing: str) -> None:
     async with measured() as (it, metrics):
-        actor, port = await it.serve(tell, body_timeout="0.5", min_rate="1000")
+        actor, port = await it.serve(tell, body_timeout="2", min_rate="1000")
         start = b"186a0\r\n" + b"x" * 100_000 + b"\r\n186a0\r\n" if "chunked" in framing else b"x" * 100_000
         for every in (0.02, 5):
             async with connected(port) as wire, asyncio.TaskGroup() as both:
@@ -123,13 +123,13 @@ async def test_a_body_that_is_slower_than_min_rate_or_stands_still_is_408_whatev
 
 async def test_a_body_that_keeps_min_rate_may_take_as_long_as_it_likes() -> None:
     async with measured() as (it, _):
-        _, port = await it.serve(tell, body_timeout="0.5", min_rate="1000")
+        _, port = await it.serve(tell, body_timeout="2", min_rate="1000")
         async with connected(port) as wire:
-            await wire.send("POST / HTTP/1.1", "content-length: 5000")
-            for _ in range(10):
-                await wire.write(b"x" * 500)
+            await wire.send("POST / HTTP/1.1", "content-length: 40000")
+            for _ in range(40):
+                await wire.write(b"x" * 1000)
                 await asyncio.sleep(0.2)
-            assert (await wire.answer()).body == b"/ 5000"
+            assert (await wire.answer()).body == b"/ 40000"
 
 
 # Responses
@@ -145,15 +145,21 @@ async def standing_still(port: int, buffer: int = 0) -> socket.socket:
     return client
 
 
+async def has_begun(client: socket.socket) -> None:
+    """Returns when the first byte of an answer has come."""
+    async with asyncio.timeout(30):
+        assert await asyncio.get_running_loop().sock_recv(client, 1) == b"H"
+
+
 async def test_a_late_head_behind_a_response_that_is_still_being_written_does_not_break_into_it() -> None:
     async with measured() as (it, metrics):
-        _, port = await it.serve(tell, header_timeout="0.3")
+        _, port = await it.serve(tell, header_timeout="1.2", send_timeout="60")
         client = await standing_still(port)
         head = f"GET /{MANY} HTTP/1.1\r\nhost: here\r\n\r\n"
         await asyncio.get_running_loop().sock_sendall(client, head.encode())
         await comes_to(metrics, "http_body_bytes", MANY)
         await asyncio.get_running_loop().sock_sendall(client, b"GET / HTTP/1.1\r\n")
-        await asyncio.sleep(1)
+        await asyncio.sleep(4)
         wire = Wire(*await asyncio.open_connection(sock=client, limit=2 * MANY))
         answer = await wire.answer()
         assert (answer.status, answer.body.strip(b"x"), len(answer.body)) == (200, b"", MANY)
@@ -169,15 +175,15 @@ def assert_kept_nothing(after: list[int], round_size: int) -> None:
 
 async def test_clients_that_ask_and_do_not_take_the_answer_are_cut_off_and_their_memory_comes_back() -> None:
     async with measured() as (it, metrics):
-        _, port = await it.serve(tell, send_timeout="0.3", timeout_ms="10000")
+        _, port = await it.serve(tell, send_timeout="0.3", timeout_ms="60000")
         loop = asyncio.get_running_loop()
         after = []
         for _ in range(ROUNDS):
             clients = [await standing_still(port) for _ in range(8)]
             for client in clients:
                 await loop.sock_sendall(client, f"GET /{MANY} HTTP/1.1\r\nhost: here\r\n\r\n".encode())
-            await comes_to(metrics, "http_body_bytes", 8 * MANY)
-            await comes_to(metrics, "http_body_bytes", 0, within=10)
+            await asyncio.gather(*map(has_begun, clients))
+            await comes_to(metrics, "http_body_bytes", 0)
             await comes_to(metrics, "http_connections", 0)
             for client in clients:
                 client.close()
@@ -220,12 +226,12 @@ async def test_bodies_of_requests_that_no_actor_answers_are_given_back() -> None
 
 async def test_a_client_that_pipelines_and_never_reads_is_cut_off() -> None:
     async with measured() as (it, metrics):
-        _, port = await it.serve(tell, send_timeout="1", idle_timeout="60")
+        _, port = await it.serve(tell, send_timeout="4", idle_timeout="60")
         client = await standing_still(port, 4096)
         request = b"GET /60000 HTTP/1.1\r\nhost: here\r\n\r\n"
         sending = asyncio.create_task(asyncio.get_running_loop().sock_sendall(client, request * 2000))
         await comes_to(metrics, "http_connections", 1)
-        await comes_to(metrics, "http_connections", 0, within=10)
+        await comes_to(metrics, "http_connections", 0)
         sending.cancel()
         await asyncio.wait([sending])
         client.close()
@@ -233,7 +239,7 @@ async def test_a_client_that_pipelines_and_never_reads_is_cut_off() -> None:
 
 async def test_a_client_that_takes_less_than_min_rate_is_cut_off_and_one_that_keeps_it_is_not() -> None:
     async with measured() as (it, metrics):
-        _, port = await it.serve(tell, send_timeout="1", min_rate="20000")
+        _, port = await it.serve(tell, send_timeout="2", min_rate="8000")
         loop = asyncio.get_running_loop()
 
         async def read(client: socket.socket, rate: int) -> None:
@@ -243,10 +249,10 @@ async def test_a_client_that_takes_less_than_min_rate_is_cut_off_and_one_that_ke
         clients = [await standing_still(port, 4096) for _ in range(2)]
         for client in clients:
             await loop.sock_sendall(client, f"GET /{MANY} HTTP/1.1\r\nhost: here\r\n\r\n".encode())
-        await comes_to(metrics, "http_body_bytes", 2 * MANY)
-        reading = [asyncio.create_task(read(client, rate)) for client, rate in zip(clients, (4_000, 100_000), strict=True)]
-        await comes_to(metrics, "http_connections", 1, within=10)
-        await asyncio.sleep(3)
+        await asyncio.gather(*map(has_begun, clients))
+        reading = [asyncio.create_task(read(client, rate)) for client, rate in zip(clients, (1_000, 100_000), strict=True)]
+        await comes_to(metrics, "http_connections", 1)
+        await asyncio.sleep(6)
         assert await metric(metrics, "http_connections") == 1
         for task, client in zip(reading, clients, strict=True):
             task.cancel()
@@ -299,4 +305,4 @@ async def test_a_client_that_goes_in_any_phase_leaves_nothing_behind(how: str) -
                     await leave(wire, how)
         async with connected(port) as wire:
             assert (await wire.ask("GET / HTTP/1.1")).status == 200
-        await comes_to(metrics, "http_connections", 0, within=10)
+        await comes_to(metrics, "http_connections", 0)

@@ -17,6 +17,7 @@ from provider_packaging.targets import native_target
 from provider_sdk.errors import InvalidArgument, Unavailable
 from provider_sdk.provider_toml import ProviderToml, read_provider_toml
 from tests.frozen import REPOSITORY, frozen
+from tests.integration.test_dev import until
 from tests.unit.packaged import ISSUER, SUBJECT
 
 
@@ -36,8 +37,9 @@ def test_a_build_that_is_ended_leaves_no_process_and_no_file(tmp_path: Path, end
             time.sleep(0.02)
         assert at_work(out)
         running.send_signal(ended_by)
-        assert running.wait(20) == 130
-    assert list(out.iterdir()) == [] and not at_work(out)
+        assert running.wait(60) == 130
+    assert list(out.iterdir()) == []
+    until(lambda: not at_work(out), 10)
 
 
 def test_a_program_that_does_not_start_is_told_of_by_its_own_words(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -100,6 +101,8 @@ def doctor(monkeypatch: pytest.MonkeyPatch, *words: str) -> int | str | None:
 @pytest.fixture
 def tea(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("NATS_URL", raising=False)
+    monkeypatch.setattr(verb, "WITHIN", 120.0)
+    monkeypatch.setattr(bus, "WITHIN", 60.0)
     type_new(tmp_path, "tea", "--folder", ".")
     return tmp_path
 
@@ -308,6 +311,13 @@ def test_a_program_just_written_that_another_start_holds_open_for_a_moment_runs(
         found = list(machine.checks(tmp_path))
     assert held.closed
     assert [item.level for item in found if item.subject == "temporary files"] == [Level.OK], found
+
+
+def test_programs_that_start_and_do_not_end_well_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "libc.so.6").write_bytes(b"no library")
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    (said,) = (line for line in bad(machine.checks(tmp_path)) if "temporary files" in line)
+    assert re.search(r"^wrong temporary files: programs in \S+ cannot be run: Command .* returned non-zero exit status 127", said)
 
 
 def test_what_other_packages_look_at_is_told_too_and_none_of_them_holds_up_the_rest(

@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import tomllib
 import venv
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def type_manifest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[
 
 
 def typed(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *words], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([*COMMAND, *words], cwd=folder, capture_output=True, text=True, timeout=240, check=False)
 
 
 def environment(folder: Path) -> Path:
@@ -56,6 +57,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "tea-house"
 
 
+@pytest.mark.timeout(900)
 def test_it_passes_its_own_tests_and_checks(project: Path, tmp_path: Path) -> None:
     python = environment(tmp_path / "venv")
     given = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
@@ -65,12 +67,15 @@ def test_it_passes_its_own_tests_and_checks(project: Path, tmp_path: Path) -> No
         [sys.executable, "-m", "ruff", "check", "."],
         [sys.executable, "-m", "ruff", "format", "--check", "."],
     ]
-    running = [
-        subprocess.Popen(command, cwd=project, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for command in checks
-    ]
-    for process in running:
-        output = process.communicate(timeout=120)[0]
-        assert process.returncode == 0, output
+    with ExitStack() as stack:
+        running = []
+        for command in checks:
+            process = subprocess.Popen(command, cwd=project, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            running.append(stack.enter_context(process))
+            stack.callback(process.kill)
+        for process in running:
+            output = process.communicate(timeout=600)[0]
+            assert process.returncode == 0, output
 
 
 def test_a_fault_in_it_is_found_by_its_own_tests(project: Path, tmp_path: Path) -> None:
@@ -83,7 +88,7 @@ def test_a_fault_in_it_is_found_by_its_own_tests(project: Path, tmp_path: Path) 
         cwd=other,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert (done.returncode, "1 failed" in done.stdout) == (1, True)

@@ -39,7 +39,7 @@ class Client:
     """One connection that is kept."""
 
     def __init__(self, registry: Registry) -> None:
-        self.connection = http.client.HTTPConnection(registry.address, timeout=10)
+        self.connection = http.client.HTTPConnection(registry.address, timeout=60)
 
     def ask(
         self, method: str, path: str, body: bytes | Iterator[bytes] | None = None, **headers: str
@@ -67,7 +67,7 @@ def client(registry: Registry) -> Iterator[Client]:
 
 
 def skopeo(*arguments: str) -> str:
-    return subprocess.run(["skopeo", *arguments], capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(["skopeo", *arguments], capture_output=True, text=True, check=True, timeout=240).stdout
 
 
 def oci_layout(folder: Path, data: bytes) -> None:
@@ -228,7 +228,7 @@ def test_the_verb_serves_this_folder_until_it_is_ended(tmp_path: Path) -> None:
         manifest = b'{"schemaVersion": 2, "layers": []}'
         assert client.ask("PUT", "/v2/hello/manifests/0.1.0", manifest, Content_Type=MANIFEST)[0] == 201
         process.send_signal(signal.SIGINT)
-        assert f"hello:0.1.0 pushed ({digest_of(manifest)})" in process.communicate(timeout=15)[0]
+        assert f"hello:0.1.0 pushed ({digest_of(manifest)})" in process.communicate(timeout=60)[0]
         client.connection.close()
     assert process.returncode == 0
     assert (tmp_path / ".provider" / "registry" / "blobs" / "sha256" / digest_of(b"content").removeprefix("sha256:")).exists()

@@ -31,7 +31,7 @@ class Project:
         self.type("new", "tea", "--folder", ".")
 
     def type(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*COMMAND, *words], cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run([*COMMAND, *words], cwd=self.folder, capture_output=True, text=True, timeout=240, check=False)
 
     @contextlib.contextmanager
     def running(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
@@ -45,7 +45,7 @@ class Project:
                 yield process
             finally:
                 process.send_signal(signal.SIGINT)
-                process.wait(15)
+                process.wait(60)
 
     def output(self) -> str:
         return (self.folder / "output.txt").read_text()

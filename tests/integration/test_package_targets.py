@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 
 
 async def test_a_provider_serves_and_ends_cleanly_without_what_windows_lacks() -> None:
-    async with a_lattice() as lattice:
+    async with a_lattice(rpc_timeout=15.0) as lattice:
         provider = await lattice.process(HERE / "package_posixless.py", contract=NumberGen.__identity__.contract)
         assert await NumberGen.at(await lattice.link(provider)).random_in_range(7, 7) == 7
         assert provider.pid
@@ -24,7 +24,7 @@ async def test_a_provider_serves_and_ends_cleanly_without_what_windows_lacks() -
 
 
 async def test_the_httpserver_serves_without_what_macos_lacks() -> None:
-    async with a_lattice() as lattice:
+    async with a_lattice(rpc_timeout=15.0) as lattice:
         it = Running(lattice, await lattice.process(HERE / "package_linuxless.py", contract=CONTRACT))
         _, port = await it.serve(greet)
         assert (await ask(port)).body == b"hello"

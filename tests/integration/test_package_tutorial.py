@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from provider_sdk.lattice.registry import PORT
 from tests.integration.test_dev import until
 
@@ -57,7 +59,7 @@ class Reader:
             self._start(command)
         else:
             done = subprocess.run(
-                command, shell=True, cwd=self.folder, env=self._environment, capture_output=True, text=True, timeout=240, check=False
+                command, shell=True, cwd=self.folder, env=self._environment, capture_output=True, text=True, timeout=900, check=False
             )
             assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
             self.printed = done.stdout
@@ -66,18 +68,19 @@ class Reader:
         path = self.folder / f"output-{len(list(self.folder.glob('output-*')))}"
         file = self._stack.enter_context(path.open("wb"))
         process = subprocess.Popen(f"exec {command}", shell=True, cwd=self.folder, env=self._environment, stdout=file, stderr=file)
-        self._stack.callback(process.wait, 20)
+        self._stack.callback(process.wait, 60)
         self._stack.callback(process.send_signal, signal.SIGINT)
         self._going.append(process)
-        until(lambda: process.poll() is not None or "end: Ctrl-C" in path.read_text(), 60)
+        until(lambda: process.poll() is not None or "end: Ctrl-C" in path.read_text(), 300)
         assert process.poll() is None, path.read_text()
 
     def end(self) -> None:
         process = self._going.pop()
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
+@pytest.mark.timeout(1500)  # it freezes anew
 def test_the_commands_of_the_tutorial_do_what_it_says(tmp_path: Path) -> None:
     until(lambda: is_free(PORT), 120)
     kinds = [kind for kind, _ in steps()]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-from tests.built_once import kept
+from tests.built_once import downloading, kept
 
 BUILT = {
     "minio": ("github.com/minio/minio", "v0.0.0-20260212201848-7aac2a2c5b7c"),
@@ -40,7 +39,8 @@ def build(name: str) -> Path:
         if program is None:
             aside = target.parent / "building"
             command = ["go", "install", "-trimpath", "-ldflags", "-s -w", f"{package}@{version}"]
-            subprocess.run(command, check=True, cwd=target.parent, env={**os.environ, "GOBIN": str(aside), "GOFLAGS": ""})
+            environment = {**os.environ, "GOBIN": str(aside), "GOFLAGS": ""}
+            downloading(command, cwd=target.parent, env=environment).check_returncode()
             program = (aside / package.rpartition("/")[2]).rename(target)
             aside.rmdir()
     return program

@@ -19,7 +19,7 @@ import asyncpg  # type: ignore[import-untyped]  # it has no annotations
 from provider_sdk.lattice.nats_server import GUARD
 from tests.servers.ports import free_port
 
-STARTING = 30.0
+STARTING = 120.0
 NOBODY = 65534
 # What a killed process has written is the system's: only a power cut would need syncs.
 OPTIONS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "max_connections": "150"}

@@ -17,7 +17,7 @@ from typing import ClassVar, Self, TypeVar
 
 from provider_sdk.lattice.nats_server import GUARD
 
-STARTING = 30.0
+STARTING = 120.0
 
 
 @dataclass(eq=False, kw_only=True)

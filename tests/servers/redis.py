@@ -22,7 +22,7 @@ from provider_sdk.lattice.nats_server import GUARD
 from tests.integration.certificates import Pair
 from tests.servers.ports import free_port
 
-STARTING = 20.0
+STARTING = 120.0
 BUS = 10_000
 SLOTS = 16384
 SERVICE = "main"

@@ -6,10 +6,11 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+from tests.built_once import downloading
 
 
 def digest(folder: Path) -> str:
@@ -35,7 +36,7 @@ def copied(sources: Path, folder: Path) -> Path:
 def build(folder: Path, *options: str, target: Path, environment: Mapping[str, str] | None = None) -> None:
     """Compile with the versions of the lock alone; CalledProcessError."""
     told = {**os.environ, **(environment or {}), "CARGO_TARGET_DIR": str(target)}
-    subprocess.run(["cargo", "build", "--quiet", "--release", "--locked", *options], check=True, cwd=folder, env=told)
+    downloading(["cargo", "build", "--quiet", "--release", "--locked", *options], cwd=folder, env=told).check_returncode()
 
 
 def _registry() -> str:
@@ -47,7 +48,7 @@ def _registry() -> str:
         (folder / "Cargo.toml").write_text(
             '[package]\nname = "scratch"\nversion = "0.0.0"\nedition = "2021"\n[dependencies]\nitoa = "1"\n[workspace]\n'
         )
-        subprocess.run(["cargo", "generate-lockfile", "--quiet"], check=True, cwd=folder)
+        downloading(["cargo", "generate-lockfile", "--quiet"], cwd=folder).check_returncode()
         line = re.search(r'^source = ".*"$', (folder / "Cargo.lock").read_text(), re.MULTILINE)
     assert line is not None
     return line[0]

@@ -194,7 +194,7 @@ class World:
 
     async def over(self) -> None:
         """Wait until no download is on its way."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.streams.downloads):
                 await asyncio.sleep(0)
 
@@ -205,7 +205,7 @@ class World:
     async def nothing_left(self) -> None:
         """Nothing is on its way, held open, or at work, a moment later."""
         _, late = await asyncio.wait(
-            [*(asyncio.all_tasks() - {asyncio.current_task()}), asyncio.ensure_future(asyncio.sleep(0))], timeout=2
+            [*(asyncio.all_tasks() - {asyncio.current_task()}), asyncio.ensure_future(asyncio.sleep(0))], timeout=30
         )
         assert not late
         streams = self.streams
@@ -237,6 +237,6 @@ class Gate:
         self._open.set()
 
     async def reached(self, count: int = 1) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.waiting < count:
                 await asyncio.sleep(0)

@@ -189,7 +189,7 @@ class TestLinks:
         world.backend.on_read = in_a_thread
         await world.component.get_container_data(OBJECT, 0, END)
         await gate.reached()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await world.leave()
         gate.open()
 

@@ -25,6 +25,7 @@ from providers.blobstore.config import BlobstoreConfig
 from providers.blobstore.stores import Stores
 from providers.blobstore.uploads import Upload
 from tests.unit.blob_world import KEY, OTHER, Gate, World, a_world, failing
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -65,8 +66,8 @@ class TestUploads:
     async def test_chunks_wait_for_those_before_however_slowly_these_are_written(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(uploads, "OVERTAKEN", 0.2)
-        world.backend.on_write = lambda: asyncio.sleep(0.03)
+        monkeypatch.setattr(uploads, "OVERTAKEN", 1.0)
+        world.backend.on_write = lambda: asyncio.sleep(0.1)
         stream = await world.begin()
         await asyncio.gather(*(world.chunk(stream, at, bytes([at]), last=at == 15) for at in reversed(range(16))))
         assert await world.stored() == bytes(range(16))
@@ -233,7 +234,7 @@ class TestGivingUp:
     async def test_an_idle_upload_is_given_up_and_told_in_the_log(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         async for world in a_world(tmp_path, upload_timeout=0.1):
             stream = await world.begin(data=b"x")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while len(world.streams.uploads):
                     await asyncio.sleep(0.01)
             with pytest.raises(NotFound):
@@ -241,12 +242,12 @@ class TestGivingUp:
             assert "an upload of 'o' had no chunk for 0.1 s and is given up" in caplog.text
 
     async def test_an_upload_that_goes_on_or_is_being_written_is_not_given_up(self, tmp_path: Path) -> None:
-        async for world in a_world(tmp_path, upload_timeout=0.5):
+        async for world in a_world(tmp_path, upload_timeout=2):
             stream = await world.begin()
             for at in range(4):
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.8)
                 await world.chunk(stream, at, b"x")
-            world.backend.on_write = lambda: asyncio.sleep(0.8)
+            world.backend.on_write = lambda: asyncio.sleep(3.0)
             await world.chunk(stream, 4, b"x")
             await world.chunk(stream, 5, b"", last=True)
             assert await world.stored() == b"x" * 5
@@ -280,7 +281,7 @@ class TestGivingUp:
         stuck, idle = await world.begin(), await world.begin(name="p")
         call = asyncio.ensure_future(world.chunk(stuck, 0, b"one"))
         await gate.reached()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await world.leave()
         assert "1 uploads are still being ended: their store does not answer" in caplog.text
         with pytest.raises(NotFound):
@@ -326,21 +327,22 @@ def test_an_upload_is_told_apart_from_any_other_by_an_id_that_nobody_guesses() -
 
 
 async def test_a_store_that_is_being_opened_for_a_link_that_is_given_up_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opening, closed = threading.Event(), asyncio.Event()
+    begun, opening, closed = threading.Event(), threading.Event(), asyncio.Event()
 
     class Slow(MemoryStore):
         async def close(self) -> None:
             closed.set()
 
     def open_store(config: BlobstoreConfig, data_dir: Path) -> Slow:
-        opening.wait(5)
+        begun.set()
+        opening.wait(30)
         return Slow()
 
     monkeypatch.setattr(memory, "open_store", open_store)
     used = asyncio.ensure_future(Stores(tmp_path).use(BlobstoreConfig(backend="memory")).__aenter__())
-    await asyncio.sleep(0.05)
+    await until(begun.is_set)
     used.cancel()
     await asyncio.wait([used])
     opening.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await closed.wait()

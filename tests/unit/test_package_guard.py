@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -54,7 +55,7 @@ def test_what_a_program_left_when_it_was_killed_is_removed(unpacked: Unpacked, d
     assert swept(unpacked(dead, marker=marker, sticky=sticky))
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_a_marker_that_is_no_file_is_not_waited_for(unpacked: Unpacked, dead: int) -> None:
     folder = unpacked(dead, marker=False, sticky=True)
     os.mkfifo(folder / guard.MARKER)
@@ -118,6 +119,30 @@ def test_the_own_folder_stays(unpacked: Unpacked, dead: int) -> None:
     folder = unpacked(dead)
     assert not guard.sweep(str(folder.parent), str(folder))
     assert folder.exists()
+
+
+def test_a_provider_whose_unpacker_has_gone_serves_nobody_while_its_files_are_removed(unpacked: Unpacked, dead: int) -> None:
+    folder = unpacked(dead)
+    provider = """
+import os, socket, sys
+from provider_packaging import guard
+
+listening = socket.create_server(("127.0.0.1", 0))
+port = listening.getsockname()[1]
+output = os.dup(1)
+
+def see(event, arguments):
+    if event == "os.remove":
+        socket.create_server(("127.0.0.1", port)).close()
+        os.write(output, b"free ")
+
+sys.addaudithook(see)
+sys._MEIPASS = sys.argv[1]
+guard.stand()
+"""
+    done = subprocess.run([sys.executable, "-c", provider, folder], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGKILL, "free free free ")
+    assert not folder.exists()
 
 
 def test_the_environment_of_the_child_is_not_handed_on() -> None:

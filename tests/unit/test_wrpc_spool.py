@@ -28,7 +28,7 @@ def open_files() -> int:
 
 
 async def none_held(budget: Budget) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (budget.memory, budget.spooled) != (0, 0):
             await asyncio.sleep(0.01)
 
@@ -48,7 +48,7 @@ async def filed(spool: Spool, pieces: int = 20) -> None:
     """Fill it, and wait until what does not stand in memory is in its file."""
     for _ in range(pieces):
         spool.put(PIECE)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while spool._writing is not None:  # noqa: SLF001 # nothing else shows it
             await asyncio.sleep(0.01)
 
@@ -89,7 +89,7 @@ async def test_a_full_disk_ends_the_stream_and_leaves_nothing() -> None:
         for _ in range(20):
             call.feed("0", PIECE)
         with pytest.raises(ResourceExhausted, match="could not be kept in a file"):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while await stream.read():
                     pass
         call.close()

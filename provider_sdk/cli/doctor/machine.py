@@ -64,6 +64,8 @@ def _cannot_run(folder: Path) -> str:
         try:
             subprocess.run([str(program)], check=True, timeout=5)
             return ""
+        except subprocess.SubprocessError as error:
+            return str(error)
         except OSError as error:
             # What another check is just starting holds the file open for writing, from its fork to its exec.
             if error.errno != errno.ETXTBSY or time.monotonic() > end:
