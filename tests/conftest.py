@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.contract.matrix import Matrix
 from tests.interop import host1x
@@ -19,7 +19,13 @@ from tests.servers import built
 from tests.tiers import scale
 from tests.tools import provider_archive, wrpc_codec
 
-settings.register_profile("tier", max_examples=scale(test=100, ci=300, soak=5000), deadline=None, print_blob=True)
+settings.register_profile(
+    "tier",
+    max_examples=scale(test=100, ci=300, soak=5000),
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],  # it watches the clock, and other lanes have the processor as well
+)
 settings.load_profile("tier")
 
 LEFT_OUT = pytest.StashKey[Counter[str]]()

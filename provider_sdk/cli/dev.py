@@ -33,7 +33,7 @@ dev.add_typer(link, name="link")
 dev.command()(registry)
 
 REGISTRY = "registry.example/wasmcloud"
-DETACHED_WITHIN = 30.0
+DETACHED_WITHIN = 90.0
 
 ManifestArgument = Annotated[
     Path, typer.Argument(help="A wadm manifest of a 0.x or 1.x lattice, or a folder that holds wadm.yaml; by default the one here.")
@@ -117,7 +117,7 @@ def down() -> None:
     """End the lattice of this folder."""
     state = read_state()
     os.kill(state.pid, signal.SIGTERM)
-    until = time.monotonic() + 15
+    until = time.monotonic() + 30
     while time.monotonic() < until:
         try:
             os.kill(state.pid, 0)

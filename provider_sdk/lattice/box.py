@@ -37,7 +37,7 @@ from provider_sdk.runnable import Runnable
 
 HEALTH = HealthTimes(first=5.0, every=3.0)
 RESTART_PAUSE = 1.0
-SETTLED_WITHIN = 5.0
+SETTLED_WITHIN = 10.0
 OUTPUT_KEPT = 16 << 20
 
 

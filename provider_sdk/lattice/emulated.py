@@ -16,6 +16,7 @@ from provider_sdk.nkeys import KeyPair
 from provider_sdk.transport.base import Transport
 
 PROBE_EVERY = 0.05
+PROBE_WITHIN = 2.0
 
 T = TypeVar("T")
 
@@ -110,7 +111,8 @@ class EmulatedHost(ABC, Generic[C]):
             if left <= 0:
                 raise DeadlineExceeded(f"provider {name} gave no sign within {timeout} s")
             try:
-                return (await self.core.transport.request(subject, request, timeout=left)).data
+                # A request may be lost: to a provider that was just killed, the server goes on sending for a moment.
+                return (await self.core.transport.request(subject, request, timeout=min(left, PROBE_WITHIN))).data
             except ProviderError:
                 await asyncio.sleep(PROBE_EVERY)
 

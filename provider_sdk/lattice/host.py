@@ -149,7 +149,7 @@ class Host(EmulatedHost[HostCore]):
             changed = dataclasses.replace(changed, configuration=configuration)
         return await self.start_provider(changed)
 
-    async def ready(self, provider: RunningProvider, timeout: float = 10.0) -> None:
+    async def ready(self, provider: RunningProvider, timeout: float = 60.0) -> None:
         """Await the provider's first answer to a health request, after which no link message is lost (§6.2).
 
         Unavailable where its process ends before, DeadlineExceeded after `timeout` seconds.

@@ -17,7 +17,7 @@ from pathlib import Path
 from provider_sdk.errors import NotFound, PreconditionFailed, Unavailable
 
 GUARD = Path(__file__).with_name("guard.py")
-READY_WITHIN = 10.0
+READY_WITHIN = 30.0
 
 
 def find_program() -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from provider_sdk.config import Layer
-from provider_sdk.errors import Unavailable
+from provider_sdk.errors import DeadlineExceeded, Unavailable
 from provider_sdk.hosts.wasmbus.client import Client, LatticeTarget
 from provider_sdk.hosts.wasmbus.envelope import Entity
 from provider_sdk.hosts.wasmbus.host import WasmbusHost
@@ -34,7 +34,7 @@ from provider_sdk.runtime.settings import RuntimeSettings
 from provider_sdk.transport.base import Credentials, Transport
 from provider_sdk.transport.nats import connect
 
-READY_WITHIN = 15.0
+READY_WITHIN = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +135,13 @@ class TestLattice:
     async def health(self, provider: Provided) -> bytes:
         """The raw answer to a health request."""
         subject = f"wasmbus.rpc.{self.host.core.lattice}.{provider.key}.{provider.link_name}.health"
-        return (await self.transport.request(subject, b"", timeout=2.0)).data
+        return (await self.transport.request(subject, b"", timeout=10.0)).data
 
     async def _until_healthy(self, key: str, link_name: str) -> None:
         subject = f"wasmbus.rpc.{self.host.core.lattice}.{key}.{link_name}.health"
         async with asyncio.timeout(READY_WITHIN):
             while True:
-                with contextlib.suppress(Unavailable):
+                with contextlib.suppress(Unavailable, DeadlineExceeded):
                     await self.transport.request(subject, b"", timeout=2.0)
                     return
                 await asyncio.sleep(0.02)

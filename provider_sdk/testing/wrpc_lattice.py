@@ -173,7 +173,7 @@ class WrpcTestLattice:
 
     async def health(self, provider: WrpcProvided) -> bytes:
         """The raw answer to a health request."""
-        return (await self.transport.request(self.host.core.control_subject(provider.id, "health"), b"", timeout=2.0)).data
+        return (await self.transport.request(self.host.core.control_subject(provider.id, "health"), b"", timeout=10.0)).data
 
     async def _settings(self, name: str, values: Mapping[str, str] | None, secrets: Mapping[str, Secret] | None) -> tuple[str, ...]:
         """Names of configurations that hold these."""

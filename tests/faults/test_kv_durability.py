@@ -22,6 +22,7 @@ from provider_sdk.contracts.keyvalue import KeyValue
 from provider_sdk.testing import a_lattice
 from tests.faults.kv_child import PARTS, WRITERS
 from tests.tiers import scale
+from tests.waiting import until
 
 CHILD = Path(__file__).with_name("kv_child.py")
 ROOT = Path(__file__).parents[2]
@@ -134,7 +135,7 @@ async def killed_at_some_moment(process: asyncio.subprocess.Process) -> dict[str
     return acknowledged
 
 
-@pytest.mark.timeout(scale(test=300, ci=300, soak=14400))
+@pytest.mark.timeout(scale(test=300, ci=900, soak=14400))
 @pytest.mark.parametrize("durability", ["full", "normal"])
 async def test_nothing_that_was_acknowledged_is_lost_when_the_process_is_killed(durability: str, tmp_path: Path) -> None:
     path, rounds = tmp_path / "kv.db", scale(test=8, ci=40, soak=1000)
@@ -168,10 +169,12 @@ async def test_a_process_goes_on_when_one_that_shares_the_file_is_killed(tmp_pat
 async def test_a_provider_that_is_killed_under_load_has_kept_what_it_acknowledged(tmp_path: Path) -> None:
     path, calls = tmp_path / "kv.db", 16
     sums = [0] * calls
-    async with a_lattice() as lattice:
+    async with a_lattice(rpc_timeout=30.0) as lattice:
         for number in range(scale(test=2, ci=5, soak=50)):
             provider = await lattice.process("providers.keyvalue", contract="wasmcloud:keyvalue")
-            store = KeyValue.at(await lattice.link(provider, {"path": str(path)}), timeout=1.0)
+            target = await lattice.link(provider, {"path": str(path)})
+            assert await KeyValue.at(target).increment("opened", 1) == number + 1
+            store = KeyValue.at(target, timeout=3.0)
 
             async def caller(index: int, store: KeyValue = store, number: int = number) -> None:
                 with contextlib.suppress(ProviderError):
@@ -180,6 +183,7 @@ async def test_a_provider_that_is_killed_under_load_has_kept_what_it_acknowledge
 
             sums[:] = [0] * calls
             callers = [asyncio.create_task(caller(index)) for index in range(calls)]
+            await until(lambda: sum(sums) > calls)
             await asyncio.sleep(0.3 + random.random() * 0.3)
             await lattice.kill(provider)
             await asyncio.gather(*callers)
@@ -187,7 +191,6 @@ async def test_a_provider_that_is_killed_under_load_has_kept_what_it_acknowledge
                 assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
                 kept = [int(text(db, f"counter {number} {index}")) for index in range(calls)]
             assert all(acknowledged <= count <= acknowledged + 1 for acknowledged, count in zip(sums, kept, strict=True))
-            assert sum(sums) > calls
 
 
 @pytest.mark.needs("strace")
@@ -451,10 +454,10 @@ async def test_reads_go_on_while_another_process_holds_the_file_for_too_long(fil
             assert "is locked by another process" in await child("trouble")
             db.execute("ROLLBACK")
         assert await child("set", "key 7", "after", 0) is None
-        await until(partial(child, "trouble"), "")
+        await until_answered(partial(child, "trouble"), "")
 
 
-async def until(ask: Callable[[], Any], answer: object) -> None:
-    async with asyncio.timeout(10):
+async def until_answered(ask: Callable[[], Any], answer: object) -> None:
+    async with asyncio.timeout(30):
         while await ask() != answer:
             await asyncio.sleep(0.1)

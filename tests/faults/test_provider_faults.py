@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from functools import partial
 from pathlib import Path
 
@@ -40,11 +39,8 @@ def _ended(pid: int) -> bool:
 async def test_calls_go_on_after_the_server_was_killed_and_restarted_under_load() -> None:
     async with a_lattice() as lattice:
         provider = await lattice.process(PROGRAM, contract="test:echo")
-        outcomes = await restarted_under_load(lattice.server, Echo.at(await lattice.link(provider), timeout=1.0))
-        lost = sum(not good for _, good in outcomes)
-        recovered = min(moment for moment, good in outcomes if good and moment > 0)
-        print(f"server restarted under load: {len(outcomes)} calls, {lost} lost, first good answer {recovered:.2f} s after its return")
-        assert all(good for moment, good in outcomes if moment > 4.0)
+        outcomes = await restarted_under_load(lattice.server, Echo.at(await lattice.link(provider), timeout=5.0))
+        assert all(good for moment, good in outcomes if moment > 2.0)
 
 
 async def test_a_paused_server_is_ridden_out() -> None:
@@ -57,7 +53,7 @@ async def test_a_paused_server_is_ridden_out() -> None:
             await asyncio.sleep(5)
         finally:
             lattice.server.resume()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 with contextlib.suppress(ProviderError):
                     if await echo.echo("after") == "after":
@@ -74,7 +70,7 @@ async def test_providers_killed_at_random_moments_leave_no_process_and_no_stuck_
             calls = [asyncio.create_task(echo.sleep(random.randrange(200))) for _ in range(20)]
             await asyncio.sleep(random.random() * 0.15)
             await lattice.kill(provider)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 outcomes = await asyncio.gather(*calls, return_exceptions=True)
             assert all(outcome == "" or isinstance(outcome, Unavailable | DeadlineExceeded) for outcome in outcomes)
             await until(partial(_ended, provider.pid))
@@ -138,8 +134,8 @@ async def test_a_provider_whose_host_is_killed_while_it_starts_ends(tmp_path: Pa
 
 async def test_links_change_under_load_and_the_last_word_counts() -> None:
     changes = scale(test=100, ci=200, soak=5000)
-    async with a_lattice() as lattice:
-        provider = await lattice.process(PROGRAM, contract="test:echo")
+    async with a_lattice(rpc_timeout=20.0) as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo", configuration={"link_wait": "10s"})
         targets = [await lattice.link(provider, {"word": "0"}) for _ in range(4)]
         keys = [target.origin.public_key for target in targets]  # type: ignore[attr-defined]
         words = dict.fromkeys(range(4), "0")
@@ -165,7 +161,7 @@ async def test_links_change_under_load_and_the_last_word_counts() -> None:
         await asyncio.gather(*loads)
         assert not failures
         for index, target in enumerate(targets):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while await Echo.at(target).echo("") != words[index]:
                     await asyncio.sleep(0.05)
 
@@ -175,16 +171,16 @@ async def test_a_link_put_between_spawn_and_subscription_is_taken_up_all_the_sam
         program = ProviderProgram((sys.executable, str(PROGRAM)), KeyPair.generate(Prefix.PROVIDER).public, "echo", "test:echo")
         await lattice.host.start_provider(program)
         early = await lattice.link(Provided(program.key, "test:echo"), {"word": "early "})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
-                with contextlib.suppress(Unavailable):
+                with contextlib.suppress(ProviderError):
                     assert await Echo.at(early).echo("bird") == "early bird"
                     break
                 await asyncio.sleep(0.05)
 
 
 async def test_links_that_messages_did_not_tell_are_taken_up_after_a_reconnect() -> None:
-    async with a_lattice() as lattice:
+    async with a_lattice(rpc_timeout=5.0) as lattice:
         provider = await lattice.process(PROGRAM, contract="test:echo")
         echo = Echo.at(await lattice.link(provider))
         assert await echo.echo("x") == "x"
@@ -194,7 +190,7 @@ async def test_links_that_messages_did_not_tell_are_taken_up_after_a_reconnect()
         links.take(echo.target.origin.public_key, "test:echo", "default")  # type: ignore[attr-defined]
         await lattice.server.restart()
         target = LatticeTarget(lattice.client, Entity("MNEW", "", ""), Entity(provider.key, "default", "test:echo"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             while True:
                 with contextlib.suppress(ProviderError):
                     assert await Echo.at(target).echo("bus") == "missed bus"
@@ -217,18 +213,18 @@ async def test_every_control_message_ten_times_and_shuffled_ends_as_the_lattice_
         await _repeat_shuffled(lattice, provider.key, gone.origin.public_key)  # type: ignore[attr-defined]
 
         async def as_the_lattice_says() -> bool:
-            with contextlib.suppress(ProviderError):
+            try:
                 if await Echo.at(kept).echo("") != "final":
                     return False
-                await Echo.at(gone).echo("")
+            except ProviderError:
                 return False
             try:
                 await Echo.at(gone).echo("")
-            except PermissionDenied:
-                return True
+            except ProviderError as error:  # Unavailable while it is being entered once more
+                return isinstance(error, PermissionDenied)
             return False
 
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(40):
             while not await as_the_lattice_says():
                 await asyncio.sleep(0.2)
 
@@ -246,10 +242,10 @@ async def _repeat_shuffled(lattice: TestLattice, provider: str, actor: str) -> N
 
 
 async def test_a_slow_handler_delays_neither_health_nor_other_links_nor_shutdown() -> None:
-    async with a_lattice(manner=Manner.OTP) as lattice:
+    async with a_lattice(manner=Manner.OTP, rpc_timeout=20.0) as lattice:
         provider = await lattice.process(PROGRAM, contract="test:echo", configuration={"max_calls_per_link": 50})
         slow, quick = Echo.at(await lattice.link(provider)), Echo.at(await lattice.link(provider))
-        waiting = [asyncio.create_task(slow.sleep(1500)) for _ in range(50)]
+        waiting = [asyncio.create_task(slow.sleep(6000)) for _ in range(50)]
         await asyncio.sleep(0.2)
         with pytest.raises(ResourceExhausted):
             await slow.echo("one too many")
@@ -260,11 +256,11 @@ async def test_a_slow_handler_delays_neither_health_nor_other_links_nor_shutdown
 
 
 async def test_overload_is_answered_at_once() -> None:
-    async with a_lattice() as lattice:
+    async with a_lattice(rpc_timeout=20.0) as lattice:
         provider = await lattice.process(PROGRAM, contract="test:echo", configuration={"max_calls": 10})
         echo = Echo.at(await lattice.link(provider))
         await echo.echo("linked")
-        calls = [asyncio.create_task(echo.sleep(1000)) for _ in range(40)]
+        calls = [asyncio.create_task(echo.sleep(3000)) for _ in range(40)]
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
         assert sum(outcome == "" for outcome in outcomes) == 10
         assert sum(isinstance(outcome, ResourceExhausted) for outcome in outcomes) == 30
@@ -301,7 +297,7 @@ async def test_control_messages_that_nobody_can_read_change_nothing() -> None:
             for topic in ("linkdefs.put", "linkdefs.del", "health", "shutdown"):
                 await lattice.transport.publish(f"{base}.{topic}", garbage)
         assert await echo.echo("goes on") == "goes on"
-        answer = await lattice.transport.request(f"{base}.shutdown", b"[" * 100_000, timeout=2.0)
+        answer = await lattice.transport.request(f"{base}.shutdown", b"[" * 100_000, timeout=10.0)
         assert answer.data == b"shutting down"
 
 
@@ -329,13 +325,19 @@ async def test_a_lifespan_that_fails_ends_the_process_with_a_line(tmp_path: Path
             await lattice.process(program, contract="test:echo")
 
 
+async def _served(echo: Echo) -> None:
+    """Returns when the provider has what was asked before: calls of one connection arrive in their order."""
+    await asyncio.sleep(0.1)
+    assert await echo.echo("x") == "x"
+
+
 async def test_a_thread_that_blocks_does_not_keep_the_process() -> None:
-    async with a_lattice() as lattice:
+    async with a_lattice(rpc_timeout=20.0) as lattice:
         provider = await lattice.process(PROGRAM, contract="test:echo", configuration={"drain_timeout": "200ms"})
         echo = Echo.at(await lattice.link(provider))
         await echo.echo("linked")
         call = asyncio.create_task(echo.block(60_000))
-        await asyncio.sleep(0.1)
+        await _served(echo)
         os.kill(provider.pid, signal.SIGTERM)
         with pytest.raises(Unavailable):
             await call
@@ -345,12 +347,12 @@ async def test_a_thread_that_blocks_does_not_keep_the_process() -> None:
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice, as a program in one file gets it"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_lets_calls_in_flight_finish(number: signal.Signals, times: int) -> None:
-    async with a_lattice() as lattice:
-        provider = await lattice.process(PROGRAM, contract="test:echo")
+    async with a_lattice(rpc_timeout=20.0) as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo", configuration={"drain_timeout": "20s"})
         echo = Echo.at(await lattice.link(provider))
         await echo.echo("linked")
-        call = asyncio.create_task(echo.sleep(400))
-        await asyncio.sleep(0.1)
+        call = asyncio.create_task(echo.sleep(2500))
+        await _served(echo)
         for _ in range(times):
             os.kill(provider.pid, number)
             await asyncio.sleep(0.05)
@@ -359,29 +361,36 @@ async def test_a_signal_lets_calls_in_flight_finish(number: signal.Signals, time
 
 
 async def test_a_second_signal_some_time_later_ends_it_at_once() -> None:
-    async with a_lattice() as lattice:
-        provider = await lattice.process(PROGRAM, contract="test:echo")
-        echo = Echo.at(await lattice.link(provider), timeout=20.0)
+    async with a_lattice(rpc_timeout=60.0) as lattice:
+        provider = await lattice.process(PROGRAM, contract="test:echo", configuration={"drain_timeout": "60s"})
+        echo = Echo.at(await lattice.link(provider))
         await echo.echo("linked")
-        call = asyncio.create_task(echo.sleep(4000))
-        await asyncio.sleep(0.1)
+        call = asyncio.create_task(echo.sleep(60_000))
+        await _served(echo)
         os.kill(provider.pid, signal.SIGINT)
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(2.5)  # within a second the same signal counts once
+        assert alive(provider.pid)
         os.kill(provider.pid, signal.SIGINT)
-        await until(lambda: not alive(provider.pid), 2.0)
+        await until(lambda: not alive(provider.pid))  # not ended at once, it would go on for the 36 s that calls have of drain_timeout
         call.cancel()
 
 
-def test_a_signal_ends_a_provider_that_cannot_reach_its_lattice() -> None:
-    with subprocess.Popen([sys.executable, str(PROGRAM)], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdin is not None and process.stderr is not None
-        process.stdin.write(line(host_data()))
-        process.stdin.flush()
-        time.sleep(1.0)
-        process.send_signal(signal.SIGTERM)
-        said = process.stderr.read()
-        assert b"SIGTERM received" in said
-        assert process.wait() == 0
+def _catches(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has a handler for the signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1)
+
+
+async def test_a_signal_ends_a_provider_that_cannot_reach_its_lattice() -> None:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(sys.executable, str(PROGRAM), stdin=pipe, stderr=pipe)
+    assert process.stdin is not None and process.stderr is not None
+    process.stdin.write(line(host_data()))
+    await until(lambda: _catches(process.pid, signal.SIGTERM))
+    process.send_signal(signal.SIGTERM)
+    said = await process.stderr.read()
+    assert b"SIGTERM received" in said
+    assert await process.wait() == 0
 
 
 async def test_a_shutdown_request_for_another_host_is_not_answered() -> None:
@@ -391,7 +400,7 @@ async def test_a_shutdown_request_for_another_host_is_not_answered() -> None:
         with pytest.raises(DeadlineExceeded):
             await lattice.transport.request(subject, b'{"host_id":"NOTHER"}', timeout=0.5)
         assert alive(provider.pid)
-        answer = await lattice.transport.request(subject, b"", timeout=2.0)
+        answer = await lattice.transport.request(subject, b"", timeout=10.0)
         assert answer.data == b"shutting down"
         await until(lambda: not alive(provider.pid))
 

@@ -128,7 +128,7 @@ async def test_what_waits_for_a_slow_server_is_sent_in_the_order_of_the_calls() 
         await responder.flush()
         await server.pause()
         messages = [number.to_bytes(4, "big") + bytes(100_000) for number in range(400)]
-        sending = [asyncio.create_task(caller.publish("bulk", message)) for message in messages]
+        sending = [asyncio.create_task(caller.publish("bulk", message, within=60)) for message in messages]
         await asyncio.sleep(0.5)
         assert not all(task.done() for task in sending)
         server.resume()
@@ -147,7 +147,7 @@ async def test_what_waits_for_a_lost_connection_is_bounded_and_sent_when_it_is_b
         await caller.subscribe("bulk", note)
         await server.kill()
         await until(lambda: not caller.connected)
-        sending = [asyncio.create_task(caller.publish("bulk", b"x" * 1_000_000)) for _ in range(12)]
+        sending = [asyncio.create_task(caller.publish("bulk", b"x" * 1_000_000, within=60)) for _ in range(12)]
         await asyncio.sleep(0)
         refused = [task for task in sending if task.done()]
         await server.launch()
@@ -184,6 +184,7 @@ async def test_subscriptions_change_while_there_is_no_connection() -> None:
         await old.unsubscribe()
         await caller.subscribe("new", note)
         await server.launch()
+        await until(lambda: caller.connected)
         for subject in ("old", "new"):
             await caller.publish(subject, b"")
         await until(lambda: seen == ["new"])

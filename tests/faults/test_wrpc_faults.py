@@ -81,8 +81,8 @@ async def slowly(pieces: int, pause: float = 0.05) -> AsyncIterator[bytes]:
         await asyncio.sleep(pause)
 
 
-async def linked(lattice: WrpcTestLattice) -> tuple[Sink, WrpcTarget]:
-    provider = await lattice.in_process(SinkProvider, configuration={"stream_timeout": "1"})
+async def linked(lattice: WrpcTestLattice, stream_timeout: str = "1") -> tuple[Sink, WrpcTarget]:
+    provider = await lattice.in_process(SinkProvider, configuration={"stream_timeout": stream_timeout})
     target = await lattice.link(provider)
     assert isinstance(target, WrpcTarget)
     return Sink.at(target, timeout=5), target
@@ -91,9 +91,8 @@ async def linked(lattice: WrpcTestLattice) -> tuple[Sink, WrpcTarget]:
 async def test_calls_go_on_after_the_server_was_killed_and_restarted_under_load() -> None:
     async with a_wrpc_lattice() as lattice:
         provider = await lattice.process(PROGRAM, serves=(Echo,))
-        outcomes = await restarted_under_load(lattice.server, Echo.at(await lattice.link(provider), timeout=1.0))
-        assert any(good for moment, good in outcomes if moment > 0)
-        assert all(good for moment, good in outcomes if moment > 3.0)
+        outcomes = await restarted_under_load(lattice.server, Echo.at(await lattice.link(provider), timeout=5.0))
+        assert all(good for moment, good in outcomes if moment > 2.0)
 
 
 async def test_a_stream_that_lost_its_connection_is_an_error_on_both_sides_and_not_a_short_one() -> None:
@@ -104,7 +103,7 @@ async def test_a_stream_that_lost_its_connection_is_an_error_on_both_sides_and_n
         await lattice.server.restart()
         with pytest.raises(ProviderError):
             await taken
-        assert await asyncio.wait_for(SinkProvider.ends.get(), 5) == "unavailable"
+        assert await asyncio.wait_for(SinkProvider.ends.get(), 20) == "unavailable"
         await until(lambda: (target.client.budget.memory, target.client.budget.spooled) == (0, 0))
 
 
@@ -112,7 +111,7 @@ async def test_a_caller_that_falls_silent_in_the_middle_is_given_up() -> None:
     async with a_wrpc_lattice() as lattice:
         sink, _ = await linked(lattice)
         taken = asyncio.ensure_future(await sink.take(slowly(3, pause=30)))
-        assert await asyncio.wait_for(SinkProvider.ends.get(), 5) == "deadline_exceeded"
+        assert await asyncio.wait_for(SinkProvider.ends.get(), 20) == "deadline_exceeded"
         taken.cancel()
 
 
@@ -124,7 +123,7 @@ async def test_a_link_that_is_deleted_ends_its_streams() -> None:
         await asyncio.sleep(0.2)
         await lattice.unlink(provider, target)
         with pytest.raises(ProviderError):
-            await asyncio.wait_for(taken, 8)
+            await asyncio.wait_for(taken, 20)
 
 
 async def test_a_link_that_is_deleted_ends_streams_that_were_begun_before_it_was_changed() -> None:
@@ -138,7 +137,7 @@ async def test_a_link_that_is_deleted_ends_streams_that_were_begun_before_it_was
         assert not taken.done()
         await lattice.unlink(provider, target)
         with pytest.raises(ProviderError):
-            await asyncio.wait_for(taken, 8)
+            await asyncio.wait_for(taken, 20)
 
 
 async def test_a_call_that_a_deleted_link_cuts_off_before_its_streams_says_so() -> None:
@@ -161,7 +160,7 @@ async def test_a_call_that_a_deleted_link_cuts_off_before_its_streams_says_so() 
 async def test_a_killed_provider_is_back_with_its_links() -> None:
     async with a_wrpc_lattice() as lattice:
         provider = await lattice.process(PROGRAM, serves=(Echo,))
-        echo = Echo.at(await lattice.link(provider, {"word": "a "}), timeout=1.0)
+        echo = Echo.at(await lattice.link(provider, {"word": "a "}), timeout=5.0)
         assert await echo.echo("x") == "a x"
         await lattice.kill(provider)
         await until(lambda: not alive(provider.pid))
@@ -172,17 +171,17 @@ async def test_a_killed_provider_is_back_with_its_links() -> None:
             except ProviderError:
                 return False
 
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not await answers():
                 await asyncio.sleep(0.1)
 
 
 async def test_a_changed_link_loses_no_call() -> None:
-    async with a_wrpc_lattice() as lattice:
+    async with a_wrpc_lattice(rpc_timeout=20.0) as lattice:
         provider = await lattice.process(PROGRAM, serves=(Echo,))
         target = await lattice.link(provider, {"word": "0 "})
         assert isinstance(target, WrpcTarget)
-        echo = Echo.at(target, timeout=5.0)
+        echo = Echo.at(target, timeout=20.0)
         seen: set[str] = set()
         stop = False
 
@@ -208,7 +207,7 @@ async def test_slow_calls_hold_up_neither_health_nor_links_and_too_many_are_refu
         with pytest.raises(ResourceExhausted):
             await echo.echo("x")
         assert b'"healthy": true' in (await lattice.health(provider)).replace(b'":t', b'": t')
-        other = Echo.at(await lattice.link(provider, {"word": "new "}), timeout=2.0)
+        other = Echo.at(await lattice.link(provider, {"word": "new "}), timeout=10.0)
         assert await other.echo("x") == "new x"
         assert not any(task.done() for task in slow)
         await asyncio.gather(*slow)
@@ -253,7 +252,7 @@ async def test_nonsense_on_every_subject_leaves_the_provider_serving() -> None:
 @pytest.mark.parametrize("size", [scale(test=32, ci=64, soak=1024) << 20])
 async def test_memory_does_not_grow_with_a_stream_that_nobody_reads(size: int) -> None:
     async with a_wrpc_lattice() as lattice:
-        sink, target = await linked(lattice)
+        sink, target = await linked(lattice, stream_timeout="60")
         data = await sink.give(size)
         before = _resident()
         await until(lambda: target.client.budget.spooled > size // 2, 60)

@@ -46,7 +46,7 @@ class FakeProvider:
             print("shutting down", json.loads(received.data)["host_id"], file=sys.stderr, flush=True)
             await received.respond(b"shutting down")
             await client.flush()
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(5)
             print("still here", file=sys.stderr, flush=True)
 
         async def health(received: Any) -> None:

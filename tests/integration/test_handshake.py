@@ -53,7 +53,7 @@ def line(data: object) -> bytes:
 
 
 def start(given: bytes) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([sys.executable, str(PROGRAM)], input=given, capture_output=True, timeout=20, check=False, env={})
+    return subprocess.run([sys.executable, str(PROGRAM)], input=given, capture_output=True, timeout=60, check=False, env={})
 
 
 MALFORMED: list[tuple[str, bytes, str]] = [
@@ -98,13 +98,21 @@ def test_malformed_host_data_is_one_line_that_names_the_field(given: bytes, comp
 
 
 def test_malformed_host_data_ends_within_a_second_of_a_bare_interpreters_start() -> None:
-    def seconds(work: Callable[[], object]) -> float:
-        started = time.monotonic()
-        work()
-        return time.monotonic() - started
+    def least(work: Callable[[], object]) -> tuple[float, float]:
+        """Seconds of the processor, to which other processes add nothing, and of the clock."""
+        taken = []
+        for _ in range(3):
+            began, before = time.monotonic(), os.times()
+            work()
+            after = os.times()
+            own = after.children_user + after.children_system - before.children_user - before.children_system
+            taken.append((own, time.monotonic() - began))
+        return min(own for own, _ in taken), min(clock for _, clock in taken)
 
-    bare = min(seconds(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True)) for _ in range(3))
-    assert min(seconds(lambda: start(line(host_data(env_values=...)))) for _ in range(3)) < bare + 1.0
+    bare, _ = least(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True))
+    own, clock = least(lambda: start(line(host_data(env_values=...))))
+    assert own < bare + 1.0
+    assert clock < 4.5  # it waits for nothing: NATS, which is not there, would be waited for for 5 s
 
 
 def test_no_nats_server_is_one_line_that_names_the_address() -> None:
@@ -124,7 +132,7 @@ def terminal() -> Iterator[tuple[int, int]]:
 
 
 def test_started_by_hand_in_a_terminal_it_says_what_it_is_and_how_to_try_it(terminal: tuple[int, int]) -> None:
-    done = subprocess.run([sys.executable, str(PROGRAM)], stdin=terminal[1], capture_output=True, timeout=20, check=False, text=True)
+    done = subprocess.run([sys.executable, str(PROGRAM)], stdin=terminal[1], capture_output=True, timeout=60, check=False, text=True)
     assert done.returncode == 2
     assert "capability provider" in done.stdout
     assert "provider dev" in done.stdout
@@ -132,12 +140,12 @@ def test_started_by_hand_in_a_terminal_it_says_what_it_is_and_how_to_try_it(term
 
 
 def test_the_schema_of_its_settings_is_printed_on_request() -> None:
-    done = subprocess.run([sys.executable, str(PROGRAM), "--schema"], capture_output=True, timeout=20, check=True)
+    done = subprocess.run([sys.executable, str(PROGRAM), "--schema"], capture_output=True, timeout=60, check=True)
     assert json.loads(done.stdout)["properties"]["word"]["description"] == "What stands before the answer."
 
 
 def test_an_unknown_option_is_one_line() -> None:
-    done = subprocess.run([sys.executable, str(PROGRAM), "--frobnicate"], capture_output=True, timeout=20, check=False, text=True)
+    done = subprocess.run([sys.executable, str(PROGRAM), "--frobnicate"], capture_output=True, timeout=60, check=False, text=True)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "--frobnicate" in done.stderr

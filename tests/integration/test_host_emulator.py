@@ -143,7 +143,10 @@ async def test_a_link_put_before_the_start_comes_in_the_host_data_only(lattice: 
 
 
 @BOTH
-async def test_a_stopped_provider_is_asked_first_and_killed_after_its_answer(lattice: Make, manner: Manner) -> None:
+async def test_a_stopped_provider_is_asked_first_and_killed_after_its_answer(
+    lattice: Make, manner: Manner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Manner, "habits", replace(manner.habits, shutdown_wait=20.0))
     async with lattice(manner) as it:
         provider, _ = await it.linked()
         await it.host.stop_provider(provider.program.key)
@@ -250,7 +253,7 @@ async def test_link_messages_come_twice_in_the_form_of_the_manner(lattice: Make,
         await it.host.delete_link(actor, CONTRACT)
         await it.host.put_link(actor, provider.program.key, CONTRACT, values={"URL": "x"})
         seen: list[list[Any]] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(seen) < 6:
                 seen = [entry for entry in (await it.report(actor))["links"] if entry[0] != "health"]
         # The provider subscribes to put and del apart, as many do, so that only the counts are certain.

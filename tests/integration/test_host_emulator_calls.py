@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import msgpack
+import nats
 import pytest
 import pytest_asyncio
+from nats.errors import NoRespondersError
 from wasmtime import wat2wasm
 
 from provider_sdk.errors import ProviderError
@@ -95,6 +98,10 @@ async def test_a_provider_that_is_gone_is_told_in_the_words_of_the_host(lattice:
     async with lattice(manner) as it:
         provider, actor = await it.linked()
         await it.host.stop_provider(provider.program.key)
+        with pytest.raises(NoRespondersError):
+            while True:
+                with contextlib.suppress(nats.errors.TimeoutError):  # until the server has seen the end of its connection
+                    await it.nats.request(f"wasmbus.rpc.default.{provider.program.key}.default.health", b"", timeout=0.5)
         text = await refusal(it.host.call_actor(actor, "Fake.Echo", b"\x01"))
         if manner is Manner.OTP:
             assert text == "Failed to perform RPC call: request timeout"

@@ -107,12 +107,12 @@ async def test_an_error_reaches_the_caller_with_its_code_and_an_exception_withou
 
 async def test_an_unlinked_caller_is_refused() -> None:
     async with a_lattice() as lattice:
-        provider = await lattice.in_process(GreeterProvider, contract="acme:greeter", configuration={"link_wait": "50ms"})
+        provider = await lattice.in_process(GreeterProvider, contract="acme:greeter", configuration={"link_wait": "500ms"})
         target = await lattice.link(provider)
         await Greeter.at(target).greet("Ada")
         await lattice.unlink(provider, target)
         with pytest.raises(PermissionDenied, match="unlinked actor"):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while True:
                     await Greeter.at(target).greet("Ada")
 

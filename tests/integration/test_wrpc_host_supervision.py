@@ -46,7 +46,7 @@ async def test_between_two_restarts_is_a_pause() -> None:
         await until(lambda: provider.restart_count == 1)
         since = time.monotonic()
         await until(lambda: provider.restart_count == 3)
-        assert time.monotonic() - since > 1.1
+        assert time.monotonic() - since > 0.6  # of two pauses, since the first restart may be noticed late
 
 
 async def test_hosts_before_1_6_start_nothing_again() -> None:
@@ -60,7 +60,7 @@ async def test_hosts_before_1_6_start_nothing_again() -> None:
 
 
 async def test_a_provider_that_answers_the_shutdown_request_is_killed_at_once() -> None:
-    async with a_lattice() as lattice:
+    async with a_lattice(supervision=Supervision(shutdown_delay=20.0)) as lattice:
         await lattice.start()
         await lattice.host.stop_provider("fake")
         assert f"shutting down {lattice.host.host_id}" in lattice.output
@@ -96,7 +96,7 @@ async def test_health_is_told_by_its_changes_and_only_where_the_answer_is_one() 
         assert await lattice.event("health_check_failed") == {"host_id": lattice.host.host_id, "provider_id": "fake"}
         for answer in ("no JSON", '{"fine":true}', "silence"):
             await lattice.order(answer)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1.0)
             before = lattice.names()
             await asyncio.sleep(0.7)
             assert lattice.names() == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import sys
@@ -33,6 +34,9 @@ async def driver(server: NatsServer, tmp_path: Path) -> AsyncIterator[Driver]:
         yield found
 
 
+TRIES = 10  # on a machine that does other things as well
+
+
 # Health
 
 
@@ -42,16 +46,23 @@ async def test_health_is_json_with_a_message_only_where_there_is_one(driver: Dri
 
 
 async def test_a_slow_health_check_delays_neither_another_nor_a_link_nor_the_answer_beyond_a_second(driver: Driver) -> None:
-    provider = await driver.spawn(config={"health_pause": "5s"})
-    started = time.monotonic()
-    asked = [asyncio.create_task(provider.request("health")) for _ in range(5)]
-    await provider.put(incoming())
-    await provider.until_links(lambda links: IN in links)
-    assert not any(task.done() for task in asked)
-    answers = [json.loads(await task) for task in asked]
-    assert time.monotonic() - started < 4.5  # one after the other they would take 5
-    assert not answers[0]["healthy"]
-    assert "gave no answer within 1 s" in answers[0]["message"]
+    for _ in range(TRIES):
+        provider = await driver.spawn(config={"health_pause": "5s"})
+        started = time.monotonic()
+        asked = [asyncio.create_task(provider.request("health")) for _ in range(5)]
+        await provider.put(incoming())
+        await provider.until_links(lambda links: IN in links)
+        link_came_first = not any(task.done() for task in asked)
+        answers = [json.loads(await task) for task in asked]
+        side_by_side = time.monotonic() - started < 4.5  # one after the other they would take 5
+        assert not answers[0]["healthy"]
+        assert "gave no answer within 1 s" in answers[0]["message"]
+        if link_came_first and side_by_side:
+            break
+        provider.process.kill()
+        await provider.process.wait()
+    assert link_came_first
+    assert side_by_side
 
 
 # Telemetry
@@ -86,7 +97,6 @@ async def test_telemetry_that_we_do_not_have_is_one_warning(driver: Driver) -> N
 
 
 HOSTS_PATIENCE = 0.3
-TRIES = 10  # on a machine that does other things as well
 
 
 async def seconds_until_shut_down(provider: Spawned) -> float:
@@ -108,12 +118,12 @@ async def test_shutdown_is_answered_when_all_is_done_and_within_the_hosts_patien
         in_flight = asyncio.create_task(provider.over("comp").nap(5000))
         await asyncio.sleep(0.2)
         took = await seconds_until_shut_down(provider)
-        assert goodbye.read_text() == "left"
         with pytest.raises(ProviderError):
             await in_flight
-        if took < HOSTS_PATIENCE:
+        if took < HOSTS_PATIENCE and goodbye.exists():
             break
     assert took < HOSTS_PATIENCE
+    assert goodbye.read_text() == "left"
 
 
 async def test_shutdown_is_answered_within_the_hosts_patience_although_a_link_does_not_end(driver: Driver) -> None:
@@ -152,7 +162,10 @@ async def test_sigterm_ends_it_well(driver: Driver) -> None:
     provider.process.send_signal(signal.SIGTERM)
     assert await provider.process.wait() == 0
     with pytest.raises(Unavailable):
-        await provider.request("health")
+        async with asyncio.timeout(20):
+            while True:
+                with contextlib.suppress(DeadlineExceeded):  # until the server has seen the end of its connection
+                    await provider.request("health", timeout=0.5)
 
 
 async def test_the_end_of_the_host_ends_it(driver: Driver, tmp_path: Path) -> None:
@@ -168,13 +181,13 @@ async def test_the_end_of_the_host_ends_it(driver: Driver, tmp_path: Path) -> No
     host.stdin.write(stdin_line(told))
     host.stdin.close()
     provider = Spawned(told, host, driver.transport, driver.client, CurveKey.generate(), CurveKey.generate(), log)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not log.read_text().count("is subscribed"):
             await asyncio.sleep(0.02)
     assert (await provider.health())["healthy"]
     host.kill()
     await provider.until_logged("the process that started this one has ended")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             try:
                 await provider.request("health", timeout=0.2)
@@ -191,7 +204,7 @@ async def test_user_jwt_and_seed_let_it_in(tmp_path: Path) -> None:
         user_jwt, seed = operator.user()
         told = host_data(server.url, lattice_rpc_user_jwt=f"{user_jwt}\n", lattice_rpc_user_seed=seed)
         process = await started(told)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while b"is subscribed" not in await process.stderr.readline():  # type: ignore[union-attr]  # it is piped
                 pass
         process.terminate()
@@ -220,7 +233,7 @@ async def test_an_interface_that_cannot_go_over_the_wire_is_one_line_and_no_star
     command = [sys.executable, str(program)]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
-    _, words = await asyncio.wait_for(process.communicate(stdin_line(host_data(server.url))), 15)
+    _, words = await asyncio.wait_for(process.communicate(stdin_line(host_data(server.url))), 60)
     assert process.returncode == 1
     assert words.decode().count("\n") == 1
     assert "cannot start: Told.nap, parameter milliseconds: <class 'object'> cannot go over the wire" in words.decode()

@@ -24,7 +24,7 @@ from tests.integration.wrpc_child import Told
 
 CHILD = Path(__file__).with_name("wrpc_child.py")
 OBSERVER = "observer"
-WITHIN = 5.0
+WITHIN = 20.0
 Secrets = Mapping[str, str | bytes]
 NO_KEYS: dict[str, Any] = {"host_xkey_public_key": ..., "provider_xkey_private_key": ...}
 """The host data of hosts of v1.0."""
@@ -81,7 +81,7 @@ class Spawned:
         """As hosts from v1.1 on do it first: to the X key."""
         await self.publish("linkdefs.put", definition, to=self.own_key.public)
 
-    async def request(self, subject: str, body: bytes = b"", timeout: float = 2.0) -> bytes:
+    async def request(self, subject: str, body: bytes = b"", timeout: float = 10.0) -> bytes:
         """A question on a subject of the provider."""
         asked = f"wasmbus.rpc.lattice.{self.told['provider_key']}.{subject}"
         return (await self.transport.request(asked, body, timeout=timeout)).data
@@ -91,7 +91,7 @@ class Spawned:
         answer: dict[str, Any] = json.loads(await self.request("health"))
         return answer
 
-    async def shut_down(self, host_id: str | None = None, timeout: float = 2.0) -> bytes:
+    async def shut_down(self, host_id: str | None = None, timeout: float = 10.0) -> bytes:
         """Ask it to end, as its host or another."""
         body = json.dumps({"host_id": host_id or self.told["host_id"]}).encode()
         return await self.request("default.shutdown", body, timeout)
@@ -197,7 +197,7 @@ class Driver:
 
     async def ready(self, spawned: Spawned) -> None:
         """Returns when it is subscribed and the observer can ask."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "is subscribed" not in spawned.log.read_text():
                 await asyncio.sleep(0.02)
             while True:

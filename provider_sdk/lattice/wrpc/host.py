@@ -154,7 +154,7 @@ class WrpcLatticeHost(EmulatedHost[WrpcCore]):
         """A provider that the caller runs itself, with the host data for it; it is told of links and configuration like any other."""
         return await self._providers.adopt(program)
 
-    async def ready(self, provider: WrpcProvider, timeout: float = 10.0) -> None:
+    async def ready(self, provider: WrpcProvider, timeout: float = 60.0) -> None:
         """Await the provider's first answer to a health request, after which no link message is lost (§2.1).
 
         Unavailable where its process ends before, DeadlineExceeded after `timeout` seconds.
