@@ -10,6 +10,8 @@ from typing import Protocol
 
 WAIT_FOR_CONNECTION = 2.0
 """Seconds that a message waits for a connection that is lost."""
+ENDS_WITHIN = 60.0
+"""Seconds for what ends a call, as an answer does: hosts of either generation wait for it without a limit of their own."""
 
 
 class Message(Protocol):

@@ -289,7 +289,8 @@ class NatsTransport:
         """Wait for the connection: what were sent blindly into a buffer might arrive long after its caller has left."""
         if self._closing:
             raise Unavailable("the NATS connection is closed")
-        if self._held + size > MOST_PENDING:
+        # A small message costs no more than the task that waits with it, and what ends a call is small.
+        if size > 2 * _UPKEEP and self._held + size > MOST_PENDING:
             raise Unavailable(f"there is no connection to NATS at {self._shown}, and {self._held} bytes wait for it already")
         self._held += size
         try:

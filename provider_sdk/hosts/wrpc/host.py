@@ -147,11 +147,13 @@ class WrpcHost:
         """Answer the shutdown request as the very last thing."""
         if self._transport is None:
             return
-        if self._server is not None:
-            await self._server.acceptances.settled(ANSWERS_WITHIN)
-        for reply in self._messages.shutdown_replies if self._messages is not None else ():
-            await self._transport.publish(reply, b"shutting down")
-        await self._transport.close()
+        try:
+            if self._server is not None:
+                await self._server.acceptances.settled(ANSWERS_WITHIN)
+            for reply in self._messages.shutdown_replies if self._messages is not None else ():
+                await self._transport.publish(reply, b"shutting down")
+        finally:
+            await self._transport.close()
 
     def _connected(self) -> Transport:
         assert self._transport is not None
