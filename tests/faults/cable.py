@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 from provider_sdk.lattice.nats_server import NatsServer
+from provider_sdk.transport.base import Transport
 
 PIECE = 1 << 16
 
@@ -71,3 +72,12 @@ async def a_cable(server: NatsServer) -> AsyncIterator[Cable]:
         yield cable
     finally:
         await cable.cut()
+
+
+async def fill(transport: Transport) -> asyncio.Task[None]:
+    """Send until something has to wait in line, which is what is given."""
+    while True:
+        sending = asyncio.create_task(transport.publish("bulk", bytes(1 << 20), within=20))
+        await asyncio.sleep(0.02)
+        if not sending.done():
+            return sending

@@ -18,7 +18,7 @@ from provider_sdk.lattice.answers import Answers
 from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.transport.base import WAIT_FOR_CONNECTION, Transport
-from tests.faults.cable import Cable, a_cable
+from tests.faults.cable import Cable, a_cable, fill
 from tests.faults.echo import Answering, Echo
 from tests.faults.test_wrpc_hostile import PIPES, Working, trickle
 from tests.integration.wrpc_peer import Caller, a_transport, serving
@@ -81,6 +81,30 @@ async def test_a_stream_that_is_given_up_in_an_outage_still_ends(server: NatsSer
         assert [data for _, data in caller.told][-2:] == [b"\x80", b""]
 
 
+async def test_a_stream_whose_end_waits_in_line_when_the_connection_is_lost_does_not_pass_for_whole(server: NatsServer) -> None:
+    go_on = asyncio.Event()
+
+    async def pieces(limit: int) -> AsyncGenerator[bytes, None]:
+        yield b"\x01a"
+        await go_on.wait()
+        yield b"\x00"
+
+    async with a_cable(server) as cable, a_transport(cable.end) as ours, a_transport(server) as theirs:
+        caller = Caller(theirs)
+        await caller.listen()
+        sending = asyncio.create_task(send_pending(ours, f"{caller.reply}.results", [Pending("0", pieces, None, b"\x80")]))
+        await caller.until(lambda: caller.told)
+        cable.stop_up()
+        waiting = await fill(ours)
+        go_on.set()
+        await asyncio.sleep(0.1)
+        await cut(cable, ours)
+        await cable.mend()
+        await caller.until(lambda: ("results.0", b"") in caller.told)
+        assert [data for _, data in caller.told] == [b"\x01a", b"\x80", b""]
+        await asyncio.gather(sending, waiting, return_exceptions=True)
+
+
 async def test_an_answer_goes_out_when_the_connection_is_back_however_long_that_takes(server: NatsServer) -> None:
     async with a_cable(server) as cable, a_transport(cable.end) as ours, a_transport(server) as theirs:
         caller = Caller(theirs)
@@ -112,9 +136,11 @@ async def test_ends_wait_beside_as_much_as_may_wait(server: NatsServer) -> None:
     async with a_cable(server) as cable, a_transport(cable.end) as ours, a_transport(server) as theirs:
         caller = Caller(theirs)
         await caller.listen()
+        stream = asyncio.create_task(send_pending(ours, caller.reply, [ENDLESS]))
+        await caller.until(lambda: caller.told)
         await cut(cable, ours)
-        sending = [asyncio.create_task(send_value(ours, f"{caller.reply}.{number}", bytes(1 << 20))) for number in range(1, 13)]
-        sending.append(asyncio.create_task(send_pending(ours, caller.reply, [ENDLESS])))
+        values = [asyncio.create_task(send_value(ours, f"{caller.reply}.{number}", bytes(1 << 20))) for number in range(1, 13)]
+        sending = [*values, stream]
         await asyncio.sleep(OUTAGE)
         await cable.mend()
         outcomes = await asyncio.gather(*sending, return_exceptions=True)

@@ -190,7 +190,7 @@ class _Outbound:
         room = max(0, transport.max_payload - len(self._inbox) - head)
         data = self._encoded.data
         self._rest = memoryview(data)[room:]
-        await transport.publish(subject, data[:room], reply=self._inbox, headers=headers)
+        await transport.publish(subject, data[:room], reply=self._inbox, headers=headers, losses=transport.losses)
 
     async def _result(self) -> Any:
         while not self._accepted:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 from provider_sdk.context import Context
-from provider_sdk.errors import ProviderError, Unavailable
+from provider_sdk.errors import ProviderError
 from provider_sdk.hosts.wrpc.channels import Pending
 from provider_sdk.transport.base import ENDS_WITHIN, Transport
 
@@ -28,10 +28,9 @@ async def send_value(transport: Transport, subject: str, data: bytes | memoryvie
     limit = transport.max_payload
     try:
         if len(data) > limit:
-            view, connection = memoryview(data), transport.reconnects
+            view, losses = memoryview(data), transport.losses
             for start in range(0, len(view), limit):
-                _go_on(transport, connection)
-                await transport.publish(subject, view[start : start + limit])
+                await transport.publish(subject, view[start : start + limit], within=TAKEN_WITHIN, losses=losses)
         elif data:
             await transport.publish(subject, data, within=ENDS_WITHIN)
         await transport.publish(subject, b"", within=ENDS_WITHIN)
@@ -57,12 +56,6 @@ async def _end_later(transport: Transport, subject: str, left: list[bytes]) -> N
             await transport.publish(subject, data, within=ENDS_WITHIN)
     except ProviderError as error:
         log.warning("%s: the other side cannot be told that it broke off: %s", subject, error)
-
-
-def _go_on(transport: Transport, connection: int) -> None:
-    """What was sent over an earlier connection may not have arrived, and the other side would not see the gap."""
-    if transport.reconnects != connection or not transport.connected:
-        raise Unavailable("the NATS connection was lost on the way")
 
 
 async def send_pending(transport: Transport, root: str, pending: list[Pending]) -> None:
@@ -110,23 +103,22 @@ class _Sending:
     async def _send(self, item: Pending) -> None:
         """One path to its end. One that is broken off, by its source or by who stops it, ends early in a way that the other side sees."""
         Context.lift_deadline()
-        transport, subject, ahead, whole = self._transport, f"{self._root}.{item.path}", 0, False
-        connection = transport.reconnects
+        transport, subject, ahead = self._transport, f"{self._root}.{item.path}", 0
+        # What was sent over an earlier connection may not have arrived, and the other side would not see the gap.
+        losses = transport.losses
         try:
             async with aclosing(item.pieces(min(LARGEST_PIECE, transport.max_payload))) as pieces:
                 async for piece in pieces:
                     self._begin()
-                    _go_on(transport, connection)
-                    await transport.publish(subject, piece)
+                    await transport.publish(subject, piece, within=TAKEN_WITHIN, losses=losses)
                     ahead += len(piece)
                     if ahead > AHEAD:
                         # The other side cannot say that it is slow, but the server takes less from who sends more than is taken.
                         await transport.flush(TAKEN_WITHIN)
                         ahead = 0
-            whole = True
-            await transport.publish(subject, b"", within=ENDS_WITHIN)
+            await transport.publish(subject, b"", within=TAKEN_WITHIN, losses=losses)
         except BaseException as error:
             if isinstance(error, ProviderError):
                 log.debug("%s: broken off: %s", subject, error)
-            _end_early(transport, subject, b"" if whole else item.cut)
+            _end_early(transport, subject, item.cut)
             raise
