@@ -10,6 +10,8 @@ from typing import Protocol
 
 WAIT_FOR_CONNECTION = 2.0
 """Seconds that a message waits for a connection that is lost."""
+ENDS_WITHIN = 60.0
+"""Seconds for what ends a call, as an answer does: hosts of either generation wait for it without a limit of their own."""
 
 
 class Message(Protocol):
@@ -82,6 +84,8 @@ class Transport(Protocol):
     """A connection that mends itself: reconnects for ever with jitter and subscribes again."""
 
     reconnects: int
+    losses: int
+    """How often the connection was lost. While that stays the same, messages go over one connection: this one, or else the next."""
 
     @property
     def max_payload(self) -> int:
@@ -102,11 +106,13 @@ class Transport(Protocol):
         reply: str = "",
         headers: Mapping[str, str] | None = None,
         within: float = WAIT_FOR_CONNECTION,
+        losses: int | None = None,
     ) -> None:
         """Send; ResourceExhausted for a message over `max_payload` (never a closed connection).
 
         While the connection stands, messages leave in the order of the calls. While it is lost a message waits for it, `within` seconds
-        and in a bounded company; then, or where that is full, Unavailable.
+        and in a bounded company; then, or where that is full, Unavailable. Also Unavailable, and not sent, where `losses` is not what the
+        transport counts: it belongs behind what an earlier connection may have lost.
         """
 
     def send(self, subject: str, data: bytes, reply: str = "") -> bool:

@@ -124,7 +124,7 @@ class NatsTransport:
     """A Transport (see base.py) over NATS."""
 
     def __init__(self, credentials: Credentials) -> None:
-        self.reconnects = 0
+        self.reconnects = self.losses = 0
         self._urls = urls(credentials.url)
         self._shown = ", ".join(url.replace(f"{urlsplit(url).netloc.rpartition('@')[0]}@", "") for url in self._urls)
         random.shuffle(self._urls)
@@ -228,6 +228,7 @@ class NatsTransport:
         if client is not self._client or not self._up.is_set() or self._closing:
             return
         self._up.clear()
+        self.losses += 1
         log.warning("NATS: connection lost (%s): reconnecting", _words(error))
         self._give_up("lost")
         self._mending = asyncio.create_task(self._mend(client), name="NATS reconnect")
@@ -289,7 +290,8 @@ class NatsTransport:
         """Wait for the connection: what were sent blindly into a buffer might arrive long after its caller has left."""
         if self._closing:
             raise Unavailable("the NATS connection is closed")
-        if self._held + size > MOST_PENDING:
+        # A small message costs no more than the task that waits with it, and what ends a call is small.
+        if size > 2 * _UPKEEP and self._held + size > MOST_PENDING:
             raise Unavailable(f"there is no connection to NATS at {self._shown}, and {self._held} bytes wait for it already")
         self._held += size
         try:
@@ -323,22 +325,25 @@ class NatsTransport:
         reply: str = "",
         headers: Mapping[str, str] | None = None,
         within: float = WAIT_FOR_CONNECTION,
+        losses: int | None = None,
     ) -> None:
         """See Transport."""
         head = _header_block(subject, headers) if headers else b""
         size = len(head) + len(data)
-        if not self._up.is_set():
-            await self._connection(within, size + _UPKEEP)
         if len(subject) + len(reply) > LONGEST_SUBJECTS:
             raise InvalidArgument(f"NATS cannot send to {subject[:64]!r}…: it has {len(subject)} characters")
-        client = self._client
-        if size > client.max_payload:
-            raise ResourceExhausted(f"a message of {size} bytes is over the NATS server's limit of {client.max_payload}")
-        if client.crowded(size):
-            await client.room(within)
         if not subject or " " in subject or not subject.isprintable():
             raise InvalidArgument(f"NATS cannot send to {subject!r}")
-        client.send(subject, reply, data, head)
+        while losses is None or losses == self.losses:
+            client = self._client
+            if not self._up.is_set():
+                await self._connection(within, size + _UPKEEP)
+            elif size > client.max_payload:
+                raise ResourceExhausted(f"a message of {size} bytes is over the NATS server's limit of {client.max_payload}")
+            elif not client.crowded(size) or await client.room(within):
+                client.send(subject, reply, data, head)
+                return
+        raise Unavailable("the NATS connection was lost on the way")
 
     def send(self, subject: str, data: bytes, reply: str = "") -> bool:
         """See Transport."""
@@ -362,7 +367,7 @@ class NatsTransport:
             timeout = max(0.0, until - loop.time())
         token, answer = self._requests.begin(timeout)
         try:
-            await self.publish(subject, data, reply=token, headers=headers)
+            await self.publish(subject, data, reply=token, headers=headers, losses=self.losses)
             message = await answer
         finally:
             self._requests.end(token)

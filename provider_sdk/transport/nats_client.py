@@ -240,8 +240,11 @@ class NatsClient(Client):
         self._unlooked = 0
         return self._in_line > 0 or self.unsent > MOST_PENDING
 
-    async def room(self, within: float) -> None:
-        """Wait in line until the server has taken some of what was sent, of which nats-py tells nothing; Unavailable after `within`."""
+    async def room(self, within: float) -> bool:
+        """Wait in line until the server has taken some of what was sent, of which nats-py tells nothing; Unavailable after `within`.
+
+        False where the connection has broken meanwhile: what is sent over it goes nowhere.
+        """
         until = asyncio.get_running_loop().time() + within
         self._in_line += 1
         try:
@@ -252,6 +255,7 @@ class NatsClient(Client):
                     await asyncio.sleep(0.005)
         finally:
             self._in_line -= 1
+        return not self.broken
 
     async def subscribe_direct(self, subject: str, queue: str, take: Callable[[Message], None]) -> Subscription:
         """Subscribe past the queue and the task that nats-py has for each subscription: `take` is called as messages are read."""

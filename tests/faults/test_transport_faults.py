@@ -20,6 +20,7 @@ from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.transport import nats as nats_transport
 from provider_sdk.transport.base import Credentials, Message
 from provider_sdk.transport.nats import NatsTransport, connect
+from tests.faults.cable import a_cable, fill
 from tests.tiers import scale
 from tests.waiting import alive, until
 
@@ -154,6 +155,28 @@ async def test_what_waits_for_a_lost_connection_is_bounded_and_sent_when_it_is_b
         results = await asyncio.gather(*sending, return_exceptions=True)
         assert len(refused) == sum(isinstance(result, Unavailable) for result in results) == 4
         await until(lambda: len(arrived) == 8)
+
+
+async def test_what_waits_in_line_goes_over_the_next_connection_unless_it_belongs_to_the_lost_one() -> None:
+    async with NatsServer.start(url="") as server, a_cable(server) as cable, echoing(server.url) as (_, hearer):
+        caller = await connect(Credentials(cable.end.url))
+        arrived: list[bytes] = []
+        await hearer.subscribe("told", lambda message: arrived.append(message.data))
+        await hearer.flush()
+        cable.stop_up()
+        in_line = await fill(caller)
+        free = asyncio.create_task(caller.publish("told", b"free", within=20))
+        bound = asyncio.create_task(caller.publish("told", b"bound", within=20, losses=caller.losses))
+        await asyncio.sleep(0.1)
+        await cable.cut()
+        with pytest.raises(Unavailable, match="lost on the way"):
+            await bound
+        assert not free.done()
+        await cable.mend()
+        await asyncio.gather(in_line, free)
+        await caller.flush()
+        await until(lambda: arrived == [b"free"])
+        await caller.close()
 
 
 async def test_without_a_connection_publish_and_request_end_in_unavailable() -> None:

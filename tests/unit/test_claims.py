@@ -290,7 +290,7 @@ class Bus:
     async def take(self, name: str, limit: int) -> bytes:
         raise NotFound(f"no object {name}")
 
-    async def publish(self, subject: str, data: bytes) -> None:
+    async def publish(self, subject: str, data: bytes, *, within: float) -> None:
         self.answers.append(data)
 
 

@@ -186,9 +186,11 @@ class WasmbusHost:
         """Answer the shutdown request as the very last thing."""
         if self._transport is None:
             return
-        for reply in self._shutdown_replies:
-            await self._transport.publish(reply, b"shutting down")
-        await self._transport.close()
+        try:
+            for reply in self._shutdown_replies:
+                await self._transport.publish(reply, b"shutting down")
+        finally:
+            await self._transport.close()
 
 
 def _spec(link: LinkDefinition) -> LinkSpec:

@@ -17,7 +17,7 @@ from provider_sdk.hosts.wasmbus.envelope import InvocationResponse, decode_invoc
 from provider_sdk.hosts.wasmbus.values import OperationCodec, operation_codec
 from provider_sdk.interface import Interface, Operation
 from provider_sdk.metrics import Metrics
-from provider_sdk.transport.base import Message, Transport
+from provider_sdk.transport.base import ENDS_WITHIN, Message, Transport
 
 log = logging.getLogger("provider.calls")
 LARGEST_ARGUMENT = 1 << 30
@@ -113,7 +113,7 @@ class Server:
                 await self._transport.objects(self._lattice).put(f"{identifier}-r", result)
                 result = b""
             if message.reply:
-                await self._transport.publish(message.reply, encode_response(InvocationResponse(result, identifier, None, length)))
+                await self._reply(message, InvocationResponse(result, identifier, None, length))
         except ProviderError as error:
             await self._refuse(message, identifier, error)
         except asyncio.CancelledError:
@@ -137,9 +137,12 @@ class Server:
         if not message.reply:
             return
         try:
-            await self._transport.publish(message.reply, encode_response(InvocationResponse(b"", identifier, error_text(error), 0)))
+            await self._reply(message, InvocationResponse(b"", identifier, error_text(error), 0))
         except ProviderError as failure:
             log.error("call %s could not be answered: %s", identifier, failure)
+
+    async def _reply(self, message: Message, response: InvocationResponse) -> None:
+        await self._transport.publish(message.reply, encode_response(response), within=ENDS_WITHIN)
 
 
 def _trace(carrier: Mapping[str, str] | None) -> TraceContext | None:

@@ -190,15 +190,13 @@ class _Outbound:
         room = max(0, transport.max_payload - len(self._inbox) - head)
         data = self._encoded.data
         self._rest = memoryview(data)[room:]
-        await transport.publish(subject, data[:room], reply=self._inbox, headers=headers)
+        await transport.publish(subject, data[:room], reply=self._inbox, headers=headers, losses=transport.losses)
 
     async def _result(self) -> Any:
         while not self._accepted:
             await self._next()
-        if self._rest or self._encoded.pending:
+        if self._rest or self._encoded.pending or not self._client.transport.send(f"{self._accepted}.params", b""):
             self._sending = self._client.spawn(self._send())
-        else:
-            await send_value(self._client.transport, f"{self._accepted}.params", b"")
         needed = enough = 1
         while True:
             if self._ended or (self._has_result and self._size >= enough):

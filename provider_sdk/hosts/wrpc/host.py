@@ -153,11 +153,13 @@ class WrpcHost:
         if self._transport is None:
             return
         replies = self._messages.shutdown_replies if self._messages is not None else []
-        if self._server is not None:
-            await self._server.acceptances.settle(ANSWERS_WITHIN if replies else ANSWERS_WITHOUT_HOST)
-        for reply in replies:
-            await self._transport.publish(reply, b"shutting down")
-        await self._transport.close()
+        try:
+            if self._server is not None:
+                await self._server.acceptances.settle(ANSWERS_WITHIN if replies else ANSWERS_WITHOUT_HOST)
+            for reply in replies:
+                await self._transport.publish(reply, b"shutting down")
+        finally:
+            await self._transport.close()
 
     def _connected(self) -> Transport:
         assert self._transport is not None

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 from provider_sdk.context import Context
-from provider_sdk.errors import ProviderError, Unavailable
+from provider_sdk.errors import ProviderError
 from provider_sdk.hosts.wrpc.channels import Pending
-from provider_sdk.transport.base import Transport
+from provider_sdk.transport.base import ENDS_WITHIN, Transport
 
 log = logging.getLogger("provider.calls")
 
@@ -20,29 +20,42 @@ TAKEN_WITHIN = 30.0
 # The NATS server slows a fast sender down message by message. Large ones would fill the 64 MiB that it keeps for a slow reader before that
 # helps, and the reader loses its connection with all that goes over it.
 LARGEST_PIECE = 64 << 10
+_ending: set[asyncio.Task[None]] = set()
 
 
 async def send_value(transport: Transport, subject: str, data: bytes | memoryview) -> None:
     """Send the values on their root subject, and its end. Unavailable, behind an early end, where the connection was lost on the way."""
     limit = transport.max_payload
-    if len(data) > limit:
-        view, connection = memoryview(data), transport.reconnects
-        try:
+    try:
+        if len(data) > limit:
+            view, losses = memoryview(data), transport.losses
             for start in range(0, len(view), limit):
-                _go_on(transport, connection)
-                await transport.publish(subject, view[start : start + limit])
-        except Unavailable:
-            await transport.publish(subject, b"")
-            raise
-    elif data:
-        await transport.publish(subject, data)
-    await transport.publish(subject, b"")
+                await transport.publish(subject, view[start : start + limit], within=TAKEN_WITHIN, losses=losses)
+        elif data:
+            await transport.publish(subject, data, within=ENDS_WITHIN)
+        await transport.publish(subject, b"", within=ENDS_WITHIN)
+    except BaseException:
+        _end_early(transport, subject)
+        raise
 
 
-def _go_on(transport: Transport, connection: int) -> None:
-    """What was sent over an earlier connection may not have arrived, and the other side would not see the gap."""
-    if transport.reconnects != connection or not transport.connected:
-        raise Unavailable("the NATS connection was lost on the way")
+def _end_early(transport: Transport, subject: str, cut: bytes = b"") -> None:
+    """End a path so that the other side sees it: at once, or as soon as that is possible. Who was sending does not wait for it."""
+    left = [cut, b""] if cut else [b""]
+    while left and transport.send(subject, left[0]):
+        del left[0]
+    if left:
+        task = asyncio.create_task(_end_later(transport, subject, left), name=f"end of {subject}")
+        _ending.add(task)
+        task.add_done_callback(_ending.discard)
+
+
+async def _end_later(transport: Transport, subject: str, left: list[bytes]) -> None:
+    try:
+        for data in left:
+            await transport.publish(subject, data, within=ENDS_WITHIN)
+    except ProviderError as error:
+        log.warning("%s: the other side cannot be told that it broke off: %s", subject, error)
 
 
 async def send_pending(transport: Transport, root: str, pending: list[Pending]) -> None:
@@ -90,24 +103,22 @@ class _Sending:
     async def _send(self, item: Pending) -> None:
         """One path to its end. One that is broken off, by its source or by who stops it, ends early in a way that the other side sees."""
         Context.lift_deadline()
-        transport, subject, ahead, whole = self._transport, f"{self._root}.{item.path}", 0, False
-        connection = transport.reconnects
+        transport, subject, ahead = self._transport, f"{self._root}.{item.path}", 0
+        # What was sent over an earlier connection may not have arrived, and the other side would not see the gap.
+        losses = transport.losses
         try:
             async with aclosing(item.pieces(min(LARGEST_PIECE, transport.max_payload))) as pieces:
                 async for piece in pieces:
                     self._begin()
-                    _go_on(transport, connection)
-                    await transport.publish(subject, piece)
+                    await transport.publish(subject, piece, within=TAKEN_WITHIN, losses=losses)
                     ahead += len(piece)
                     if ahead > AHEAD:
                         # The other side cannot say that it is slow, but the server takes less from who sends more than is taken.
                         await transport.flush(TAKEN_WITHIN)
                         ahead = 0
-            whole = True
-        except ProviderError as error:
-            log.debug("%s: broken off: %s", subject, error)
+            await transport.publish(subject, b"", within=TAKEN_WITHIN, losses=losses)
+        except BaseException as error:
+            if isinstance(error, ProviderError):
+                log.debug("%s: broken off: %s", subject, error)
+            _end_early(transport, subject, item.cut)
             raise
-        finally:
-            if item.cut and not whole:
-                await transport.publish(subject, item.cut)
-            await transport.publish(subject, b"")
