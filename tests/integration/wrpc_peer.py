@@ -18,7 +18,7 @@ from provider_sdk.hosts.wrpc.spool import Budget
 from provider_sdk.interface import Interface
 from provider_sdk.lattice.answers import Answers
 from provider_sdk.lattice.nats_server import NatsServer
-from provider_sdk.transport.base import Credentials, Message
+from provider_sdk.transport.base import Credentials, Message, Transport
 from provider_sdk.transport.nats import NatsTransport, connect
 
 HOST_HEADERS = {"source-id": "comp", "link-name": "default"}
@@ -38,7 +38,7 @@ async def a_transport(server: NatsServer) -> AsyncIterator[NatsTransport]:
 class Caller:
     """One call as a host makes it, step by step; `reply` is that of a call that was made before."""
 
-    def __init__(self, transport: NatsTransport, reply: str = "") -> None:
+    def __init__(self, transport: Transport, reply: str = "") -> None:
         self._transport = transport
         self.reply = reply or f"_INBOX.{secrets.token_hex(8)}.{secrets.token_hex(8)}"
         self.callee = ""
