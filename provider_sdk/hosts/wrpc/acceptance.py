@@ -18,7 +18,7 @@ from typing import Any
 from provider_sdk.errors import DeadlineExceeded, ProviderError, Unavailable
 from provider_sdk.hosts.wrpc.inbox import Inbox
 from provider_sdk.hosts.wrpc.outgoing import send_value
-from provider_sdk.transport.base import Transport
+from provider_sdk.transport.base import ENDS_WITHIN, Transport
 
 log = logging.getLogger("provider.calls")
 
@@ -32,8 +32,6 @@ ENDLESS = 0.5
 """Seconds of silence after which streams go to a caller, in place of GIVE_UP, where nobody has sent an end yet: old hosts may send none."""
 MOST_HELD = 256 << 20
 """Bytes of answers that wait, of all calls; one beyond is sent at once."""
-ENDS_WITHIN = 60.0
-"""Seconds that what ends a call waits for a lost connection, and for its caller to be back: without it a host waits for ever."""
 NOBODY_WITHIN = 0.5
 """Seconds in which the NATS server says that nobody listens."""
 LONGEST_PAUSE = 2.0
@@ -246,13 +244,14 @@ class Acceptances:
             self._spawn(self._send_later(subject, b""))
 
     async def _send_later(self, subject: str, data: bytes) -> None:
-        """What meets a lost connection waits for the next; an answer in several messages, or without room, is ended as if broken off."""
+        """What meets a lost connection waits for the next; an answer in several messages, without room, or broken off already, is ended."""
         transport = self.transport
         if transport.connected:
             with suppress(Unavailable):
                 await send_value(transport, subject, data)
                 return
-        if len(data) > transport.max_payload or not self.hold(len(data)):
+            data = b""
+        elif len(data) > transport.max_payload or not self.hold(len(data)):
             data = b""
         try:
             await self._reach(subject, data)

@@ -15,7 +15,7 @@ from typing import Any
 from provider_sdk.context import TraceContext
 from provider_sdk.errors import Internal, InvalidArgument, ProviderError, ResourceExhausted, Unavailable, Unsupported, error_text
 from provider_sdk.hosts.base import Call, Calls, StreamLimits
-from provider_sdk.hosts.wrpc.acceptance import ENDS_WITHIN, Acceptance, Acceptances
+from provider_sdk.hosts.wrpc.acceptance import Acceptance, Acceptances
 from provider_sdk.hosts.wrpc.channels import Encoded
 from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.hosts.wrpc.inbox import Inbox
@@ -27,7 +27,7 @@ from provider_sdk.hosts.wrpc.value_bytes import unsigned_leb
 from provider_sdk.hosts.wrpc.values import Incomplete, OperationCodec, operation_codec
 from provider_sdk.interface import Interface, Operation
 from provider_sdk.metrics import Metrics
-from provider_sdk.transport.base import Message, Transport
+from provider_sdk.transport.base import ENDS_WITHIN, Message, Transport
 
 log = logging.getLogger("provider.calls")
 LARGEST_ARGUMENTS = 256 << 20
