@@ -13,7 +13,7 @@ from provider_sdk.hosts.wasmbus.client import Client, LatticeTarget
 from provider_sdk.hosts.wasmbus.envelope import Entity
 from provider_sdk.hosts.wasmbus.server import Server, served
 from provider_sdk.hosts.wrpc.channels import Pending
-from provider_sdk.hosts.wrpc.outgoing import send_pending, send_value
+from provider_sdk.hosts.wrpc.outgoing import AHEAD, send_pending, send_value
 from provider_sdk.lattice.answers import Answers
 from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.nkeys import KeyPair, Prefix
@@ -103,6 +103,27 @@ async def test_a_stream_whose_end_waits_in_line_when_the_connection_is_lost_does
         await caller.until(lambda: ("results.0", b"") in caller.told)
         assert [data for _, data in caller.told] == [b"\x01a", b"\x80", b""]
         await asyncio.gather(sending, waiting, return_exceptions=True)
+
+
+async def test_a_stream_that_waits_for_a_slow_server_ends_as_soon_as_the_connection_is_back(server: NatsServer) -> None:
+    sent = 0
+
+    async def pieces(limit: int) -> AsyncGenerator[bytes, None]:
+        nonlocal sent
+        while True:
+            sent += limit
+            yield bytes(limit)
+
+    async with a_cable(server) as cable, a_transport(cable.end) as ours, a_transport(server) as theirs:
+        caller = Caller(theirs)
+        await caller.listen()
+        cable.stop_up()
+        sending = asyncio.create_task(send_pending(ours, f"{caller.reply}.results", [Pending("0", pieces, None, b"\x80")]))
+        await until(lambda: sent > AHEAD)
+        await cut(cable, ours)
+        await cable.mend()
+        await caller.until(lambda: ("results.0", b"") in caller.told, within=15)
+        await asyncio.gather(sending, return_exceptions=True)
 
 
 async def test_an_answer_goes_out_when_the_connection_is_back_however_long_that_takes(server: NatsServer) -> None:
