@@ -19,9 +19,11 @@ from provider_sdk.errors import NotFound
 from provider_sdk.hosts.base import StreamLimits
 from provider_sdk.hosts.wrpc import acceptance
 from provider_sdk.hosts.wrpc.client import WrpcTarget
+from provider_sdk.hosts.wrpc.outgoing import AHEAD
 from provider_sdk.hosts.wrpc.server import Server
 from provider_sdk.lattice.nats_server import NatsServer
-from provider_sdk.transport.nats_client import MOST_PENDING, NatsClient
+from provider_sdk.transport.base import Transport
+from provider_sdk.transport.nats_client import NatsClient
 from provider_sdk.types import U64
 from tests.integration.wrpc_peer import Callee, Caller, a_transport, asking, serving
 from tests.tiers import scale
@@ -150,21 +152,21 @@ async def test_a_large_answer_does_not_go_on_behind_a_gap(server: NatsServer) ->
         await caller.accepted()
         await caller.send("params", b"")
         async with asyncio.timeout(5):
-            while client_of(found).unsent < MOST_PENDING:
+            while client_of(found.transport).unsent < AHEAD // 2:
                 await asyncio.sleep(0)
         cut_the_connection(found)
         await caller.until(lambda: ("results", b"") in caller.told)
         assert sum(len(data) for path, data in caller.told if path == "results") < 20_000_000
 
 
-def client_of(found: Server) -> NatsClient:
-    client: NatsClient = found.transport._client  # type: ignore[attr-defined]  # noqa: SLF001 # nothing else leads there
+def client_of(transport: Transport) -> NatsClient:
+    client: NatsClient = transport._client  # type: ignore[attr-defined]  # noqa: SLF001 # nothing else leads there
     return client
 
 
 def cut_the_connection(found: Server) -> None:
     """As a network does: only this side's, and not told to the other."""
-    socket: Any = client_of(found)._transport  # noqa: SLF001 # the NATS server has no command for it
+    socket: Any = client_of(found.transport)._transport  # noqa: SLF001 # the NATS server has no command for it
     socket._io_writer.transport.abort()  # noqa: SLF001
 
 

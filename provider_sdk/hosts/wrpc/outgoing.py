@@ -23,14 +23,34 @@ LARGEST_PIECE = 64 << 10
 _ending: set[asyncio.Task[None]] = set()
 
 
+class _Way:
+    """One path, over the connection on which it begins: what an earlier one has lost would be a gap that the other side does not see."""
+
+    def __init__(self, transport: Transport, subject: str) -> None:
+        self._transport = transport
+        self._subject = subject
+        self._losses = transport.losses
+        self._ahead = 0
+        self.limit = min(LARGEST_PIECE, transport.max_payload)
+
+    async def send(self, piece: bytes | memoryview) -> None:
+        """Send a piece of 1 to `limit` bytes, or the end."""
+        transport = self._transport
+        await transport.publish(self._subject, piece, within=TAKEN_WITHIN, losses=self._losses)
+        self._ahead += len(piece)
+        if self._ahead > AHEAD:
+            # The other side cannot say that it is slow, but the server takes less from who sends more than is taken.
+            await transport.flush(TAKEN_WITHIN)
+            self._ahead = 0
+
+
 async def send_value(transport: Transport, subject: str, data: bytes | memoryview) -> None:
     """Send the values on their root subject, and its end. Unavailable, behind an early end, where the connection was lost on the way."""
-    limit = transport.max_payload
     try:
-        if len(data) > limit:
-            view, losses = memoryview(data), transport.losses
-            for start in range(0, len(view), limit):
-                await transport.publish(subject, view[start : start + limit], within=TAKEN_WITHIN, losses=losses)
+        if len(data) > transport.max_payload:
+            view, way = memoryview(data), _Way(transport, subject)
+            for start in range(0, len(view), way.limit):
+                await way.send(view[start : start + way.limit])
         elif data:
             await transport.publish(subject, data, within=ENDS_WITHIN)
         await transport.publish(subject, b"", within=ENDS_WITHIN)
@@ -103,22 +123,16 @@ class _Sending:
     async def _send(self, item: Pending) -> None:
         """One path to its end. One that is broken off, by its source or by who stops it, ends early in a way that the other side sees."""
         Context.lift_deadline()
-        transport, subject, ahead = self._transport, f"{self._root}.{item.path}", 0
-        # What was sent over an earlier connection may not have arrived, and the other side would not see the gap.
-        losses = transport.losses
+        subject = f"{self._root}.{item.path}"
+        way = _Way(self._transport, subject)
         try:
-            async with aclosing(item.pieces(min(LARGEST_PIECE, transport.max_payload))) as pieces:
+            async with aclosing(item.pieces(way.limit)) as pieces:
                 async for piece in pieces:
                     self._begin()
-                    await transport.publish(subject, piece, within=TAKEN_WITHIN, losses=losses)
-                    ahead += len(piece)
-                    if ahead > AHEAD:
-                        # The other side cannot say that it is slow, but the server takes less from who sends more than is taken.
-                        await transport.flush(TAKEN_WITHIN)
-                        ahead = 0
-            await transport.publish(subject, b"", within=TAKEN_WITHIN, losses=losses)
+                    await way.send(piece)
+            await way.send(b"")
         except BaseException as error:
             if isinstance(error, ProviderError):
                 log.debug("%s: broken off: %s", subject, error)
-            _end_early(transport, subject, item.cut)
+            _end_early(self._transport, subject, item.cut)
             raise
