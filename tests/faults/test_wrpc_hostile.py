@@ -25,6 +25,7 @@ from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.transport.base import Transport
 from provider_sdk.transport.nats_client import NatsClient
 from provider_sdk.types import U64
+from tests.faults.cable import a_cable
 from tests.integration.wrpc_peer import Callee, Caller, a_transport, asking, serving
 from tests.tiers import scale
 from tests.waiting import until
@@ -106,6 +107,33 @@ async def test_a_stream_of_a_caller_that_left_ends_inside_a_number(server: NatsS
         call.cancel()
         await callee.until(lambda: ("params.0", b"") in callee.told)
         assert [data for path, data in callee.told if path == "params.0"][-2:] == [b"\x80", b""]
+
+
+async def test_a_call_that_is_given_up_before_its_accept_ends_when_that_comes(server: NatsServer) -> None:
+    async with asking(server, "comp5") as target, a_transport(server) as transport:
+        callee = Callee(transport, f"{PIPES.replace('prov', 'comp5')}.take")
+        await callee.listen()
+        with pytest.raises(ProviderError, match="nobody has taken the call"):
+            await Pipes.at(target, timeout=0.2).take(trickle())
+        await callee.accept()
+        await callee.until(lambda: ("params.0", b"") in callee.told)
+        assert callee.told[1:] == [("params", b""), ("params.0", b"\x80"), ("params.0", b"")]
+        await until(lambda: not target.client.inbox._calls)  # noqa: SLF001 # nothing else shows it
+
+
+async def test_large_parameters_of_a_call_that_is_given_up_end(server: NatsServer) -> None:
+    async with a_cable(server) as cable, asking(cable.end, "comp6") as target, a_transport(server) as transport:
+        callee = Callee(transport, f"{PIPES.replace('prov', 'comp6')}.echo")
+        await callee.listen()
+        call = asyncio.create_task(Pipes.at(target, timeout=20).echo("x" * (32 << 20)))
+        await callee.until(lambda: callee.reply)
+        cable.stop_up()
+        await callee.accept()
+        await asyncio.sleep(0.5)
+        call.cancel()
+        cable.go_on()
+        await callee.until(lambda: ("params", b"") in callee.told)
+        assert sum(len(data) for _, data in callee.told) < 32 << 20
 
 
 async def test_a_stream_of_a_provider_that_stops_ends_inside_a_number(server: NatsServer) -> None:
@@ -260,6 +288,7 @@ async def test_sources_of_a_call_that_is_answered_at_once_are_let_go_of(server: 
         await callee.accept()
         await call
         assert source.closed == 1
+        await callee.until(lambda: ("params.0", b"") in callee.told)
 
 
 async def test_a_call_ends_in_time_also_while_there_is_no_connection() -> None:

@@ -55,11 +55,11 @@ async def send_value(transport: Transport, subject: str, data: bytes | memoryvie
             await transport.publish(subject, data, within=ENDS_WITHIN)
         await transport.publish(subject, b"", within=ENDS_WITHIN)
     except BaseException:
-        _end_early(transport, subject)
+        end_early(transport, subject)
         raise
 
 
-def _end_early(transport: Transport, subject: str, cut: bytes = b"") -> None:
+def end_early(transport: Transport, subject: str, cut: bytes = b"") -> None:
     """End a path so that the other side sees it: at once, or as soon as that is possible. Who was sending does not wait for it."""
     left = [cut, b""] if cut else [b""]
     while left and transport.send(subject, left[0]):
@@ -81,6 +81,12 @@ async def _end_later(transport: Transport, subject: str, left: list[bytes]) -> N
 async def send_pending(transport: Transport, root: str, pending: list[Pending]) -> None:
     """Send streams and futures, all at once, and those that they turn out to hold; what one raises is raised when all have ended."""
     await _Sending(transport, root, pending).run()
+
+
+def break_off(transport: Transport, root: str, pending: Sequence[Pending]) -> None:
+    """End the paths of what will not be sent."""
+    for item in pending:
+        end_early(transport, f"{root}.{item.path}", item.cut)
 
 
 async def discard(pending: Sequence[Pending]) -> None:
@@ -134,5 +140,5 @@ class _Sending:
         except BaseException as error:
             if isinstance(error, ProviderError):
                 log.debug("%s: broken off: %s", subject, error)
-            _end_early(self._transport, subject, item.cut)
+            end_early(self._transport, subject, item.cut)
             raise
