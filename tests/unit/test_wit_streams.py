@@ -90,7 +90,7 @@ async def test_any_limit_will_do(limit: int) -> None:
 async def test_a_stream_of_items_goes_in_lists_of_what_is_there_cut_where_they_are_too_long() -> None:
     encoded = codec_of(AsyncIterator[str]).encode_arguments((given("a", "bcdef"),))
     paths = await carried(encoded, 4)
-    assert paths.sent == {"0": [b"\x02\x01a\x05", b"bcde", b"f", b"\x00"]}
+    assert paths.sent == {"0": [b"\x02\x01a", b"\x05bcd", b"ef", b"\x00"]}
 
 
 async def test_an_item_of_a_stream_does_not_wait_for_the_next() -> None:
@@ -156,6 +156,17 @@ async def test_items_to_send_that_do_not_fit_are_told_with_their_place() -> None
     encoded = codec_of(AsyncIterator[bytes]).encode_arguments((given("x"),))
     with pytest.raises(InvalidArgument, match=r"^a: expected bytes, got str$"):
         await carried(encoded)
+
+
+@pytest.mark.parametrize("limit", range(2, 9))
+@pytest.mark.parametrize("count", range(1, 9))
+async def test_wherever_a_stream_of_items_breaks_off_its_mark_completes_no_list(limit: int, count: int) -> None:
+    pair, lists = tuple[U8, U8], codec_of(list[tuple[U8, U8]])
+    encoded = codec_of(AsyncIterator[pair]).encode_arguments((given(*[(1, 2)] * count),))  # type: ignore[valid-type]  # an annotation
+    pieces = (await carried(encoded, limit)).sent["0"][:-1]
+    for sent in range(1, len(pieces)):
+        with pytest.raises(Incomplete):
+            lists.decode_arguments(b"".join(pieces[:sent]) + encoded.pending[0].cut, Paths())
 
 
 # -- on which paths
