@@ -52,6 +52,7 @@ class Stream(Kind):
         yield b"\x00"
 
     def read(self, reader: Reader) -> Any:
+        reader.stream()
         inline = self._inline(reader)
         stream = self.incoming(reader.place, inline)
         if inline is None:
@@ -131,6 +132,7 @@ class Future(Kind):
         self.inner = inner
 
     def read(self, reader: Reader) -> Any:
+        reader.stream()
         future = IncomingValue(reader.place, self.inner)
         if reader.choice():
             future.settle(self.inner.read(reader))
