@@ -15,11 +15,11 @@ import pytest
 import pytest_asyncio
 
 from provider_sdk import Interface, ProviderError, fails
-from provider_sdk.errors import NotFound
+from provider_sdk.errors import InvalidArgument, NotFound
 from provider_sdk.hosts.base import StreamLimits
 from provider_sdk.hosts.wrpc import acceptance
 from provider_sdk.hosts.wrpc.client import WrpcTarget
-from provider_sdk.hosts.wrpc.outgoing import AHEAD
+from provider_sdk.hosts.wrpc.outgoing import AHEAD, send_pending
 from provider_sdk.hosts.wrpc.server import Server
 from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.transport.base import Transport
@@ -28,6 +28,7 @@ from provider_sdk.types import U64
 from tests.faults.cable import a_cable
 from tests.integration.wrpc_peer import Callee, Caller, a_transport, asking, serving
 from tests.tiers import scale
+from tests.unit.wit_wire import Source, codec_of
 from tests.waiting import until
 
 PIPES = "lattice.prov.wrpc.0.0.1.test:pipes/pipes@0.1.0"
@@ -265,18 +266,6 @@ async def test_a_provider_does_not_wait_for_callers_who_have_left_when_it_stops(
 
 
 async def test_sources_of_a_call_that_is_answered_at_once_are_let_go_of(server: NatsServer) -> None:
-    class Source:
-        closed = 0
-
-        def __aiter__(self) -> Source:
-            return self
-
-        async def __anext__(self) -> bytes:
-            return bytes(10)
-
-        async def aclose(self) -> None:
-            self.closed += 1
-
     source = Source()
     async with asking(server, "comp3") as target, a_transport(server) as transport:
         callee = Callee(transport, f"{PIPES.replace('prov', 'comp3')}.ignore")
@@ -289,6 +278,20 @@ async def test_sources_of_a_call_that_is_answered_at_once_are_let_go_of(server: 
         await call
         assert source.closed == 1
         await callee.until(lambda: ("params.0", b"") in callee.told)
+
+
+async def test_the_streams_of_items_that_are_not_sent_are_let_go_of(server: NatsServer) -> None:
+    source = Source()
+
+    async def items() -> AsyncIterator[tuple[object, object]]:
+        yield source, "x"
+        yield trickle(), 7
+
+    encoded = codec_of(AsyncIterator[tuple[AsyncIterator[bytes], str]]).encode_arguments((items(),))
+    async with a_transport(server) as ours:
+        with pytest.raises(InvalidArgument, match="expected a string"):
+            await send_pending(ours, "nobody.params", encoded.pending)
+    assert source.closed
 
 
 async def test_a_call_ends_in_time_also_while_there_is_no_connection() -> None:

@@ -17,7 +17,8 @@ from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.hosts.wrpc.values import Incomplete, OperationCodec, operation_codec
 from provider_sdk.interface import Failure, Interface
 from provider_sdk.types import U8, U16, U32, Case, Err, Ok
-from tests.unit.wit_wire import Paths, carried, codec_of
+from tests.unit.wit_wire import Paths, Source, carried, codec_of
+from tests.waiting import until
 
 TEXT = Failure(str, error_text, error_of)
 
@@ -147,6 +148,15 @@ async def test_a_source_is_closed_when_its_reader_stops() -> None:
     assert await anext(pieces) == b"\x01x"
     await pieces.aclose()
     assert closed == [True]
+
+
+async def test_sources_are_closed_when_what_stands_behind_them_does_not_fit() -> None:
+    asked, answered = Source(), Source()
+    with pytest.raises(InvalidArgument, match="expected a string"):
+        codec_of(AsyncIterator[bytes], str).encode_arguments((asked, 7))
+    with pytest.raises(Internal, match="expected a string"):
+        codec_of(result=tuple[AsyncIterator[bytes], str]).encode_result((answered, 7))
+    await until(lambda: asked.closed and answered.closed)
 
 
 async def test_items_to_send_that_do_not_fit_are_told_with_their_place() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import aclosing
+from typing import Any
 
 from provider_sdk.context import Context
 from provider_sdk.errors import ProviderError
@@ -20,7 +21,7 @@ TAKEN_WITHIN = 30.0
 # The NATS server slows a fast sender down message by message. Large ones would fill the 64 MiB that it keeps for a slow reader before that
 # helps, and the reader loses its connection with all that goes over it.
 LARGEST_PIECE = 64 << 10
-_ending: set[asyncio.Task[None]] = set()
+_aside: set[asyncio.Task[None]] = set()
 
 
 class _Way:
@@ -65,9 +66,14 @@ def end_early(transport: Transport, subject: str, cut: bytes = b"") -> None:
     while left and transport.send(subject, left[0]):
         del left[0]
     if left:
-        task = asyncio.create_task(_end_later(transport, subject, left), name=f"end of {subject}")
-        _ending.add(task)
-        task.add_done_callback(_ending.discard)
+        _do_aside(_end_later(transport, subject, left))
+
+
+def _do_aside(work: Coroutine[Any, Any, None]) -> None:
+    """Do what nobody waits for."""
+    task = asyncio.create_task(work, name="end of what broke off")
+    _aside.add(task)
+    task.add_done_callback(_aside.discard)
 
 
 async def _end_later(transport: Transport, subject: str, left: list[bytes]) -> None:
@@ -101,6 +107,12 @@ async def discard(pending: Sequence[Pending]) -> None:
                 break
 
 
+def discard_aside(pending: Sequence[Pending]) -> None:
+    """`discard`, where that cannot be waited for."""
+    if pending:
+        _do_aside(discard(pending))
+
+
 class _Sending:
     def __init__(self, transport: Transport, root: str, pending: list[Pending]) -> None:
         self._transport = transport
@@ -117,6 +129,7 @@ class _Sending:
             for task in self._tasks:
                 task.cancel()
             outcomes = await asyncio.gather(*self._tasks, return_exceptions=True)
+            await discard(self._pending[len(self._tasks) :])
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
