@@ -122,7 +122,7 @@ class Transport(Protocol):
         """Send and await one answer; DeadlineExceeded after `timeout` seconds, Unavailable where nobody listens (said at once)."""
 
     async def flush(self, timeout: float = 2.0) -> None:
-        """Await that the server has processed what was sent; DeadlineExceeded."""
+        """Await that the server has processed what was sent; DeadlineExceeded, or Unavailable where the connection is lost meanwhile."""
 
     def objects(self, bucket: str) -> ObjectStore:
         """The object store of that name; made on first use."""

@@ -383,8 +383,10 @@ class NatsTransport:
             async with asyncio.timeout(timeout):
                 await self._up.wait()
                 await self._client.flush(math.ceil(timeout))
-        except (TimeoutError, NatsError, OSError) as error:
+        except TimeoutError as error:
             raise DeadlineExceeded(f"the NATS server did not answer within {timeout:g} s") from error
+        except (NatsError, OSError) as error:
+            raise Unavailable("the NATS connection was lost on the way") from error
 
     def objects(self, bucket: str) -> ObjectStore:
         """See Transport."""

@@ -298,11 +298,20 @@ class NatsClient(Client):
             writer.transport.abort()
         with contextlib.suppress(Exception):
             await self.close()
+        self._end_flushes(NatsError("the connection is closed"))
 
     def _break(self, error: Exception) -> None:
         if not self.broken and not self.is_closed:
             self.broken = True
+            self._end_flushes(error)
             self._on_break(self, error)
+
+    def _end_flushes(self, error: Exception) -> None:
+        # nats-py would let them wait for their time to be over.
+        for pong in self._pongs:
+            if not pong.done():
+                pong.set_exception(error)
+                pong.exception()  # nobody awaits those of the pings that nats-py sends by itself
 
     async def _process_op_err(self, error: Exception) -> None:
         self._break(error)

@@ -25,7 +25,7 @@ class Cable:
 
     async def mend(self) -> None:
         """Take connections, at the same place as before, and let everything pass."""
-        self._passes.set()
+        self.go_on()
         self._listening = await asyncio.start_server(self._connected, "127.0.0.1", self.end.port)
         self.end.port = self._listening.sockets[0].getsockname()[1]
         self.end.url = f"nats://127.0.0.1:{self.end.port}"
@@ -33,6 +33,10 @@ class Cable:
     def stop_up(self) -> None:
         """Nothing more of the client reaches the server; what comes from there passes."""
         self._passes.clear()
+
+    def go_on(self) -> None:
+        """As before."""
+        self._passes.set()
 
     async def cut(self) -> None:
         """End all connections with a reset, and take none."""

@@ -13,14 +13,14 @@ from provider_sdk.hosts.wasmbus.client import Client, LatticeTarget
 from provider_sdk.hosts.wasmbus.envelope import Entity
 from provider_sdk.hosts.wasmbus.server import Server, served
 from provider_sdk.hosts.wrpc.channels import Pending
-from provider_sdk.hosts.wrpc.outgoing import send_pending, send_value
+from provider_sdk.hosts.wrpc.outgoing import AHEAD, LARGEST_PIECE, send_pending, send_value
 from provider_sdk.lattice.answers import Answers
 from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.transport.base import WAIT_FOR_CONNECTION, Transport
 from tests.faults.cable import Cable, a_cable, fill
 from tests.faults.echo import Answering, Echo
-from tests.faults.test_wrpc_hostile import PIPES, Working, trickle
+from tests.faults.test_wrpc_hostile import PIPES, Working, client_of, trickle
 from tests.integration.wrpc_peer import Caller, a_transport, serving
 from tests.waiting import until
 
@@ -105,6 +105,27 @@ async def test_a_stream_whose_end_waits_in_line_when_the_connection_is_lost_does
         await asyncio.gather(sending, waiting, return_exceptions=True)
 
 
+async def test_a_stream_that_waits_for_a_slow_server_ends_as_soon_as_the_connection_is_back(server: NatsServer) -> None:
+    sent = 0
+
+    async def pieces(limit: int) -> AsyncGenerator[bytes, None]:
+        nonlocal sent
+        while True:
+            sent += limit
+            yield bytes(limit)
+
+    async with a_cable(server) as cable, a_transport(cable.end) as ours, a_transport(server) as theirs:
+        caller = Caller(theirs)
+        await caller.listen()
+        cable.stop_up()
+        sending = asyncio.create_task(send_pending(ours, f"{caller.reply}.results", [Pending("0", pieces, None, b"\x80")]))
+        await until(lambda: sent > AHEAD)
+        await cut(cable, ours)
+        await cable.mend()
+        await caller.until(lambda: ("results.0", b"") in caller.told, within=15)
+        await asyncio.gather(sending, return_exceptions=True)
+
+
 async def test_an_answer_goes_out_when_the_connection_is_back_however_long_that_takes(server: NatsServer) -> None:
     async with a_cable(server) as cable, a_transport(cable.end) as ours, a_transport(server) as theirs:
         caller = Caller(theirs)
@@ -146,6 +167,20 @@ async def test_ends_wait_beside_as_much_as_may_wait(server: NatsServer) -> None:
         outcomes = await asyncio.gather(*sending, return_exceptions=True)
         assert any(isinstance(outcome, Unavailable) for outcome in outcomes)
         await caller.until(lambda: sum(data == b"" for _, data in caller.told) == len(sending))
+
+
+async def test_a_large_answer_goes_no_faster_than_the_server_takes_it(server: NatsServer) -> None:
+    async with a_cable(server) as cable, a_transport(cable.end) as ours, a_transport(server) as theirs:
+        caller = Caller(theirs)
+        await caller.listen()
+        cable.stop_up()
+        sending = asyncio.create_task(send_value(ours, f"{caller.reply}.results", bytes(64 << 20)))
+        await asyncio.sleep(1)
+        assert client_of(ours).unsent < 2 * AHEAD
+        sending.cancel()
+        cable.go_on()
+        await caller.until(lambda: ("results", b"") in caller.told)
+        assert {len(data) for _, data in caller.told} == {LARGEST_PIECE, 0}
 
 
 async def test_who_closes_waits_for_no_end(server: NatsServer) -> None:

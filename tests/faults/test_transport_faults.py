@@ -227,6 +227,27 @@ async def test_a_flush_that_is_given_up_does_no_harm() -> None:
         assert caller.reconnects == 0
 
 
+async def test_a_flush_ends_with_the_connection() -> None:
+    async with NatsServer.start(url="") as server, a_cable(server) as cable:
+        caller = await connect(Credentials(cable.end.url))
+        cable.stop_up()
+        flushing = asyncio.create_task(caller.flush(60))
+        await asyncio.sleep(0.1)
+        await cable.cut()
+        async with asyncio.timeout(10):
+            with pytest.raises(Unavailable, match="lost on the way"):
+                await flushing
+        await cable.mend()
+        await caller.flush(10)
+        cable.stop_up()
+        flushing = asyncio.create_task(caller.flush(60))
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(10):
+            await caller.close()
+            with pytest.raises(Unavailable):
+                await flushing
+
+
 async def test_a_server_in_lame_duck_mode_is_left_and_its_successor_found(tmp_path: Path) -> None:
     config = tmp_path / "duck.conf"
     config.write_text('lame_duck_grace_period: "100ms"\nlame_duck_duration: "30s"\n')

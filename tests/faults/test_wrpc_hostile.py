@@ -15,16 +15,20 @@ import pytest
 import pytest_asyncio
 
 from provider_sdk import Interface, ProviderError, fails
-from provider_sdk.errors import NotFound
+from provider_sdk.errors import InvalidArgument, NotFound
 from provider_sdk.hosts.base import StreamLimits
 from provider_sdk.hosts.wrpc import acceptance
 from provider_sdk.hosts.wrpc.client import WrpcTarget
+from provider_sdk.hosts.wrpc.outgoing import AHEAD, send_pending
 from provider_sdk.hosts.wrpc.server import Server
 from provider_sdk.lattice.nats_server import NatsServer
-from provider_sdk.transport.nats_client import MOST_PENDING, NatsClient
+from provider_sdk.transport.base import Transport
+from provider_sdk.transport.nats_client import NatsClient
 from provider_sdk.types import U64
+from tests.faults.cable import a_cable
 from tests.integration.wrpc_peer import Callee, Caller, a_transport, asking, serving
 from tests.tiers import scale
+from tests.unit.wit_wire import Source, codec_of
 from tests.waiting import until
 
 PIPES = "lattice.prov.wrpc.0.0.1.test:pipes/pipes@0.1.0"
@@ -106,6 +110,33 @@ async def test_a_stream_of_a_caller_that_left_ends_inside_a_number(server: NatsS
         assert [data for path, data in callee.told if path == "params.0"][-2:] == [b"\x80", b""]
 
 
+async def test_a_call_that_is_given_up_before_its_accept_ends_when_that_comes(server: NatsServer) -> None:
+    async with asking(server, "comp5") as target, a_transport(server) as transport:
+        callee = Callee(transport, f"{PIPES.replace('prov', 'comp5')}.take")
+        await callee.listen()
+        with pytest.raises(ProviderError, match="nobody has taken the call"):
+            await Pipes.at(target, timeout=0.2).take(trickle())
+        await callee.accept()
+        await callee.until(lambda: ("params.0", b"") in callee.told)
+        assert callee.told[1:] == [("params", b""), ("params.0", b"\x80"), ("params.0", b"")]
+        await until(lambda: not target.client.inbox._calls)  # noqa: SLF001 # nothing else shows it
+
+
+async def test_large_parameters_of_a_call_that_is_given_up_end(server: NatsServer) -> None:
+    async with a_cable(server) as cable, asking(cable.end, "comp6") as target, a_transport(server) as transport:
+        callee = Callee(transport, f"{PIPES.replace('prov', 'comp6')}.echo")
+        await callee.listen()
+        call = asyncio.create_task(Pipes.at(target, timeout=20).echo("x" * (32 << 20)))
+        await callee.until(lambda: callee.reply)
+        cable.stop_up()
+        await callee.accept()
+        await asyncio.sleep(0.5)
+        call.cancel()
+        cable.go_on()
+        await callee.until(lambda: ("params", b"") in callee.told)
+        assert sum(len(data) for _, data in callee.told) < 32 << 20
+
+
 async def test_a_stream_of_a_provider_that_stops_ends_inside_a_number(server: NatsServer) -> None:
     async with a_transport(server) as transport:
         caller = Caller(transport)
@@ -150,21 +181,21 @@ async def test_a_large_answer_does_not_go_on_behind_a_gap(server: NatsServer) ->
         await caller.accepted()
         await caller.send("params", b"")
         async with asyncio.timeout(5):
-            while client_of(found).unsent < MOST_PENDING:
+            while client_of(found.transport).unsent < AHEAD // 2:
                 await asyncio.sleep(0)
         cut_the_connection(found)
         await caller.until(lambda: ("results", b"") in caller.told)
         assert sum(len(data) for path, data in caller.told if path == "results") < 20_000_000
 
 
-def client_of(found: Server) -> NatsClient:
-    client: NatsClient = found.transport._client  # type: ignore[attr-defined]  # noqa: SLF001 # nothing else leads there
+def client_of(transport: Transport) -> NatsClient:
+    client: NatsClient = transport._client  # type: ignore[attr-defined]  # noqa: SLF001 # nothing else leads there
     return client
 
 
 def cut_the_connection(found: Server) -> None:
     """As a network does: only this side's, and not told to the other."""
-    socket: Any = client_of(found)._transport  # noqa: SLF001 # the NATS server has no command for it
+    socket: Any = client_of(found.transport)._transport  # noqa: SLF001 # the NATS server has no command for it
     socket._io_writer.transport.abort()  # noqa: SLF001
 
 
@@ -235,18 +266,6 @@ async def test_a_provider_does_not_wait_for_callers_who_have_left_when_it_stops(
 
 
 async def test_sources_of_a_call_that_is_answered_at_once_are_let_go_of(server: NatsServer) -> None:
-    class Source:
-        closed = 0
-
-        def __aiter__(self) -> Source:
-            return self
-
-        async def __anext__(self) -> bytes:
-            return bytes(10)
-
-        async def aclose(self) -> None:
-            self.closed += 1
-
     source = Source()
     async with asking(server, "comp3") as target, a_transport(server) as transport:
         callee = Callee(transport, f"{PIPES.replace('prov', 'comp3')}.ignore")
@@ -258,6 +277,21 @@ async def test_sources_of_a_call_that_is_answered_at_once_are_let_go_of(server: 
         await callee.accept()
         await call
         assert source.closed == 1
+        await callee.until(lambda: ("params.0", b"") in callee.told)
+
+
+async def test_the_streams_of_items_that_are_not_sent_are_let_go_of(server: NatsServer) -> None:
+    source = Source()
+
+    async def items() -> AsyncIterator[tuple[object, object]]:
+        yield source, "x"
+        yield trickle(), 7
+
+    encoded = codec_of(AsyncIterator[tuple[AsyncIterator[bytes], str]]).encode_arguments((items(),))
+    async with a_transport(server) as ours:
+        with pytest.raises(InvalidArgument, match="expected a string"):
+            await send_pending(ours, "nobody.params", encoded.pending)
+    assert source.closed
 
 
 async def test_a_call_ends_in_time_also_while_there_is_no_connection() -> None:

@@ -125,6 +125,16 @@ def test_lists_have_no_more_items_together_than_can_be_read_while_others_wait() 
         codec.decode_arguments(codec.encode_arguments(([1] * 600_000, [""] * 400_001)).data, Paths())
 
 
+@pytest.mark.parametrize("annotation", [list[AsyncIterator[bytes]], list[AsyncIterator[str]], list[Awaitable[str]]])
+async def test_a_value_has_no_more_streams_and_futures_than_can_be_kept(annotation: Any) -> None:
+    codec = codec_of(annotation)
+    assert len(codec.decode_arguments(bytes.fromhex("80 20") + bytes(4096), Paths())[0]) == 4096
+    with pytest.raises(InvalidArgument, match=r"^a\[4096\]: more than 4096 streams and futures$"):
+        codec.decode_arguments(bytes.fromhex("81 20") + bytes(4097), Paths())
+    with pytest.raises(InvalidArgument, match="more than 4096 streams and futures"):
+        codec.decode_arguments(bytes.fromhex("a0 c2 1e") + b"\x01\x00" * 500_000, Paths())
+
+
 def test_a_list_that_comes_in_small_pieces_is_not_read_again_with_each_of_them() -> None:
     codec = codec_of(list[str])
     data = codec.encode_arguments((["ab"] * 1000,)).data

@@ -17,7 +17,8 @@ from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.hosts.wrpc.values import Incomplete, OperationCodec, operation_codec
 from provider_sdk.interface import Failure, Interface
 from provider_sdk.types import U8, U16, U32, Case, Err, Ok
-from tests.unit.wit_wire import Paths, carried, codec_of
+from tests.unit.wit_wire import Paths, Source, carried, codec_of
+from tests.waiting import until
 
 TEXT = Failure(str, error_text, error_of)
 
@@ -90,7 +91,7 @@ async def test_any_limit_will_do(limit: int) -> None:
 async def test_a_stream_of_items_goes_in_lists_of_what_is_there_cut_where_they_are_too_long() -> None:
     encoded = codec_of(AsyncIterator[str]).encode_arguments((given("a", "bcdef"),))
     paths = await carried(encoded, 4)
-    assert paths.sent == {"0": [b"\x02\x01a\x05", b"bcde", b"f", b"\x00"]}
+    assert paths.sent == {"0": [b"\x02\x01a", b"\x05bcd", b"ef", b"\x00"]}
 
 
 async def test_an_item_of_a_stream_does_not_wait_for_the_next() -> None:
@@ -149,6 +150,15 @@ async def test_a_source_is_closed_when_its_reader_stops() -> None:
     assert closed == [True]
 
 
+async def test_sources_are_closed_when_what_stands_behind_them_does_not_fit() -> None:
+    asked, answered = Source(), Source()
+    with pytest.raises(InvalidArgument, match="expected a string"):
+        codec_of(AsyncIterator[bytes], str).encode_arguments((asked, 7))
+    with pytest.raises(Internal, match="expected a string"):
+        codec_of(result=tuple[AsyncIterator[bytes], str]).encode_result((answered, 7))
+    await until(lambda: asked.closed and answered.closed)
+
+
 async def test_items_to_send_that_do_not_fit_are_told_with_their_place() -> None:
     encoded = codec_of(result=AsyncIterator[list[str]]).encode_result(given(["x"], ["y", 7]))
     with pytest.raises(Internal, match=r"^the value to send is wrong: result\[1\]\[1\]: expected a string, got int$"):
@@ -156,6 +166,17 @@ async def test_items_to_send_that_do_not_fit_are_told_with_their_place() -> None
     encoded = codec_of(AsyncIterator[bytes]).encode_arguments((given("x"),))
     with pytest.raises(InvalidArgument, match=r"^a: expected bytes, got str$"):
         await carried(encoded)
+
+
+@pytest.mark.parametrize("limit", range(2, 9))
+@pytest.mark.parametrize("count", range(1, 9))
+async def test_wherever_a_stream_of_items_breaks_off_its_mark_completes_no_list(limit: int, count: int) -> None:
+    pair, lists = tuple[U8, U8], codec_of(list[tuple[U8, U8]])
+    encoded = codec_of(AsyncIterator[pair]).encode_arguments((given(*[(1, 2)] * count),))  # type: ignore[valid-type]  # an annotation
+    pieces = (await carried(encoded, limit)).sent["0"][:-1]
+    for sent in range(1, len(pieces)):
+        with pytest.raises(Incomplete):
+            lists.decode_arguments(b"".join(pieces[:sent]) + encoded.pending[0].cut, Paths())
 
 
 # -- on which paths

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,3 +120,17 @@ async def test_what_comes_for_a_call_that_is_over_is_not_kept() -> None:
     call.close()
     call.feed("0", PIECE)
     assert (budget.memory, budget.spooled) == (0, 0)
+
+
+async def test_nothing_is_kept_of_the_paths_of_a_call_that_are_over() -> None:
+    call = Incoming(small())
+    read, unread = call.open("0.0"), call.open("0.1")
+    call.feed("0.0", b"a")
+    call.feed("0.0", b"")
+    assert [await read.read(), await read.read()] == [b"a", b""]
+    unread.close()
+    call.feed("0.1", b"more")
+    call.feed("0.1", b"")
+    paths = [weakref.ref(read), weakref.ref(unread)]
+    del read, unread
+    assert [path() for path in paths] == [None, None]

@@ -47,6 +47,21 @@ class _Path:
         self.paths.closed.append(self.path)
 
 
+class Source:
+    """A stream that has something to let go of."""
+
+    closed = 0
+
+    def __aiter__(self) -> Source:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return bytes(10)
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
 async def carried(encoded: Encoded, limit: int = 1024) -> Paths:
     """What follows a value, sent: also what comes up while it is sent."""
     paths = Paths()

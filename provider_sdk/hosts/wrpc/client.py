@@ -20,7 +20,7 @@ from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.hosts.wrpc.inbox import Inbox
 from provider_sdk.hosts.wrpc.incoming import Incoming
 from provider_sdk.hosts.wrpc.names import invocation_subject
-from provider_sdk.hosts.wrpc.outgoing import discard, send_pending, send_value
+from provider_sdk.hosts.wrpc.outgoing import break_off, discard, end_early, send_pending, send_value
 from provider_sdk.hosts.wrpc.spool import Budget
 from provider_sdk.hosts.wrpc.values import Incomplete, OperationCodec, operation_codec
 from provider_sdk.interface import Operation, Target
@@ -30,6 +30,8 @@ log = logging.getLogger("provider.calls")
 
 HEAD = len(b"NATS/1.0\r\n") + len(b"\r\n")
 LARGEST_RESULTS = 256 << 20
+ACCEPTED_WITHIN = 10.0
+"""Seconds in which the accept of a call may still come that was given up; as long as providers of ours repeat it."""
 LULL = 0.05
 """Seconds without a message after which half of an answer may be all that comes."""
 
@@ -110,14 +112,18 @@ class _Outbound:
         self._error: ProviderError | None = None
         self._news: asyncio.Future[None] | None = None
         self._sending: asyncio.Task[None] | None = None
-        self._sends = False
+        self._asked = self._sends = self._over = False
 
     # What comes, by the inbox.
 
     def received(self, path: str, message: Message) -> None:
         """A message of the callee."""
         root, _, rest = path.partition(".")
-        if not path:
+        if self._over:
+            if not path and message.reply:
+                self._client.inbox.end(self._inbox)
+                self._take_back(message.reply)
+        elif not path:
             self._accept(message)
         elif root == "error":
             self._fail(_told(self._what, message.data))
@@ -191,11 +197,14 @@ class _Outbound:
         data = self._encoded.data
         self._rest = memoryview(data)[room:]
         await transport.publish(subject, data[:room], reply=self._inbox, headers=headers, losses=transport.losses)
+        self._asked = True
 
     async def _result(self) -> Any:
         while not self._accepted:
             await self._next()
-        if self._rest or self._encoded.pending or not self._client.transport.send(f"{self._accepted}.params", b""):
+        if not self._rest and not self._encoded.pending:
+            self._sends = self._client.transport.send(f"{self._accepted}.params", b"")
+        if not self._sends:
             self._sending = self._client.spawn(self._send())
         needed = enough = 1
         while True:
@@ -220,6 +229,7 @@ class _Outbound:
         try:
             await send_value(self._client.transport, params, self._rest)
         except BaseException:
+            break_off(self._client.transport, params, self._encoded.pending)
             await discard(self._encoded.pending)
             raise
         with contextlib.suppress(ProviderError), self._incoming.sending():
@@ -250,10 +260,23 @@ class _Outbound:
             self._end()
 
     def _end(self) -> None:
-        self._client.inbox.end(self._inbox)
         self._incoming.close()
         if self._sending is not None:
             self._sending.cancel()
+        if self._asked and not self._accepted and self._error is None:
+            self._over = True
+            self._rest = self._encoded.data = b""
+            asyncio.get_running_loop().call_later(ACCEPTED_WITHIN, self._client.inbox.end, self._inbox)
+            return
+        self._client.inbox.end(self._inbox)
+        if self._accepted and not self._sends:
+            self._take_back(self._accepted)
+
+    def _take_back(self, accepted: str) -> None:
+        """Nobody waits for the call any more, but its callee may wait for parameters: no other message tells it (§3.2 rule 14)."""
+        params = f"{accepted}.params"
+        end_early(self._client.transport, params)
+        break_off(self._client.transport, params, self._encoded.pending)
 
 
 def _told(what: str, data: bytes) -> ProviderError:

@@ -17,8 +17,9 @@ _PATH = re.compile(r"[0-9]{1,10}(\.[0-9]{1,10}){0,15}", re.ASCII)
 class Pipe:
     """A Channel (see channels.py): the bytes of one path."""
 
-    def __init__(self, incoming: Incoming) -> None:
+    def __init__(self, incoming: Incoming, path: str) -> None:
         self._incoming = incoming
+        self._path = path
         self._spool = Spool(incoming.budget)
         self._ended = False
         self._error: ProviderError | None = None
@@ -28,11 +29,13 @@ class Pipe:
 
     def feed(self, data: bytes) -> None:
         """Bytes have come; none mean the end."""
-        if self.closed or self._error is not None:
-            return
         if not data:
             self._ended = True
-        else:
+        if self.closed and self._ended:
+            self._incoming.forget(self._path)
+        if self.closed or self._error is not None:
+            return
+        if data:
             try:
                 self._spool.put(data)
             except ResourceExhausted as error:
@@ -92,6 +95,8 @@ class Pipe:
             self._wake()
             if self.opened:
                 self._incoming.closed_one()
+            if self._ended:
+                self._incoming.forget(self._path)
 
 
 class Incoming:
@@ -157,7 +162,7 @@ class Incoming:
     def close(self) -> None:
         """The call is over: nothing that still comes is kept."""
         self._closed = True
-        for pipe in self._pipes.values():
+        for pipe in list(self._pipes.values()):
             pipe.close()
 
     @property
@@ -178,8 +183,12 @@ class Incoming:
         if self._news is not None:
             self._news.set()
 
+    def forget(self, path: str) -> None:
+        """Nobody reads there any more, and nothing comes: a stream of streams has as many paths as items."""
+        self._pipes.pop(path, None)
+
     def _begun(self, path: str) -> Pipe:
-        pipe = self._pipes[path] = Pipe(self)
+        pipe = self._pipes[path] = Pipe(self, path)
         if self._error is not None:
             pipe.fail(self._error)
         return pipe

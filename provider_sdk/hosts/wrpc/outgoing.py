@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import aclosing
+from typing import Any
 
 from provider_sdk.context import Context
 from provider_sdk.errors import ProviderError
@@ -20,34 +21,59 @@ TAKEN_WITHIN = 30.0
 # The NATS server slows a fast sender down message by message. Large ones would fill the 64 MiB that it keeps for a slow reader before that
 # helps, and the reader loses its connection with all that goes over it.
 LARGEST_PIECE = 64 << 10
-_ending: set[asyncio.Task[None]] = set()
+_aside: set[asyncio.Task[None]] = set()
+
+
+class _Way:
+    """One path, over the connection on which it begins: what an earlier one has lost would be a gap that the other side does not see."""
+
+    def __init__(self, transport: Transport, subject: str) -> None:
+        self._transport = transport
+        self._subject = subject
+        self._losses = transport.losses
+        self._ahead = 0
+        self.limit = min(LARGEST_PIECE, transport.max_payload)
+
+    async def send(self, piece: bytes | memoryview) -> None:
+        """Send a piece of 1 to `limit` bytes, or the end."""
+        transport = self._transport
+        await transport.publish(self._subject, piece, within=TAKEN_WITHIN, losses=self._losses)
+        self._ahead += len(piece)
+        if self._ahead > AHEAD:
+            # The other side cannot say that it is slow, but the server takes less from who sends more than is taken.
+            await transport.flush(TAKEN_WITHIN)
+            self._ahead = 0
 
 
 async def send_value(transport: Transport, subject: str, data: bytes | memoryview) -> None:
     """Send the values on their root subject, and its end. Unavailable, behind an early end, where the connection was lost on the way."""
-    limit = transport.max_payload
     try:
-        if len(data) > limit:
-            view, losses = memoryview(data), transport.losses
-            for start in range(0, len(view), limit):
-                await transport.publish(subject, view[start : start + limit], within=TAKEN_WITHIN, losses=losses)
+        if len(data) > transport.max_payload:
+            view, way = memoryview(data), _Way(transport, subject)
+            for start in range(0, len(view), way.limit):
+                await way.send(view[start : start + way.limit])
         elif data:
             await transport.publish(subject, data, within=ENDS_WITHIN)
         await transport.publish(subject, b"", within=ENDS_WITHIN)
     except BaseException:
-        _end_early(transport, subject)
+        end_early(transport, subject)
         raise
 
 
-def _end_early(transport: Transport, subject: str, cut: bytes = b"") -> None:
+def end_early(transport: Transport, subject: str, cut: bytes = b"") -> None:
     """End a path so that the other side sees it: at once, or as soon as that is possible. Who was sending does not wait for it."""
     left = [cut, b""] if cut else [b""]
     while left and transport.send(subject, left[0]):
         del left[0]
     if left:
-        task = asyncio.create_task(_end_later(transport, subject, left), name=f"end of {subject}")
-        _ending.add(task)
-        task.add_done_callback(_ending.discard)
+        _do_aside(_end_later(transport, subject, left))
+
+
+def _do_aside(work: Coroutine[Any, Any, None]) -> None:
+    """Do what nobody waits for."""
+    task = asyncio.create_task(work, name="end of what broke off")
+    _aside.add(task)
+    task.add_done_callback(_aside.discard)
 
 
 async def _end_later(transport: Transport, subject: str, left: list[bytes]) -> None:
@@ -63,6 +89,12 @@ async def send_pending(transport: Transport, root: str, pending: list[Pending]) 
     await _Sending(transport, root, pending).run()
 
 
+def break_off(transport: Transport, root: str, pending: Sequence[Pending]) -> None:
+    """End the paths of what will not be sent."""
+    for item in pending:
+        end_early(transport, f"{root}.{item.path}", item.cut)
+
+
 async def discard(pending: Sequence[Pending]) -> None:
     """Let go of sources that will not be sent: a coroutine that is never awaited draws a warning, a file stays open."""
     for item in pending:
@@ -73,6 +105,12 @@ async def discard(pending: Sequence[Pending]) -> None:
                 if inspect.isawaitable(ended):
                     await ended
                 break
+
+
+def discard_aside(pending: Sequence[Pending]) -> None:
+    """`discard`, where that cannot be waited for."""
+    if pending:
+        _do_aside(discard(pending))
 
 
 class _Sending:
@@ -91,6 +129,7 @@ class _Sending:
             for task in self._tasks:
                 task.cancel()
             outcomes = await asyncio.gather(*self._tasks, return_exceptions=True)
+            await discard(self._pending[len(self._tasks) :])
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -103,22 +142,16 @@ class _Sending:
     async def _send(self, item: Pending) -> None:
         """One path to its end. One that is broken off, by its source or by who stops it, ends early in a way that the other side sees."""
         Context.lift_deadline()
-        transport, subject, ahead = self._transport, f"{self._root}.{item.path}", 0
-        # What was sent over an earlier connection may not have arrived, and the other side would not see the gap.
-        losses = transport.losses
+        subject = f"{self._root}.{item.path}"
+        way = _Way(self._transport, subject)
         try:
-            async with aclosing(item.pieces(min(LARGEST_PIECE, transport.max_payload))) as pieces:
+            async with aclosing(item.pieces(way.limit)) as pieces:
                 async for piece in pieces:
                     self._begin()
-                    await transport.publish(subject, piece, within=TAKEN_WITHIN, losses=losses)
-                    ahead += len(piece)
-                    if ahead > AHEAD:
-                        # The other side cannot say that it is slow, but the server takes less from who sends more than is taken.
-                        await transport.flush(TAKEN_WITHIN)
-                        ahead = 0
-            await transport.publish(subject, b"", within=TAKEN_WITHIN, losses=losses)
+                    await way.send(piece)
+            await way.send(b"")
         except BaseException as error:
             if isinstance(error, ProviderError):
                 log.debug("%s: broken off: %s", subject, error)
-            _end_early(transport, subject, item.cut)
+            end_early(self._transport, subject, item.cut)
             raise

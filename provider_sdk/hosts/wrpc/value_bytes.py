@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from provider_sdk.hosts.wrpc.value_incoming import IncomingContent
 
 MOST_ITEMS = 1_000_000
+MOST_STREAMS = 4096
 BYTES = [bytes([number]) for number in range(256)]
 
 
@@ -69,13 +70,13 @@ class Place:
 class Reader:
     """Bytes and how far they were read; `waiting` are the streams and futures met on the way, whose content comes on paths of their own."""
 
-    __slots__ = ("_items", "at", "data", "place", "waiting")
+    __slots__ = ("_items", "_streams", "at", "data", "place", "waiting")
 
     def __init__(self, data: bytes, place: Place, at: int = 0) -> None:
         self.data = data
         self.place = place
         self.at = at
-        self._items = 0
+        self._items = self._streams = 0
         self.waiting: list[IncomingContent] = []
 
     def count(self) -> int:
@@ -85,6 +86,12 @@ class Reader:
         if self._items > MOST_ITEMS:
             raise Fault(f"more than {MOST_ITEMS} items in lists")
         return count
+
+    def stream(self) -> None:
+        """A stream or future follows: each takes kilobytes, of which its bytes promise nothing."""
+        self._streams += 1
+        if self._streams > MOST_STREAMS:
+            raise Fault(f"more than {MOST_STREAMS} streams and futures")
 
     def byte(self) -> int:
         """The next byte."""

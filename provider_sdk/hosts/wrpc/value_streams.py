@@ -52,6 +52,7 @@ class Stream(Kind):
         yield b"\x00"
 
     def read(self, reader: Reader) -> Any:
+        reader.stream()
         inline = self._inline(reader)
         stream = self.incoming(reader.place, inline)
         if inline is None:
@@ -131,6 +132,7 @@ class Future(Kind):
         self.inner = inner
 
     def read(self, reader: Reader) -> Any:
+        reader.stream()
         future = IncomingValue(reader.place, self.inner)
         if reader.choice():
             future.settle(self.inner.read(reader))
@@ -172,9 +174,11 @@ def _written(kind: Kind, value: Any, place: Place, pending: list[Pending]) -> Wr
 
 
 def _cut(data: bytes, limit: int) -> Iterator[bytes]:
-    if len(data) <= limit:
-        return iter((data,) if data else ())
-    return (data[start : start + limit] for start in range(0, len(data), limit))
+    """In pieces of at most `limit` bytes. Of several the last is not a single byte: HALF_COUNT would pass for it."""
+    start, end = 0, limit - 1 if len(data) % limit == 1 else limit
+    while start < len(data):
+        yield data[start:end]
+        start, end = end, end + limit
 
 
 async def _batches(source: AsyncIterator[Any]) -> AsyncGenerator[list[Any], None]:

@@ -7,12 +7,12 @@ values are left alone, as the hosts leave them.
 from __future__ import annotations
 
 from functools import cache, partial
-from inspect import iscoroutine
 from typing import Any
 
 from provider_sdk.errors import Internal, InvalidArgument, ProviderError
 from provider_sdk.hosts.wrpc.channels import Channels, Encoded, Pending
 from provider_sdk.hosts.wrpc.era import Era
+from provider_sdk.hosts.wrpc.outgoing import discard_aside
 from provider_sdk.hosts.wrpc.value_annotations import Derivation
 from provider_sdk.hosts.wrpc.value_bytes import Fault, Incomplete, Place, Reader, Writer
 from provider_sdk.hosts.wrpc.value_compounds import Row, part
@@ -55,6 +55,7 @@ class OperationCodec:
         try:
             self._arguments.write_all(writer, arguments)
         except Fault as fault:
+            discard_aside(pending)
             raise self._asked.error(fault) from None
         return Encoded(b"".join(writer), pending)
 
@@ -78,9 +79,7 @@ class OperationCodec:
         try:
             self._result.write(writer, value)
         except Fault as fault:
-            for item in pending:
-                if iscoroutine(item.source):
-                    item.source.close()
+            discard_aside(pending)
             raise self._answering.error(fault) from None
         return Encoded(b"".join(writer), pending)
 
