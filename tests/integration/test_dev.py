@@ -23,9 +23,11 @@ from tests.waiting import alive
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COMMAND = [sys.executable, "-m", "provider_sdk.cli.main", "dev"]
+GONE = FileNotFoundError, ProcessLookupError
+"""What is read of a process that was there for a moment."""
 
 
-def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 90.0) -> None:
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit, "waited in vain"
@@ -34,10 +36,21 @@ def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
 
 def descendants(pid: int) -> set[int]:
     found: set[int] = set()
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found |= {child} | descendants(child)
+    with contextlib.suppress(*GONE):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(*GONE):
+                for child in map(int, (task / "children").read_text().split()):
+                    found |= {child} | descendants(child)
     return found
+
+
+def descendant(pid: int, word: bytes) -> int:
+    """The process below `pid` whose command line has the word."""
+    for child in descendants(pid):
+        with contextlib.suppress(*GONE):
+            if word in Path(f"/proc/{child}/cmdline").read_bytes():
+                return child
+    raise AssertionError(f"there is no process with {word!r} in its command line")
 
 
 class Terminal:
@@ -48,7 +61,7 @@ class Terminal:
         self.port = free_port()
 
     def type(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*COMMAND, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run([*COMMAND, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=150, check=False)
 
     @contextlib.contextmanager
     def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
@@ -62,7 +75,7 @@ class Terminal:
                 yield process
             finally:
                 process.send_signal(signal.SIGTERM)
-                process.wait(15)
+                process.wait(60)
                 print(output.read_text())
 
     def output(self) -> str:
@@ -138,7 +151,7 @@ def test_whatever_ends_it_leaves_no_process_and_no_folder(terminal: Terminal, nu
         family = descendants(process.pid)
         places = set()
         for pid in family:
-            with contextlib.suppress(FileNotFoundError):  # one that was there for a moment
+            with contextlib.suppress(*GONE):
                 places.add(Path(f"/proc/{pid}/cwd").readlink())
         folders = {place for place in places if place.name.startswith("provider-guard-")}
         assert len(family) >= 4
@@ -185,7 +198,7 @@ def test_the_verbs_work_from_another_terminal(terminal: Terminal) -> None:
 def test_a_changed_manifest_and_a_changed_provider_restart_just_what_they_concern(terminal: Terminal) -> None:
     path = terminal.example("greeter")
     with terminal.running("up", str(path)) as process:
-        http = next(pid for pid in descendants(process.pid) if b"providers.httpserver" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        http = descendant(process.pid, b"providers.httpserver")
         path.write_text(path.read_text().replace("Good day", "Moin"))
         until(lambda: terminal.get("/Ada") == (200, "Moin, Ada!\n"))
         source = path.with_name("greeter.py")
@@ -200,7 +213,7 @@ def test_a_changed_manifest_and_a_changed_provider_restart_just_what_they_concer
 
 def test_a_provider_that_crashes_is_started_again(terminal: Terminal) -> None:
     with terminal.running("up", str(terminal.example("greeter"))) as process:
-        greeter = next(pid for pid in descendants(process.pid) if b"greeter.py" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        greeter = descendant(process.pid, b"greeter.py")
         os.kill(greeter, signal.SIGKILL)
         until(lambda: terminal.get("/Ada") == (200, "Good day, Ada!\n"))
 

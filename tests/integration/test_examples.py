@@ -22,7 +22,7 @@ def terminal(tmp_path: Path) -> Terminal:
 
 def python(terminal: Terminal, *arguments: str) -> str:
     command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=terminal.folder, capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run(command, cwd=terminal.folder, capture_output=True, text=True, timeout=150, check=True).stdout
 
 
 @pytest.mark.parametrize("manner", ["rust", "otp"])
@@ -61,7 +61,7 @@ def test_hello_counts_its_visits_and_remembers_them_when_all_is_started_anew(ter
 
 def visit(terminal: Terminal) -> str:
     request = urllib.request.Request(f"http://127.0.0.1:{terminal.port}/", headers={"Accept": "text/html"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         (count,) = re.findall(r'id="visits">(\d+)<', answer.read().decode())
     return str(count)
 

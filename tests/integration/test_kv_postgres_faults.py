@@ -30,7 +30,7 @@ pytestmark = pytest.mark.needs("initdb")
 
 CALLERS = 32
 KILLS = scale(test=2, ci=5, soak=100)
-RESUMED_WITHIN = 2.0
+RESUMED_WITHIN = 8.0
 HERE = Path("/nowhere")
 
 
@@ -155,7 +155,7 @@ class TestAway:
             try:
                 started = time.monotonic()
                 errors = await asyncio.gather(*(in_a_call(backend, n, 1.0) for n in range(CALLERS)))
-                assert time.monotonic() - started < 3.0
+                assert time.monotonic() - started < 6.0
                 assert {error.code for error in errors if error} == {Code.UNAVAILABLE} and all(errors)
                 assert any("did not answer in time; whether the change was made is not known" in str(error) for error in errors)
                 assert await store.trouble() != ""
@@ -187,7 +187,11 @@ class TestAway:
                 call.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
             assert await backend.increment(b"other", 1) == 1
-            assert await sessions(server) <= 2
+
+            async def few() -> bool:  # one that is just ending still counts
+                return await sessions(server) <= 2
+
+            await eventually(few)
 
     async def test_closing_answers_who_waits_and_leaves_no_session(self, server: PostgresServer) -> None:
         async with a_store(await a_database(server)) as (store, backend):

@@ -19,7 +19,7 @@ from tests.tiers import scale
 
 pytestmark = pytest.mark.needs("redis-server")
 
-FAIL_OVER = 15.0
+FAIL_OVER = 30.0
 NAMES = [b"k%d" % number for number in range(60)]
 
 
@@ -166,7 +166,7 @@ async def test_when_the_sentinel_has_replaced_the_primary_its_successor_is_asked
                 while not leads(replica):
                     await asyncio.sleep(0.05)
             acknowledged = 0
-            await until_served(lambda: keys.set(b"after", b"1", 0), 3.0)
+            await until_served(lambda: keys.set(b"after", b"1", 0), 10.0)
             while acknowledged < 100:
                 await asyncio.sleep(0.01)
             going_on = False
@@ -176,17 +176,28 @@ async def test_when_the_sentinel_has_replaced_the_primary_its_successor_is_asked
             assert await store.trouble() == ""
 
 
+def taken(sentinel: RedisServer, *words: str) -> bool:
+    """Whether the sentinel takes the command: it refuses a change as long as it has not heard enough of the replica."""
+    try:
+        sentinel.command(*words)
+    except redis.ResponseError as error:
+        assert "NOGOODSLAVE" in str(error)
+        return False
+    return True
+
+
 async def test_a_primary_that_became_a_replica_is_left_for_its_successor(tmp_path: Path) -> None:
     with sentinels(tmp_path) as (primary, replica, sentinel):
         async with a_store(f"redis+sentinel://127.0.0.1:{sentinel.port}/{SERVICE}") as store:
             keys = store.namespace("")
             assert await keys.increment(b"n", 1) == 1
-            sentinel.command("SENTINEL", "FAILOVER", SERVICE)
             async with asyncio.timeout(FAIL_OVER):
+                while not taken(sentinel, "SENTINEL", "FAILOVER", SERVICE):
+                    await asyncio.sleep(0.2)
                 while not leads(replica):
                     await asyncio.sleep(0.05)
             primary.command("REPLICAOF", "127.0.0.1", replica.port)
-            await until_served(lambda: keys.set(b"after", b"1", 0), 3.0)
+            await until_served(lambda: keys.set(b"after", b"1", 0), 10.0)
             assert replica.command("GET", "after") == b"1"
 
 

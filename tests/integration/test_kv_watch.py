@@ -202,8 +202,8 @@ class TestSqlite:
                     assert db.execute("SELECT count(*) FROM change").fetchone() == (1,)
 
     async def test_notes_are_removed_and_end_when_the_watcher_has_died(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sqlite_changes, "WATCHED_FOR", 1.5)
-        monkeypatch.setattr(sqlite_statements, "WATCHED_FOR", 1.5)
+        monkeypatch.setattr(sqlite_changes, "WATCHED_FOR", 4.0)
+        monkeypatch.setattr(sqlite_statements, "WATCHED_FOR", 4.0)
         monkeypatch.setattr(sqlite_changes, "RENEW_EVERY", 0.2)
         path = tmp_path / "kv.db"
         component = Component()
@@ -213,8 +213,8 @@ class TestSqlite:
                     await backend.set(b"%d" % number, b"1", 0)
                 await until(lambda: len(component.told) == 20)
                 with contextlib.closing(sqlite3.connect(path)) as db:
-                    await until(lambda: db.execute("SELECT count(*) FROM change").fetchone() == (0,), 10)
-            await asyncio.sleep(4)
+                    await until(lambda: db.execute("SELECT count(*) FROM change").fetchone() == (0,), 30)
+            await asyncio.sleep(6)
             await backend.set(b"nobody", b"1", 0)
             with contextlib.closing(sqlite3.connect(path)) as db:
                 assert db.execute("SELECT count(*) FROM change").fetchone() == (0,)

@@ -22,8 +22,10 @@ CONTRACT = NumberGen.__identity__.contract
 
 
 @asynccontextmanager
-async def running(manner: Manner = Manner.RUST, contract: str = CONTRACT) -> AsyncIterator[tuple[TestLattice, Provided]]:
-    async with a_lattice(manner=manner) as lattice:
+async def running(
+    manner: Manner = Manner.RUST, contract: str = CONTRACT, rpc_timeout: float = 2.0
+) -> AsyncIterator[tuple[TestLattice, Provided]]:
+    async with a_lattice(manner=manner, rpc_timeout=rpc_timeout) as lattice:
         yield lattice, await lattice.process("providers.numbergen", contract=contract)
 
 
@@ -67,7 +69,7 @@ async def test_a_program_with_the_clusters_seed_is_answered_once_it_is_linked() 
 
 @BOTH
 async def test_many_calls_at_once_are_all_answered(manner: Manner) -> None:
-    async with running(manner) as (lattice, provider):
+    async with running(manner, rpc_timeout=20.0) as (lattice, provider):
         numbers = NumberGen.at(await lattice.link(provider))
         guids = await asyncio.gather(*(numbers.generate_guid() for _ in range(200)))
         assert len(set(guids)) == 200

@@ -32,6 +32,7 @@ from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.transport.base import Credentials, Message
 from provider_sdk.transport.nats import NatsTransport, connect, urls
+from tests.waiting import until
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -201,6 +202,7 @@ async def test_after_unsubscribe_what_arrived_is_handled_and_nothing_more(server
         await subscription.unsubscribe()
         await transport.publish("stop.me", b"late")
         await transport.flush()
+        await until(lambda: len(seen) >= 50)
         assert seen == [b"%d" % number for number in range(50)]
 
 
@@ -375,7 +377,7 @@ async def test_tls_with_a_given_authority(tmp_path: Path) -> None:
 async def test_where_tls_is_asked_for_a_plain_server_is_refused(server: NatsServer, settings: dict[str, Any]) -> None:
     url = server.url if settings else f"tls://127.0.0.1:{server.port}"
     with pytest.raises(Unavailable, match="the server offers no TLS"):
-        await connect(Credentials(url, connect_timeout=0.3, **settings))
+        await connect(Credentials(url, connect_timeout=2.0, **settings))
 
 
 async def test_a_missing_authority_file_is_named(tmp_path: Path) -> None:
