@@ -9,7 +9,7 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from provider_sdk import Config, InvalidArgument, Layer, Secret, setting
-from provider_sdk.config import Loaded, unfold_json
+from provider_sdk.config import Loaded, WrongSettings, unfold_json
 from providers.blobstore.environment import from_env_file, from_environment
 
 SCHEMES = {"file": "local", "s3": "s3", "memory": "memory"}
@@ -162,7 +162,7 @@ class BlobstoreConfig(Config):
             except InvalidArgument as error:
                 faults.append(error.message)
         if faults:
-            raise InvalidArgument("; ".join(faults))
+            raise WrongSettings(faults, [], [])
         process = from_environment()
         bottom, top = Layer("the environment", process.fill), Layer("the environment", process.override)
         hinted = Layer("what the other settings say", {"backend": _hinted([top, *parts])})
