@@ -14,15 +14,18 @@ import pytest
 from provider_sdk.cli.check import look
 from provider_sdk.findings import Finding, Level
 from provider_sdk.lattice.manifests import Generation
+from provider_sdk.lattice.wrpc.manifest import POLICY
+from providers.blobstore import config as blobstore
+from providers.keyvalue import config as keyvalue
 from tests.integration.test_dev import EXAMPLES, Terminal
 from tests.servers.ports import free_port
 
 HEAD = "kind: Application\nmetadata: {name: shop}\nspec:\n"
-OFFICIAL = """\
+OFFICIAL = f"""\
   policies:
     - name: vault
-      type: policy.secret-reference
-      properties: {backend: vault-prod}
+      type: {POLICY}
+      properties: {{backend: vault-prod}}
   components:
     - name: counter
       type: component
@@ -30,7 +33,7 @@ OFFICIAL = """\
         image: ghcr.io/wasmcloud/components/http-keyvalue-counter-rust:0.1.0
       traits:
         - type: spreadscaler
-          properties: {instances: 1}
+          properties: {{instances: 1}}
         - type: link
           properties:
             target: kvredis
@@ -54,15 +57,15 @@ OFFICIAL = """\
                     bucket_region: eu-central-1
               secrets:
                 - name: access_key_id
-                  properties: {policy: vault, key: s3, field: id}
+                  properties: {{policy: vault, key: s3, field: id}}
                 - name: secret_access_key
-                  properties: {policy: vault, key: s3, field: secret}
+                  properties: {{policy: vault, key: s3, field: secret}}
         - type: link
           properties:
             namespace: wasmcloud
             package: messaging
             interfaces: [consumer]
-            target: {name: nats}
+            target: {{name: nats}}
     - name: kvredis
       type: capability
       properties:
@@ -75,7 +78,7 @@ OFFICIAL = """\
       type: capability
       properties:
         image: ghcr.io/wasmcloud/messaging-nats:0.23.1
-        config: [{name: cluster}]
+        config: [{{name: cluster}}]
     - name: httpserver
       type: capability
       properties:
@@ -246,6 +249,24 @@ def test_settings_of_0x_too(tmp_path: Path) -> None:
         'warning 15: kv, link with front: link values: unknown setting "conections" is ignored: did you mean "connections"?',
         "warning 23: n: nothing is linked to it",
         "wrong 23: n: config: expected a map, or the text of a JSON object",
+    ]
+
+
+def test_a_store_that_nobody_names_is_told_of_for_it_is_another_than_the_official_provider_s(tmp_path: Path) -> None:
+    text = """
+    components:
+      - name: front
+        type: component
+        properties: {image: file://./front.py}
+        traits:
+          - {type: link, properties: {namespace: wasi, package: keyvalue, interfaces: [store], target: {name: kv}}}
+          - {type: link, properties: {namespace: wasi, package: blobstore, interfaces: [blobstore], target: {name: s3}}}
+      - {name: kv, type: capability, properties: {image: x/keyvalue}}
+      - {name: s3, type: capability, properties: {image: x/blobstore}}
+    """
+    assert bad(written(tmp_path, text)) == [
+        f"warning 9: kv, link with front: {keyvalue.NO_STORE}",
+        f"warning 10: s3, link with front: {blobstore.NO_STORE}",
     ]
 
 
@@ -440,6 +461,9 @@ def test_up_runs_the_pack_for_official_images_and_says_so(terminal: Terminal) ->
     path.write_text(text.replace("registry.example/wasmcloud/keyvalue:0.1.0", "ghcr.io/wasmcloud/keyvalue-redis:0.28.2"))
     with terminal.running("up", str(path)):
         assert terminal.get("/")[1] == "Hello! You are visitor 1.\n"
+        assert (
+            "listens at 127.0.0.1:" in (now := terminal.type("check", str(path)).stdout) and " now, in the lattice that runs here\n" in now
+        )
         for name, image in (("httpserver", "http-server:0.27.0"), ("keyvalue", "keyvalue-redis:0.28.2")):
             stands_in = f"{name} 0.1.0, installed here, stands in for ghcr.io/wasmcloud/{image}: name its own archive for real hosts\n"
             assert stands_in in terminal.output()

@@ -16,6 +16,7 @@ from provider_sdk.lattice.addresses import OTHER_ADDRESS, cannot_listen, host_an
 from provider_sdk.lattice.images import OWN_ARCHIVE, actor_file, is_official, local_path, source_program
 from provider_sdk.lattice.manifest_text import WrongManifest
 from provider_sdk.lattice.manifests import Generation, read_any_manifest
+from provider_sdk.lattice.state import read_state
 from provider_sdk.lattice.wadm import Manifest
 from provider_sdk.lattice.wrpc.links import parts_of
 from provider_sdk.lattice.wrpc.manifest import WrpcManifest
@@ -168,13 +169,23 @@ class _Look:
             place = self._place(link.line)
             if not link.address:
                 continue
-            if host_and_port(link.address) is None:
+            if link.address in _running():
+                yield right(place, f"{self._subject.name}: listens at {link.address} now, in the lattice that runs here")
+            elif host_and_port(link.address) is None:
                 if of_unknown:
                     yield wrong(place, f"{self._subject.name}: {link.address!r} is no address such as 127.0.0.1:8080", CHANGE)
             elif problem := cannot_listen(link.address):
                 yield warning(place, f"{self._subject.name}: {link.address} cannot be used now: {problem}", OTHER_ADDRESS)
             else:
                 yield right(place, f"{self._subject.name}: listens at {link.address}")
+
+
+def _running() -> list[str]:
+    """Where the lattice of this folder listens."""
+    try:
+        return read_state().addresses
+    except NotFound:
+        return []
 
 
 def _line(text: str, lines: Mapping[str, int]) -> int:
