@@ -74,7 +74,10 @@ def check(
     generation: GenerationOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False,
 ) -> None:
-    """Say what a manifest comes to, and start nothing of it: programs, settings, links, secrets, addresses. Exit code 1: some is wrong."""
+    """Say what a manifest comes to, and start nothing.
+
+    Programs, settings, links, secrets and addresses are looked at, each by its line. Exit code 1 where something is wrong.
+    """
     from provider_sdk.cli.check import look
     from provider_sdk.cli.told import tell
 
