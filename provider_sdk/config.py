@@ -28,7 +28,10 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, dataclass_transform, g
 from provider_sdk.config_values import Kind, Limits, Secret, Wrong, decoded, kind_of, one_line, optional, read_object, shown, without_none
 from provider_sdk.errors import InvalidArgument
 
-__all__ = ["Config", "Layer", "Loaded", "Secret", "setting", "unfold_json"]
+__all__ = ["UNGIVEN", "Config", "Layer", "Loaded", "Secret", "WrongSettings", "setting", "unfold_json"]
+
+UNGIVEN = "the required setting "
+"""What the fault of a setting that nobody gives begins with."""
 
 T = TypeVar("T")
 C_co = TypeVar("C_co", bound="Config", covariant=True)
@@ -50,6 +53,14 @@ class Loaded(Generic[C_co]):
     config: C_co
     warnings: list[str]
     exposed: list[str]
+
+
+class WrongSettings(InvalidArgument):
+    """Layers that make no configuration: each of the `faults` by itself, and the lines that `Loaded` would have had beside it."""
+
+    def __init__(self, faults: list[str], warnings: list[str], exposed: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults, self.warnings, self.exposed = faults, warnings, exposed
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +154,7 @@ class Config:
     def load(cls, *layers: Layer, ignore: Collection[str] | None = ()) -> Loaded[Self]:
         """Read the layers, lowest precedence first, after `expand` has unfolded each.
 
-        Names in `ignore` are somebody else's and draw no warning, None means all of them. InvalidArgument lists every
+        Names in `ignore` are somebody else's and draw no warning, None means all of them. WrongSettings lists every
         fault in one line, each with source, name, value and what was expected.
         """
         reading = _Reading(None if ignore is None else {_fold(name) for name in ignore})
@@ -155,7 +166,7 @@ class Config:
                 reading.faults.append(error.message)
         config = reading.config(cls, unfolded)
         if config is None or reading.faults:
-            raise InvalidArgument("; ".join(reading.faults))
+            raise WrongSettings(reading.faults, reading.warnings, reading.exposed)
         return Loaded(config, reading.warnings, reading.exposed)
 
     @classmethod
@@ -244,7 +255,7 @@ class _Reading:
             if member.name in given:
                 values[member.name] = self._value(member, given[member.name], path)
             elif member.default is MISSING and base is None:
-                self.faults.append(f"the required setting {path}{member.name} is missing: {' '.join(member.doc.split())}")
+                self.faults.append(f"{UNGIVEN}{path}{member.name} is missing: {' '.join(member.doc.split())}")
         if len(self.faults) > before:
             return None
         return self._made(cls, values, frozenset(name for name, places in given.items() if places[-1][0].secret), path)

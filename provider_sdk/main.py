@@ -60,8 +60,10 @@ def _by_hand(provider_class: type[Provider[Any]], options: list[str]) -> int:
 
         print(json.dumps(outline(provider_class.serves, provider_class.config_class), indent=2, ensure_ascii=False))
         return 0
+    if options == ["--settings"]:
+        return _judge(provider_class)
     if options and options != ["--help"]:
-        takes = "this program takes --help, --interface or --schema, and is otherwise started by a host"
+        takes = "this program takes --help, --interface, --schema or --settings, and is otherwise started by a host"
         print(f"unknown option {options[0]!r}: {takes}", file=sys.stderr)
         return USAGE
     name = provider_class.__name__
@@ -78,6 +80,19 @@ def _by_hand(provider_class: type[Provider[Any]], options: list[str]) -> int:
         "    provider run                  this provider, from its source\n"
         "    provider dev up MANIFEST      a lattice in a box, from a wadm manifest\n"
         "    provider dev run ACTOR.wasm   the same without a manifest\n\n"
-        "--schema prints the JSON Schema of its settings, --interface what it serves, with arguments to try."
+        "--schema prints the JSON Schema of its settings, --interface what it serves, with arguments to try, --settings what it makes of\n"
+        "settings that it reads as JSON; `provider dev check MANIFEST` asks for it."
     )
     return 0 if options else USAGE
+
+
+def _judge(provider_class: type[Provider[Any]]) -> int:
+    from provider_sdk.runtime.trial import judge
+
+    try:
+        answer = judge(provider_class.config_class, json.load(sys.stdin))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        print(f"--settings: the standard input is not what is asked for: {type(error).__name__}: {error}", file=sys.stderr)
+        return USAGE
+    print(json.dumps(answer, indent=2, ensure_ascii=False))
+    return 0

@@ -18,7 +18,7 @@ from provider_sdk.cli.links import link
 from provider_sdk.cli.registry import registry
 from provider_sdk.errors import InvalidArgument, NotFound, Unavailable
 from provider_sdk.lattice.attached import Attached
-from provider_sdk.lattice.manifests import Generation
+from provider_sdk.lattice.manifests import Generation, read_any_manifest
 from provider_sdk.lattice.manner import Manner
 from provider_sdk.lattice.state import FOLDER, read_state
 from provider_sdk.lattice.wrpc.attached import WrpcAttached
@@ -49,20 +49,39 @@ GenerationOption = Annotated[
 def up(
     manifest: ManifestArgument = Path("wadm.yaml"),
     demo: Annotated[bool, typer.Option("--demo", help="Say what to try.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Ask the hello example over HTTP, check the answers, end.")] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Ask the hello example over HTTP, check the answers, end. For any manifest: `provider dev check`."),
+    ] = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Go on in the background; `provider dev down` ends it.")] = False,
     manner: MannerOption = Manner.RUST,
     generation: GenerationOption = None,
 ) -> None:
     """Start a lattice with what a manifest says, and follow its changes."""
-    from provider_sdk.cli.serve import Showing, load, serve
+    from provider_sdk.cli.serve import Showing, serve
 
-    path = manifest / "wadm.yaml" if manifest.is_dir() else manifest
-    read = load(path, generation)
+    path = _file(manifest)
+    read = read_any_manifest(path, generation)
     if detach:
         _detached(["up", str(path), "--manner", manner.value, *(["--generation", generation.value] if generation else [])])
     else:
         raise typer.Exit(serve(read, path, manner=manner, showing=Showing(demo, check)))
+
+
+@dev.command()
+def check(
+    manifest: ManifestArgument = Path("wadm.yaml"),
+    generation: GenerationOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False,
+) -> None:
+    """Say what a manifest comes to, and start nothing.
+
+    Programs, settings, links, secrets and addresses are looked at, each by its line. Exit code 1 where something is wrong.
+    """
+    from provider_sdk.cli.check import look
+    from provider_sdk.cli.told import tell
+
+    raise typer.Exit(tell(look(_file(manifest), generation), as_json))
 
 
 @dev.command()
@@ -212,6 +231,10 @@ def sign(
     if not actor.is_file():
         raise NotFound(f"{actor} does not exist")
     print(sign_for_development(actor, name or actor.stem, tuple(cap or ()), call_alias))
+
+
+def _file(manifest: Path) -> Path:
+    return manifest / "wadm.yaml" if manifest.is_dir() else manifest
 
 
 def _detached(arguments: list[str]) -> None:

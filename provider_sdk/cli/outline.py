@@ -1,10 +1,12 @@
-"""What a provider says of itself when it is run by hand with --interface."""
+"""What a provider says of itself when it is run by hand: with --interface, with --settings."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,23 @@ class Outline:
     instances: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a provider or a link is given: plain values, and the names of secrets."""
+
+    values: dict[str, Any]
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is wrong with settings, what they have that is not known, and what of them is a secret in plain text."""
+
+    faults: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    exposed: tuple[str, ...] = ()
+
+
 def outline_of(path: Path) -> Outline:
     """What the provider in a folder or .py file serves; PreconditionFailed where it does not start."""
     runnable = provider_program(path.resolve().as_uri(), Path.cwd())
@@ -53,21 +72,48 @@ def outline_of(path: Path) -> Outline:
 
 def ask_outline(runnable: Runnable) -> Outline:
     """Ask the program; Unavailable with the last line that it wrote where it ends otherwise, as one with a fault in its source does."""
+    answer = _asked(runnable, "--interface")
     try:
-        command = [*runnable.command, "--interface"]
+        return _read(json.loads(answer))
+    except (ValueError, TypeError, KeyError):
+        raise Unavailable("it answers --interface with something else than a provider does: is main(…) its last line?") from None
+
+
+def ask_settings(runnable: Runnable, own: Given, links: Sequence[Given]) -> list[Verdict]:
+    """What the program makes of its own settings for the process, and of those of each link over its own; Unavailable as above."""
+    asked = json.dumps({"own": asdict(own), "links": [asdict(link) for link in links]})
+    # As hosts clear it: what stands in a person's environment is no setting of a provider's. Windows starts nothing without that name.
+    environment = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
+    answer = _asked(runnable, "--settings", asked, environment)
+    try:
+        document = json.loads(answer)
+        found = [document["own"], *document["links"]]
+        return [Verdict(*(tuple(item[name]) for name in ("faults", "warnings", "exposed"))) for item in found]
+    except (ValueError, TypeError, KeyError):
+        raise Unavailable("it answers --settings with something else than a provider does") from None
+
+
+def _asked(runnable: Runnable, option: str, given: str = "", environment: dict[str, str] | None = None) -> str:
+    command = [*runnable.command, option]
+    try:
         done = subprocess.run(
-            command, cwd=runnable.cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=WITHIN, check=False
+            command,
+            cwd=runnable.cwd,
+            input=given,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=WITHIN,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        raise Unavailable(f"{' '.join(runnable.command)} --interface did not end within {WITHIN:g} s: is main(…) the last line?") from None
+        raise Unavailable(f"{' '.join(command)} did not end within {WITHIN:g} s: is main(…) the last line?") from None
     except OSError as error:
         raise Unavailable(f"{runnable.command[0]} cannot be started: {error.strerror}") from None
     if done.returncode:
         raise Unavailable(done.stderr.strip().rpartition("\n")[2] or f"it ended with status {done.returncode}")
-    try:
-        return _read(json.loads(done.stdout))
-    except (ValueError, TypeError, KeyError):
-        raise Unavailable("it answers --interface with something else than a provider does: is main(…) its last line?") from None
+    return done.stdout
 
 
 def _argument(operation: dict[str, Any]) -> str:

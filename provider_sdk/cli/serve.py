@@ -12,12 +12,12 @@ from pathlib import Path
 from provider_sdk.cli.checks import hello_checks
 from provider_sdk.cli.view import Traffic
 from provider_sdk.cli.wrpc_view import WrpcTraffic
-from provider_sdk.errors import NotFound, Unavailable
+from provider_sdk.errors import NotFound, PreconditionFailed, Unavailable
 from provider_sdk.hosts.wasmbus.actor_claims import ActorClaims, verify_actor
+from provider_sdk.lattice.addresses import HTTP, http_addresses
 from provider_sdk.lattice.box import Box, BoxOptions, open_box
-from provider_sdk.lattice.deploy import HTTP
 from provider_sdk.lattice.images import actor_file
-from provider_sdk.lattice.manifests import Generation, read_any_manifest
+from provider_sdk.lattice.manifests import Generation
 from provider_sdk.lattice.manner import Manner
 from provider_sdk.lattice.pack import provider_for
 from provider_sdk.lattice.state import FOLDER
@@ -47,6 +47,8 @@ class Showing:
 
 def serve(manifest: Manifest | WrpcManifest, path: Path | None, *, manner: Manner, showing: Showing, folder: Path = FOLDER) -> int:
     """Run a box with the manifest until told to end, or as long as the check takes. The exit code. `manner` is of 0.x."""
+    if showing.check and not any(http_addresses(manifest)):
+        raise PreconditionFailed("--check is for the hello example, and nothing listens here: provider dev check looks at any manifest")
     return asyncio.run(_serve(manifest, path, manner, showing, folder))
 
 
@@ -167,8 +169,3 @@ def _free_port() -> int:
                 found: int = probe.getsockname()[1]
                 return found
     raise Unavailable("no free port on 127.0.0.1")
-
-
-def load(path: Path, generation: Generation | None = None) -> Manifest | WrpcManifest:
-    """The manifest in `path`, or of the only wadm.yaml in a folder of that name; of the generation that it looks like, unless given."""
-    return read_any_manifest(path / "wadm.yaml" if path.is_dir() else path, generation)

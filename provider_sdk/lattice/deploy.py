@@ -7,23 +7,21 @@ import contextlib
 import hashlib
 import json
 import os
-import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgpack
 
-from provider_sdk.errors import PreconditionFailed, ProviderError
+from provider_sdk.errors import ProviderError
+from provider_sdk.lattice.addresses import HTTP, check_free, http_addresses, wasmbus_address
 from provider_sdk.lattice.handshake import ProviderProgram
 from provider_sdk.lattice.host import Host
 from provider_sdk.lattice.images import actor_file, provider_program
 from provider_sdk.lattice.state import Named, State
-from provider_sdk.lattice.wadm import ActorComponent, Manifest, ManifestLink, ProviderComponent
+from provider_sdk.lattice.wadm import ActorComponent, Manifest, ProviderComponent
 from provider_sdk.transport.base import Transport
 
-HTTP = "wasmcloud:httpserver"
-HTTP_DEFAULT = "127.0.0.1:8000"
 CALLER = "caller"
 _MADE = {"build", "dist", "node_modules", "venv"}
 LinkId = tuple[str, str, str]
@@ -180,7 +178,7 @@ class Deployment:
                     self._say(f"a link to {contract} changed")
                 self._links[link] = (provider, values)
             if contract == HTTP:
-                self._addresses[link] = http_address(values)
+                self._addresses[link] = wasmbus_address(values)
 
     def _wanted_links(self, manifest: Manifest) -> Iterator[tuple[LinkId, tuple[str, dict[str, str]]]]:
         for actor in manifest.actors:
@@ -193,17 +191,10 @@ class Deployment:
 
     def _check_addresses(self, manifest: Manifest) -> None:
         """Refuse an HTTP address that something else listens on, before anything is started."""
-        ours = set(self._addresses.values())
-        for _, link in http_links(manifest):
-            address = http_address(link.values)
-            host, _, port = address.rpartition(":")
-            if address in ours or port == "0" or not port.isdecimal():
-                continue
-            problem = cannot_listen(host.strip("[]"), int(port))
-            if problem:
-                place = f"{manifest.source}:{link.line}: " if manifest.source else ""
-                advice = "end what listens there, or give the link another address"
-                raise PreconditionFailed(f"{place}port {port} of {host} cannot be used ({problem}): {advice}")
+        for link, address in http_addresses(manifest):
+            with at_line(manifest.source, link.line):
+                if address not in self._addresses.values():
+                    check_free(address)
 
 
 @contextlib.contextmanager
@@ -214,32 +205,6 @@ def at_line(source: str, line: int) -> Iterator[None]:
     except ProviderError as error:
         place = f"{source}:{line}: " if source else ""
         raise ProviderError.of(error.code, f"{place}{error.message}") from error
-
-
-def http_links(manifest: Manifest) -> Iterator[tuple[ActorComponent, ManifestLink]]:
-    """The links through which HTTP comes in."""
-    for actor in manifest.actors:
-        for link in actor.links:
-            if manifest.provider(link.target).contract == HTTP:
-                yield actor, link
-
-
-def http_address(values: Mapping[str, str]) -> str:
-    """Where a link of the httpserver listens, by its plain settings."""
-    given = {name.lower(): value for name, value in values.items()}
-    return f"127.0.0.1:{given['port']}" if "port" in given else given.get("address", HTTP_DEFAULT)
-
-
-def cannot_listen(host: str, port: int) -> str:
-    """Why nothing can listen there, in the system's words; empty where it can."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return error.strerror or str(error)
-    return ""
 
 
 def fingerprint(sources: tuple[Path, ...]) -> str:

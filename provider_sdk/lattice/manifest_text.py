@@ -14,6 +14,14 @@ Where = tuple[str | int, ...]
 """A place in the document: keys and indices from its root."""
 
 
+class WrongManifest(InvalidArgument):
+    """A manifest that is not accepted. The message has its problems and its warnings, which are lines `FILE:LINE: …`, by line."""
+
+    def __init__(self, message: str, problems: tuple[str, ...], warnings: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.problems, self.warnings = problems, warnings
+
+
 class ManifestText:
     """A manifest that is being read. `problem` and `warn` gather lines `FILE:LINE: …`; `raise_problems` ends the reading."""
 
@@ -69,6 +77,10 @@ class ManifestText:
             where = where[:-1]
         return self._lines.get(where, 1)
 
+    def key_lines(self, values: dict[Any, Any], where: Where) -> dict[str, int]:
+        """The line of each key of the map `values`, which stands at `where`."""
+        return {str(key): self.line((*where, key)) for key in values}
+
     def problem(self, where: Where, text: str) -> None:
         """Note what cannot be accepted."""
         self.problem_at(self.line(where), text)
@@ -82,9 +94,10 @@ class ManifestText:
         self._warnings.append((self.line(where), text))
 
     def raise_problems(self) -> None:
-        """InvalidArgument with a line for each problem, where there is one."""
+        """WrongManifest, where there is a problem."""
         if self._problems:
-            raise InvalidArgument("\n".join(self._told(self._problems)))
+            warnings = [(line, f"warning: {text}") for line, text in self._warnings]
+            raise WrongManifest("\n".join(self._told(self._problems + warnings)), self._told(self._problems), self.warnings)
 
     @property
     def warnings(self) -> tuple[str, ...]:

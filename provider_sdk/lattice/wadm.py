@@ -13,11 +13,12 @@ from provider_sdk.lattice.manifest_text import ManifestText, Where
 
 @dataclass(frozen=True, slots=True)
 class ManifestLink:
-    """An actor's link to a provider component. `line` is where it stands."""
+    """An actor's link to a provider component. `line` is where it stands, `lines` where its values do."""
 
     target: str
     values: Mapping[str, str] = field(default_factory=dict)
     line: int = 0
+    lines: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class ActorComponent:
 
 @dataclass(frozen=True, slots=True)
 class ProviderComponent:
-    """A provider; `config` is the text that becomes its `config_json`."""
+    """A provider; `config` is the text that becomes its `config_json`, `lines` where its members stand, as far as they have lines."""
 
     name: str
     image: str
@@ -41,6 +42,7 @@ class ProviderComponent:
     link_name: str = "default"
     config: str | None = None
     line: int = 0
+    lines: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,8 @@ class _Reader(ManifestText):
                 if trait.get("type") not in ("spreadscaler", "daemonscaler"):
                     self.warn(trait_at, f"{name}: trait {trait.get('type')!r} of a provider is ignored: links stand on the actor (linkdef)")
             contract, link_name = self.text(properties, inside, "contract"), self.text(properties, inside, "link_name", "default")
-            config = self._config(properties, (*inside, "config"), name)
-            providers.append(ProviderComponent(name, image, contract, link_name, config, self.line(where)))
+            config, lines = self._config(properties, (*inside, "config"), name)
+            providers.append(ProviderComponent(name, image, contract, link_name, config, self.line(where), lines))
             return
         replicas, links = 1, []
         for trait_at, trait in self.items(item.get("traits"), (*where, "traits"), "traits"):
@@ -119,14 +121,14 @@ class _Reader(ManifestText):
                 self.problem(trait_at, f"{name}: trait {trait.get('type')!r} is not supported{hint}")
         actors.append(ActorComponent(name, image, replicas, tuple(links), self.line(where)))
 
-    def _config(self, properties: Any, where: Where, name: str) -> str | None:
+    def _config(self, properties: Any, where: Where, name: str) -> tuple[str | None, dict[str, int]]:
         config = properties.get("config") if isinstance(properties, dict) else None
         if config is None or isinstance(config, str):
-            return config
+            return config, {}
         if isinstance(config, dict):
-            return json.dumps(config)
+            return json.dumps(config), self.key_lines(config, where)
         self.problem(where, f"{name}: config: expected text or a map; lists of named configurations are of 1.x")
-        return None
+        return None, {}
 
     def _link(self, trait: dict[str, Any], where: Where, name: str) -> ManifestLink:
         properties, inside = trait.get("properties"), (*where, "properties")
@@ -140,7 +142,8 @@ class _Reader(ManifestText):
                 self.problem(
                     (*inside, "values", key), f"{name}: values.{key}: expected text: put {json.dumps(value, default=str)} in quotes"
                 )
-        return ManifestLink(target, {str(key): value for key, value in values.items()}, self.line(inside))
+        lines = self.key_lines(values, (*inside, "values"))
+        return ManifestLink(target, {str(key): value for key, value in values.items()}, self.line(inside), lines)
 
     def _replicas(self, trait: dict[str, Any], where: Where, name: str) -> int:
         properties = trait.get("properties") or {}
@@ -153,14 +156,22 @@ class _Reader(ManifestText):
         return replicas
 
     def _check_links(self, actors: list[ActorComponent], providers: list[ProviderComponent]) -> None:
-        names = {item.name for item in providers}
+        names = {item.name: item for item in providers}
         for actor in actors:
             targets = [link.target for link in actor.links]
+            taken: dict[tuple[str, str], str] = {}
             for link in actor.links:
                 if link.target and link.target not in names:
                     self.problem_at(link.line, f"{actor.name}: linked to {link.target!r}, which is no provider of this manifest")
                 if targets.count(link.target) > 1:
                     self.problem_at(link.line, f"{actor.name}: more than one link to {link.target}")
+                if (provider := names.get(link.target)) and provider.contract:
+                    first = taken.setdefault((provider.contract, provider.link_name), link.target)
+                    if first != link.target:
+                        told = (
+                            f"{provider.contract} is linked to {first} as {provider.link_name} already: give one of them another link_name"
+                        )
+                        self.problem_at(link.line, f"{actor.name}: {told}")
         images: dict[tuple[str, str], str] = {}
         for provider in providers:
             first = images.setdefault((provider.image, provider.link_name), provider.name)

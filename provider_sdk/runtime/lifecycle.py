@@ -30,7 +30,7 @@ from provider_sdk.runtime.health import health
 from provider_sdk.runtime.links import LinkTable
 from provider_sdk.runtime.parent import parent_died
 from provider_sdk.runtime.reconcile import Reconciler
-from provider_sdk.runtime.settings import RuntimeSettings
+from provider_sdk.runtime.settings import RuntimeSettings, own_layers
 from provider_sdk.runtime.telemetry import Tracing
 
 log = logging.getLogger("provider")
@@ -68,7 +68,7 @@ class Runtime:
         self._refused = ""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._provider = provider_class()
-        self._provider.layers = _layers(host.provider_values, host.provider_secrets)
+        self._provider.layers = own_layers(host.provider_values, host.provider_secrets)
         self._provider.data_dir = settings.data_dir or default_data_dir(host.identity.lattice, host.identity.provider_key)
         self._provider.metrics = self._metrics
         self._provider.tracer = self._tracing
@@ -197,7 +197,7 @@ class Runtime:
 
     def update_config(self, values: Mapping[str, str]) -> None:
         """See Control."""
-        layers = _layers(values, self._host.provider_secrets)
+        layers = own_layers(values, self._host.provider_secrets)
         if layers[0] == self._provider.layers[0]:
             return
         log.info("the provider's configuration has changed")
@@ -291,10 +291,6 @@ class Runtime:
         for entry in self._links:
             counts[(entry.state.value,)] = counts.get((entry.state.value,), 0.0) + 1
         return counts
-
-
-def _layers(values: Mapping[str, object], secrets: Mapping[str, object]) -> tuple[Layer, ...]:
-    return Layer("provider configuration", values), Layer("provider secrets", secrets, secret=True)
 
 
 def _fault(settings: type[Config], layers: tuple[Layer, ...]) -> str:

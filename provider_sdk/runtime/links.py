@@ -29,7 +29,7 @@ from provider_sdk.interface import Operation, Target
 from provider_sdk.link import Link, LinkKey, LinkState, Role
 from provider_sdk.provider import Provider
 from provider_sdk.runtime.retry import Backoff
-from provider_sdk.runtime.settings import RuntimeSettings
+from provider_sdk.runtime.settings import RuntimeSettings, load_link
 
 log = logging.getLogger("provider.links")
 
@@ -360,14 +360,11 @@ class LinkTable:
         if spec.fault:
             raise InvalidArgument(spec.fault)
         provider = self._provider
-        layers = (*provider.layers, Layer("link values", spec.values), Layer("link secrets", spec.secrets, secret=True))
-        return provider.config_class.load(*layers, ignore=RuntimeSettings.names())
+        return load_link(provider.config_class, provider.layers, spec.values, spec.secrets)
 
     def _link(self, spec: LinkSpec) -> Link[Any]:
-        provider, loaded = self._provider, self._load(spec)
-        misplaced = spec.values.keys() & set(RuntimeSettings.names()) - set(provider.config_class.names())
-        warnings = [f"link values: {name} is ignored: it belongs in the provider's own configuration" for name in sorted(misplaced)]
-        for warning in loaded.warnings + warnings:
+        loaded = self._load(spec)
+        for warning in loaded.warnings:
             self._warn(warning, spec.key, None)
         for warning in loaded.exposed if self._keeps_secrets else ():
             self._warn(warning, spec.key, spec.key)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import TypeVar
 
-from provider_sdk.config import Config, setting
+from provider_sdk.config import Config, Layer, Loaded, setting
+
+C = TypeVar("C", bound=Config)
 
 
 class RuntimeSettings(Config):
@@ -53,3 +57,17 @@ class RuntimeSettings(Config):
     def differing(self, other: RuntimeSettings) -> list[str]:
         """The names of the settings that have another value there."""
         return [member.name for member in fields(self) if getattr(self, member.name) != getattr(other, member.name)]
+
+
+def own_layers(values: Mapping[str, object], secrets: Mapping[str, object]) -> tuple[Layer, ...]:
+    """A provider's own configuration and secrets."""
+    return Layer("provider configuration", values), Layer("provider secrets", secrets, secret=True)
+
+
+def load_link(config_class: type[C], own: tuple[Layer, ...], values: Mapping[str, object], secrets: Mapping[str, object]) -> Loaded[C]:
+    """The settings of a link over those of its provider. WrongSettings."""
+    layers = (*own, Layer("link values", values), Layer("link secrets", secrets, secret=True))
+    loaded = config_class.load(*layers, ignore=RuntimeSettings.names())
+    misplaced = values.keys() & set(RuntimeSettings.names()) - set(config_class.names())
+    told = [f"link values: {name} is ignored: it belongs in the provider's own configuration" for name in sorted(misplaced)]
+    return replace(loaded, warnings=loaded.warnings + told)

@@ -9,7 +9,7 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from provider_sdk import Config, InvalidArgument, Layer, Secret, setting
-from provider_sdk.config import Loaded, unfold_json
+from provider_sdk.config import Loaded, WrongSettings, unfold_json
 from providers.blobstore.environment import from_env_file, from_environment
 
 SCHEMES = {"file": "local", "s3": "s3", "memory": "memory"}
@@ -28,6 +28,7 @@ HINTS = {"root": "local", "bucket": "s3", "endpoint": "s3", "accesskeyid": "s3",
 LESSER_HINTS = frozenset({"region", "bucketregion", "secretaccesskey", "sessiontoken"})
 """What speaks for S3 where nothing else says anything: all that a link says which has its credentials from the machine."""
 ALIAS = "alias_"
+NO_STORE = "no store is named: objects go to blobs in data_dir; set root to another folder, or url, or backend=s3"
 
 
 class StsConfig(Config):
@@ -152,7 +153,7 @@ class BlobstoreConfig(Config):
 
     @classmethod
     def load(cls, *layers: Layer, ignore: Collection[str] | None = ()) -> Loaded[Self]:
-        """As Config.load; aliases of all layers are taken together, later ones winning."""
+        """As Config.load; aliases of all layers are taken together, later ones winning. A warning where no store is named."""
         faults: list[str] = []
         aliases: dict[str, str] = {}
         parts: list[Layer] = []
@@ -162,7 +163,7 @@ class BlobstoreConfig(Config):
             except InvalidArgument as error:
                 faults.append(error.message)
         if faults:
-            raise InvalidArgument("; ".join(faults))
+            raise WrongSettings(faults, [], [])
         process = from_environment()
         bottom, top = Layer("the environment", process.fill), Layer("the environment", process.override)
         hinted = Layer("what the other settings say", {"backend": _hinted([top, *parts])})
@@ -170,6 +171,8 @@ class BlobstoreConfig(Config):
         said, kind = _hinted(parts), loaded.config.kind
         if said is not None and kind not in (said, "memory"):
             loaded.warnings.append(f"{'root is' if said == 'local' else 'settings for S3 are'} given and not used: the backend is {kind}")
+        if not loaded.config.chosen:
+            loaded.warnings.append(NO_STORE)
         return loaded
 
 

@@ -45,11 +45,7 @@ class BlobstoreProvider(Provider[BlobstoreConfig], serves=(Blobstore, WasiBlobst
         config, key = link.config, link.key
         scope = config.scope(key.peer, component=key.contract == CONTRACT)
         if config.kind == "local":
-            place = self.data_dir / (config.root or "blobs") / scope
-            if config.chosen:
-                link.log.info("objects are in %s", place)
-            else:
-                link.log.warning("no store is named: objects go to %s; set root to another folder, or url", place)
+            link.log.info("objects are in %s", self.data_dir / (config.root or "blobs") / scope)
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(self._streams.stores.use(config))
             await stack.enter_async_context(link.watched(store.trouble))

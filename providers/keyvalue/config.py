@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import Self
 
 from provider_sdk import Config, InvalidArgument, Layer, Secret, setting
-from provider_sdk.config import unfold_json
+from provider_sdk.config import Loaded, unfold_json
 from providers.keyvalue.backend import checked_name
 from providers.keyvalue.changes import Interest, parse
 
@@ -33,6 +35,9 @@ WITHOUT_EFFECT = (
     "SHARE_CONNECTIONS_BY_URL",
 )
 """Of the official Redis provider: here a store connects again by itself, calls have the host's time, links share what they can."""
+NO_STORE = (
+    "no store is named: data goes to keyvalue.db in data_dir; for Redis as the official provider has it, set url=redis://127.0.0.1:6379"
+)
 
 
 def _scheme(url: Secret) -> str:
@@ -113,6 +118,14 @@ class KeyValueConfig(Config):
     def chosen(self) -> bool:
         """Whether somebody said which store it is to be."""
         return self.url is not None or self.backend is not None or self.path is not None
+
+    @classmethod
+    def load(cls, *layers: Layer, ignore: Collection[str] | None = ()) -> Loaded[Self]:
+        """As Config.load; a warning where no store is named, for the official provider's is another one then."""
+        loaded = super().load(*layers, ignore=ignore)
+        if not loaded.config.chosen:
+            loaded.warnings.append(NO_STORE)
+        return loaded
 
     @classmethod
     def expand(cls, layer: Layer) -> list[Layer]:

@@ -36,10 +36,7 @@ class KeyValueProvider(Provider[KeyValueConfig], serves=(KeyValue, Store, Atomic
     async def link(self, link: Link[KeyValueConfig]) -> AsyncIterator[tuple[Interface, ...]]:
         config = link.config
         if not config.chosen:
-            file = config.path or self.data_dir / "keyvalue.db"
-            link.log.warning(
-                "no store is named: data goes to %s; for Redis as the official provider has it, set url=redis://127.0.0.1:6379", file
-            )
+            link.log.info("data goes to %s", self.data_dir / "keyvalue.db")
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(self._stores.use(config))
             buckets = Buckets(store, config, link.key.peer, link.log)

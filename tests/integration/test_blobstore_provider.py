@@ -24,6 +24,7 @@ from provider_sdk.hosts.wasmbus.envelope import Entity, InvocationResponse, deco
 from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.testing import Provided, TestLattice, a_lattice
 from provider_sdk.transport.base import Message
+from providers.blobstore.config import NO_STORE
 from tests.integration.blob_actors import CONTRACT, PIECE, Actor, an_actor, content, started
 from tests.tiers import scale
 from tests.waiting import alive, until
@@ -335,7 +336,8 @@ class TestWords:
             await actor.put("o", b"x")
             assert files(tmp_path / "blobs") == {f"{actor.identity}/c/o": b"x"}
         said = "\n".join(provider.output)
-        assert f"no store is named: objects go to {tmp_path}/blobs/{actor.identity}; set root to another folder, or url" in said
+        assert NO_STORE in said
+        assert f"objects are in {tmp_path}/blobs/{actor.identity}" in said
         assert 'link values: unknown setting "ROOOT" is ignored: did you mean "ROOT"?' in said or 'did you mean "root"?' in said
 
     async def test_a_wrong_setting_fails_that_link_only(self, lattice: TestLattice, provider: Provided, tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_a_port_in_use_is_one_line_and_nothing_is_started(terminal: Terminal) ->
         taken.listen()
         done = terminal.type("up", str(path))
     assert done.returncode == 1
-    assert re.fullmatch(rf"provider: .*wadm.yaml:\d+: port {terminal.port} of 127.0.0.1 cannot be used .*\n", done.stderr)
+    assert re.fullmatch(rf"provider: .*wadm.yaml:\d+: 127\.0\.0\.1:{terminal.port} cannot be used .*\n", done.stderr)
     assert "started" not in done.stdout
 
 

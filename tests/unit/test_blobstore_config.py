@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from provider_sdk import InvalidArgument, Layer, Secret
-from providers.blobstore.config import BlobstoreConfig, StsConfig
+from providers.blobstore.config import NO_STORE, BlobstoreConfig, StsConfig
 
 ENVIRONMENT = (
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT", "AWS_ROLE_ARN"),
@@ -29,12 +29,12 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def load(*layers: Mapping[str, object]) -> BlobstoreConfig:
     """Link values, or several layers from the lowest on; none of their names is unknown."""
     loaded = BlobstoreConfig.load(*(Layer(f"layer {number}", values) for number, values in enumerate(layers)))
-    assert not loaded.warnings
+    assert loaded.warnings == ([] if loaded.config.chosen else [NO_STORE])
     return loaded.config
 
 
 def warnings(values: Mapping[str, object]) -> list[str]:
-    return BlobstoreConfig.load(Layer("link values", values)).warnings
+    return [line for line in BlobstoreConfig.load(Layer("link values", values)).warnings if line != NO_STORE]
 
 
 def refused(*layers: Mapping[str, object]) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from provider_sdk import InvalidArgument, Layer
 from providers.keyvalue.backends.redis import prefix_of
-from providers.keyvalue.config import KeyValueConfig
+from providers.keyvalue.config import NO_STORE, KeyValueConfig
 from providers.keyvalue.namespaces import OWN, namespace_of
 
 NAMES = st.text(st.sampled_from("ab/%:25F "), max_size=5)
@@ -85,5 +85,6 @@ def test_a_setting_of_our_own_comes_before_the_official_one_and_a_wrong_one_is_n
 
 @pytest.mark.parametrize("name", ["bucket", "cluster_uri", "js_domain", "mount", "token_increment_ttl"])
 def test_settings_of_the_other_official_providers_draw_a_warning(name: str) -> None:
-    (warning,) = KeyValueConfig.load(Layer("link values", {name: "x"})).warnings
+    warning, no_store = KeyValueConfig.load(Layer("link values", {name: "x"})).warnings
+    assert no_store == NO_STORE
     assert f'unknown setting "{name}" is ignored' in warning

@@ -102,6 +102,33 @@ def test_what_one_host_cannot_do_is_a_warning_by_line(tmp_path: Path) -> None:
     assert manifest.warnings[0].startswith(f"{tmp_path}/wadm.yaml:11: front: there is one host here")
 
 
+def test_warnings_stand_beside_problems(tmp_path: Path) -> None:
+    text = GOOD.replace("type: spreadscaler", "type: daemonscaler").replace("replicas: 3", "replicas: 0")
+    assert [line.partition(": ")[2] for line in problems(tmp_path, text)] == [
+        "warning: front: there is one host here: daemonscaler is read as a number of replicas only",
+        "front: replicas: expected a number from 1",
+    ]
+
+
+def test_an_actor_has_one_link_of_a_name_for_a_contract(tmp_path: Path) -> None:
+    other = """\
+    - name: second
+      type: capability
+      properties: {image: registry.example/other:0.1.0, contract: "wasmcloud:httpserver"%s}
+"""
+    link = "        - {type: linkdef, properties: {target: second}}\n    - name: http\n"
+    text = GOOD.replace("    - name: http\n", link)
+    assert problems(tmp_path, text + other % "") == [
+        "wadm.yaml:17: front: wasmcloud:httpserver is linked to http as default already: give one of them another link_name"
+    ]
+    assert len(read(tmp_path, text + other % ", link_name: two").actors[0].links) == 2
+
+
+def test_settings_know_their_lines(tmp_path: Path) -> None:
+    manifest = read(tmp_path, GOOD)
+    assert (manifest.actors[0].links[0].lines, manifest.providers[0].lines) == ({"address": 16}, {"readonly_mode": 22})
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"nothing\.yaml does not exist"):
         read_manifest(tmp_path / "nothing.yaml")

@@ -128,7 +128,7 @@ def test_the_older_spelling_of_a_link_means_the_same(tmp_path: Path) -> None:
     (link,) = read(tmp_path, HEAD + textwrap.indent(textwrap.dedent(text), "  ")).workloads[0].links
     assert (link.target, link.name) == ("keyvalue", "default")
     assert [item.name for item in link.source_settings.config] == ["here"]
-    assert [(item.name, item.properties) for item in link.target_settings.config] == [("there", {"a": "b"})]
+    assert [(item.name, item.properties, item.lines) for item in link.target_settings.config] == [("there", {"a": "b"}, {"a": 18})]
 
 
 def test_a_manifest_has_what_it_needs(tmp_path: Path) -> None:
@@ -284,6 +284,28 @@ def test_what_is_read_otherwise_is_warned_of(tmp_path: Path) -> None:
     assert manifest.workloads[0].instances == 2
 
 
+def test_warnings_stand_beside_problems(tmp_path: Path) -> None:
+    text = """
+    policies: [{name: p, type: policy.other}]
+    components: [{name: a, type: actor}]
+    """
+    assert problems(tmp_path, text) == [
+        "wadm.yaml:6: warning: policy p: type 'policy.other' is not known: ignored",
+        "wadm.yaml:7: a: type: expected component or capability, got 'actor'",
+    ]
+
+
+def test_both_spellings_of_a_side_count_together(tmp_path: Path) -> None:
+    link = "{target: {name: b, config: [{name: new}]}, target_config: [{name: old}], namespace: x, package: y, interfaces: [z]}"
+    text = f"""
+    components:
+      - {{name: a, type: component, properties: {{image: x}}, traits: [{{type: link, properties: {link}}}]}}
+      - {{name: b, type: capability, properties: {{image: y}}}}
+    """
+    (read_link,) = read(tmp_path, HEAD + textwrap.indent(textwrap.dedent(text), "  ")).workloads[0].links
+    assert [item.name for item in read_link.target_settings.config] == ["old", "new"]
+
+
 def test_an_id_is_made_of_application_and_name() -> None:
     assert workload_id("My.App", "HTTP server-2") == "my_app-http_server_2"
 
@@ -324,10 +346,12 @@ def test_a_secret_is_in_the_file_or_in_a_variable_which_comes_first(tmp_path: Pa
     (tmp_path / "secrets.yaml").write_text("db/main: {word: hunter2}\nraw: !!binary AP8=\nnumber: 5\n")
     assert secrets(SecretReference("password", "db/main", field="word")) == "hunter2"
     assert secrets(SecretReference("password", "raw")) == b"\x00\xff"
+    assert secrets.place(SecretReference("password", "raw")) == str(tmp_path / "secrets.yaml")
     with pytest.raises(InvalidArgument, match="number: expected text in quotes"):
         secrets(SecretReference("password", "number"))
     monkeypatch.setitem(os.environ, "SECRET_DB_MAIN_WORD", "other")
     assert secrets(SecretReference("password", "db/main", field="word")) == "other"
+    assert secrets.place(SecretReference("password", "db/main", field="word")) == "the variable SECRET_DB_MAIN_WORD"
 
 
 def test_a_broken_secrets_file_is_not_shown(tmp_path: Path) -> None:

@@ -13,11 +13,10 @@ from urllib.parse import urlsplit
 
 from provider_sdk.errors import NotFound, ProviderError
 from provider_sdk.findings import Finding, right, warning, wrong
-from provider_sdk.lattice.deploy import cannot_listen, http_address, http_links
+from provider_sdk.lattice.addresses import OTHER_ADDRESS, cannot_listen, host_and_port, http_addresses
 from provider_sdk.lattice.manifests import read_any_manifest
 from provider_sdk.lattice.state import FOLDER, read_state
 from provider_sdk.lattice.wadm import Manifest
-from provider_sdk.lattice.wrpc.deploy import http_addresses
 from provider_sdk.lattice.wrpc.manifest import WrpcManifest
 from provider_sdk.provider_toml import MANIFESTS
 
@@ -44,7 +43,9 @@ def checks(folder: Path) -> Iterable[Finding]:
     for name in MANIFESTS:
         with suppress(ProviderError, ImportError):
             manifests[name] = read_any_manifest(folder / name)
-    yield from _ports({address: f"{name}:{line}" for name, read in manifests.items() for address, line in _addresses(read)}, folder)
+    yield from _ports(
+        {address: f"{name}:{link.line}" for name, read in manifests.items() for link, address in http_addresses(read)}, folder
+    )
     yield from _servers([(f"{name}:{line}", value) for name, read in manifests.items() for line, value in _values(read)])
 
 
@@ -54,16 +55,14 @@ def _ports(wanted: dict[str, str], folder: Path) -> Iterator[Finding]:
     with suppress(NotFound):
         ours = read_state(folder / FOLDER).addresses
     for address, place in wanted.items():
-        host, _, port = address.rpartition(":")
-        if address in ours or port == "0" or not port.isdecimal():
+        _, port = host_and_port(address) or ("", 0)
+        if address in ours or not port:
             continue
-        problem = cannot_listen(host.strip("[]"), int(port))
-        if problem:
-            advice = "end what listens there, or give the link another address"
-            yield wrong("port", f"{place}: {address} cannot be used: {problem}{_holder(int(port))}", advice)
+        if problem := cannot_listen(address):
+            yield wrong("port", f"{place}: {address} cannot be used: {problem}{_holder(port)}", OTHER_ADDRESS)
         else:
             yield right("port", f"{address} is free")
-    if not wanted and cannot_listen("127.0.0.1", PREFERRED):
+    if not wanted and cannot_listen(f"127.0.0.1:{PREFERRED}"):
         yield warning("port", f"127.0.0.1:{PREFERRED} is taken{_holder(PREFERRED)}", "provider dev run takes another one, and says which")
 
 
@@ -98,12 +97,6 @@ def _servers(values: Iterable[tuple[str, str]]) -> Iterator[Finding]:
                 yield wrong("server", f"{place}: {shown}: {problem}", "start it, or write where it is")
             else:
                 yield right("server", f"{shown} takes connections")
-
-
-def _addresses(manifest: Manifest | WrpcManifest) -> Iterator[tuple[str, int]]:
-    if isinstance(manifest, WrpcManifest):
-        return http_addresses(manifest)
-    return ((http_address(link.values), link.line) for _, link in http_links(manifest))
 
 
 def _values(manifest: Manifest | WrpcManifest) -> Iterator[tuple[int, str]]:

@@ -9,6 +9,7 @@ from provider_sdk.cli.outline import ask_outline
 from provider_sdk.errors import NotFound, ProviderError, Unavailable
 from provider_sdk.findings import Finding, right, warning, wrong
 from provider_sdk.lattice.images import provider_program
+from provider_sdk.lattice.manifest_text import WrongManifest
 from provider_sdk.lattice.manifests import read_any_manifest
 from provider_sdk.lattice.state import FOLDER, read_state
 from provider_sdk.lattice.wadm import Manifest
@@ -63,8 +64,12 @@ def _program(folder: Path, read: ProviderToml) -> Iterator[Finding]:
 def _manifest(path: Path) -> Iterator[Finding]:
     try:
         read = read_any_manifest(path)
+    except WrongManifest as error:
+        yield from (wrong(path.name, line, "change that line") for line in error.problems)
+        yield from (warning(path.name, line, "see whether you meant that") for line in error.warnings)
+        return
     except ProviderError as error:
-        yield from (wrong(path.name, line, "change that line") for line in error.message.splitlines())
+        yield wrong(path.name, error.message, "change that line")
         return
     except ImportError:
         yield warning(path.name, "not looked at: PyYAML is not installed", "pip install 'provider-sdk[lattice]'")

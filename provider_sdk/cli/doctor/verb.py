@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +12,9 @@ from typing import Annotated
 import typer
 
 from provider_sdk.cli.doctor import bus, interpreter, machine, places, project
+from provider_sdk.cli.told import tell
 from provider_sdk.errors import ProviderError
-from provider_sdk.findings import GROUP, Checks, Finding, Level, warning
+from provider_sdk.findings import GROUP, Checks, Finding, warning
 from provider_sdk.verbs import usage
 
 WITHIN = 10.0
@@ -26,7 +25,6 @@ OWN: tuple[tuple[str, Checks], ...] = (
     ("project", project.checks),
     ("servers", places.checks),
 )
-_MARKS = {Level.OK: "ok      ", Level.WARNING: "warning ", Level.WRONG: "WRONG   "}
 
 
 def doctor(
@@ -36,17 +34,7 @@ def doctor(
     """Say what is missing or wrong, each with what to do. Exit code 1 where something will stop you."""
     if not folder.is_dir():
         usage(f"{folder} is no folder")
-    findings = [finding for found in gather(folder) for finding in found]
-    bad = sum(finding.level is Level.WRONG for finding in findings)
-    if as_json:
-        print(json.dumps({"ok": not bad, "findings": [asdict(finding) for finding in findings]}, indent=2, ensure_ascii=False))
-    else:
-        for finding in findings:
-            print(f"{_MARKS[finding.level]}{finding.subject}: {finding.message}")
-            if finding.advice:
-                print(f"        → {finding.advice}")
-        print(f"\n{_summary(bad, sum(finding.level is Level.WARNING for finding in findings))}")
-    raise typer.Exit(1 if bad else 0)
+    raise typer.Exit(tell([finding for found in gather(folder) for finding in found], as_json))
 
 
 def gather(folder: Path) -> list[list[Finding]]:
@@ -87,8 +75,3 @@ class _Work(threading.Thread):
         yield from list(self._found)
         if self.is_alive():
             yield warning(self.name, f"no answer within {WITHIN:g} s", "see what holds it up, and ask again")
-
-
-def _summary(bad: int, warnings: int) -> str:
-    said = [f"{count} {what}" for count, what in ((bad, "wrong"), (warnings, "warnings" if warnings > 1 else "warning")) if count]
-    return ", ".join(said) or "nothing is wrong"

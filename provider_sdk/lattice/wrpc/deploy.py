@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from provider_sdk.errors import NotFound, PreconditionFailed, ProviderError
+from provider_sdk.errors import NotFound, ProviderError
 from provider_sdk.hosts.wrpc.secret_values import is_secret
-from provider_sdk.lattice.deploy import CALLER, HTTP_DEFAULT, at_line, cannot_listen, fingerprint
+from provider_sdk.lattice.addresses import check_free, http_addresses, takes_http, wrpc_address
+from provider_sdk.lattice.deploy import CALLER, at_line, fingerprint
 from provider_sdk.lattice.images import provider_program
 from provider_sdk.lattice.state import Named, State
 from provider_sdk.lattice.wrpc.handshake import WrpcProgram
@@ -199,9 +200,9 @@ class WrpcDeployment:
                 self._links[identifier] = (link, secrets)
                 if before is not None:
                     self._say(f"the link of {source.name if source else CALLER} to {given.target} changed")
-            if source is not None and _is_http(source, given):
+            if source is not None and takes_http(source, given):
                 own = self._host.configs.plain(manifest.config_names(source.settings))
-                self._addresses[identifier] = _http_address(own, self._host.configs.plain(link.source_config))
+                self._addresses[identifier] = wrpc_address(own, self._host.configs.plain(link.source_config))
 
     async def _delete_link(self, identifier: LinkId) -> None:
         source, target, namespace, package, name = identifier
@@ -216,14 +217,10 @@ class WrpcDeployment:
 
     def _check_addresses(self, manifest: WrpcManifest) -> None:
         """Refuse an HTTP address that something else listens on, before anything is started."""
-        for address, line in http_addresses(manifest):
-            host, _, port = address.rpartition(":")
-            if address in self._addresses.values() or port == "0" or not port.isdecimal():
-                continue
-            if problem := cannot_listen(host.strip("[]"), int(port)):
-                place = f"{manifest.source}:{line}: " if manifest.source else ""
-                advice = "end what listens there, or give the link another address"
-                raise PreconditionFailed(f"{place}port {port} of {host} cannot be used ({problem}): {advice}")
+        for link, address in http_addresses(manifest):
+            with at_line(manifest.source, link.line):
+                if address not in self._addresses.values():
+                    check_free(address)
 
 
 def _links(manifest: WrpcManifest) -> Iterator[tuple[Workload | None, WrpcLink, InterfaceLink]]:
@@ -233,33 +230,6 @@ def _links(manifest: WrpcManifest) -> Iterator[tuple[Workload | None, WrpcLink, 
         sides = (manifest.config_names(link.source_settings), manifest.config_names(link.target_settings))
         ends = (source.id if source else CALLER, manifest.workload(link.target).id)
         yield source, link, InterfaceLink(*ends, link.namespace, link.package, link.interfaces, link.name, *sides)
-
-
-def http_addresses(manifest: WrpcManifest) -> Iterator[tuple[str, int]]:
-    """Where HTTP is served, as far as the manifest itself has the settings, and the lines of the links that say so."""
-    for workload in manifest.workloads:
-        for link in filter(lambda item: _is_http(workload, item), workload.links):
-            own, values = (
-                {name: value for config in settings.config for name, value in (config.properties or {}).items()}
-                for settings in (workload.settings, link.source_settings)
-            )
-            yield _http_address(own, values), link.line
-
-
-def _is_http(workload: Workload, link: WrpcLink) -> bool:
-    return workload.provider and link.package == "http" and "incoming-handler" in link.interfaces
-
-
-def _http_address(own: Mapping[str, str], values: Mapping[str, str]) -> str:
-    """Where a link of the httpserver listens, by the provider's plain settings and the link's own: without one, anywhere at 8000."""
-    given = _folded(own)
-    if given.get("routing_mode", "address") == "address":
-        given |= _folded(values)
-    return given.get("address") or given.get("default_address") or HTTP_DEFAULT
-
-
-def _folded(values: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower().replace("-", "_"): value for name, value in values.items()}
 
 
 def _data_config(workload: Workload) -> str:

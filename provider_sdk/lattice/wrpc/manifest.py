@@ -12,11 +12,12 @@ POLICY = "policy.secret.wasmcloud.dev/v1alpha1"
 
 @dataclass(frozen=True, slots=True)
 class NamedConfig:
-    """A configuration by its name in the manifest. `properties` None: it is in the lattice already."""
+    """A configuration by its name in the manifest. `properties` None: it is in the lattice already. `lines` are those of the properties."""
 
     name: str
     properties: Mapping[str, str] | None = None
     line: int = 0
+    lines: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,9 +84,9 @@ class _Reader(ManifestText):
             hint = f": that is of 0.x, on 1.x {OF_0X[key]}" if key in OF_0X else ""
             self.problem((*where, key), f"{name}: {key} is not known{hint}")
 
-    def _settings(self, holder: Any, where: Where, name: str) -> Settings:
+    def _settings(self, holder: Any, where: Where, name: str, key: str = "config") -> Settings:
         given = holder if isinstance(holder, dict) else {}
-        config = tuple(self._config(item, at, name) for at, item in self.items(given.get("config"), (*where, "config"), f"{name}: config"))
+        config = tuple(self._config(item, at, name) for at, item in self.items(given.get(key), (*where, key), f"{name}: {key}"))
         secrets = self.items(given.get("secrets"), (*where, "secrets"), f"{name}: secrets")
         return Settings(config, tuple(self._secret(item, at) for at, item in secrets))
 
@@ -102,7 +102,8 @@ class _Reader(ManifestText):
             if not isinstance(value, str):
                 hint = f"put {json.dumps(value, default=str)} in quotes"
                 self.problem((*where, "properties", key), f"{name}: {config}.{key}: expected text: {hint}")
-        return NamedConfig(config, {str(key): value for key, value in properties.items()}, self.line(where))
+        lines = self.key_lines(properties, (*where, "properties"))
+        return NamedConfig(config, {str(key): value for key, value in properties.items()}, self.line(where), lines)
 
     def _secret(self, item: dict[str, Any], where: Where) -> SecretUse:
         name, properties, inside = self.text(item, where, "name"), item.get("properties"), (*where, "properties")
@@ -122,22 +123,21 @@ class _Reader(ManifestText):
         if not isinstance(interfaces, list) or not interfaces or not all(isinstance(item, str) for item in interfaces):
             self.problem((*where, "interfaces"), f"{name}: interfaces: expected a list of names, such as [store]")
             interfaces = []
-        if isinstance(given.get("target"), str):
-            source: Any = {"config": given.get("source_config")}
-            side: Any = {"name": given["target"], "config": given.get("target_config")}
-        else:
-            source, side = given.get("source"), given.get("target")
-        target_at = (*where, "target")
+        target = given.get("target")
         return WrpcLink(
-            self.text(side, target_at, "name"),
+            self.text({"name": target} if isinstance(target, str) else target, (*where, "target"), "name"),
             self.text(properties, where, "namespace"),
             self.text(properties, where, "package"),
             tuple(interfaces),
             self.text(given, where, "name", "default"),
-            self._settings(source, (*where, "source"), name),
-            self._settings(side, target_at, name),
+            self._side(given, where, name, "source"),
+            self._side(given, where, name, "target"),
             self.line(where),
         )
+
+    def _side(self, given: dict[str, Any], where: Where, name: str, side: str) -> Settings:
+        older, newer = self._settings(given, where, name, f"{side}_config"), self._settings(given.get(side), (*where, side), name)
+        return Settings(older.config + newer.config, newer.secrets)
 
     def _instances(self, trait: dict[str, Any], where: Where, name: str) -> int:
         properties = trait.get("properties") or {}

@@ -26,7 +26,7 @@ class BoxSecrets:
 
     def __call__(self, reference: SecretReference) -> Secret:
         """The secret; NotFound says where it could have been, InvalidArgument what is wrong with the file."""
-        variable = "SECRET_" + re.sub(r"\W", "_", f"{reference.key} {reference.field}".strip()).upper()
+        variable = _variable(reference)
         if variable in os.environ:
             return os.environ[variable]
         value = self._content().get(reference.key)
@@ -38,6 +38,12 @@ class BoxSecrets:
         if not isinstance(value, str | bytes):
             raise InvalidArgument(f"{self.path}: {reference.key}: expected text in quotes, !!binary, or a map of fields of such")
         return value
+
+    def place(self, reference: SecretReference) -> str:
+        """Where the secret is; raises as the call itself does."""
+        self(reference)
+        variable = _variable(reference)
+        return f"the variable {variable}" if variable in os.environ else str(self.path)
 
     def _content(self) -> dict[str, Any]:
         import yaml
@@ -52,3 +58,7 @@ class BoxSecrets:
         if not isinstance(content, dict | None):
             raise InvalidArgument(f"{self.path}: expected a map of secrets by key")
         return content or {}
+
+
+def _variable(reference: SecretReference) -> str:
+    return "SECRET_" + re.sub(r"\W", "_", f"{reference.key} {reference.field}".strip()).upper()
