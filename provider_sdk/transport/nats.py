@@ -7,7 +7,6 @@ ever, with jitter. One way of mending serves every way of breaking.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import inspect
 import logging
@@ -17,13 +16,12 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 from urllib.parse import urlsplit
 
 from provider_sdk.errors import DeadlineExceeded, InvalidArgument, ProviderError, ResourceExhausted, Unauthenticated, Unavailable
-from provider_sdk.nkeys import KeyPair
 from provider_sdk.transport.base import WAIT_FOR_CONNECTION, Credentials, Handler, Message, ObjectStore
 from provider_sdk.transport.nats_client import MOST_PENDING, NatsClient
+from provider_sdk.transport.nats_options import ATTEMPT_TIMEOUT, options, urls
 from provider_sdk.transport.nats_requests import Requests
 
 # The client comes first: its import keeps nats-py from importing aiohttp.
@@ -34,14 +32,8 @@ from nats.errors import Error as NatsError  # isort: skip
 
 log = logging.getLogger("provider.nats")
 
-DEFAULT_URL = "nats://127.0.0.1:4222"
-ATTEMPT_TIMEOUT = 2.0
 ABANDON_TIMEOUT = 0.2
 LONGEST_WAIT = 2.0
-# A silent peer (SIGSTOP, a cut cable) is given up at the third ping in a row without an answer: 8 to 12 s after it fell silent. A pause of
-# 5 s, which misses one ping or two, is ridden out.
-PING_EVERY = 4
-UNANSWERED_PINGS = 2
 # What a message that waits costs beside its bytes.
 _UPKEEP = 1024
 # Where nats-server closes a connection: subjects, lengths and verb have to fit into a line of 4096 bytes.
@@ -52,24 +44,6 @@ MOST_DENIED = 256
 
 class NoResponders(Unavailable):
     """Nobody listens on the subject of a request."""
-
-
-def urls(text: str) -> list[str]:
-    """The addresses of `host:port`, `nats://…` or `tls://…`, separated by commas; the default where there is none. InvalidArgument."""
-    found = []
-    for part in filter(None, (item.strip() for item in text.split(","))):
-        url = part if "://" in part else f"nats://{part}"
-        try:
-            parts = urlsplit(url)
-            usable = parts.scheme in ("nats", "tls") and parts.hostname and parts.port != 0
-            # urlsplit drops line breaks and tabs, and takes what follows the port for a path.
-            usable = usable and part.split() == [part] and parts.path in ("", "/") and not parts.query and not parts.fragment
-        except ValueError:
-            usable = False
-        if not usable:
-            raise InvalidArgument(f"NATS address {part.rpartition('@')[2]!r}: expected host:port, nats://host:port or tls://host:port")
-        found.append(f"{parts.scheme}://{parts.netloc}")
-    return found or [DEFAULT_URL]
 
 
 @dataclass(eq=False)
@@ -130,7 +104,7 @@ class NatsTransport:
         random.shuffle(self._urls)
         self._limit = credentials.connect_timeout
         self._new_client = partial(NatsClient, self._lost, wants_tls=credentials.tls)
-        self._options = _options(credentials, self._urls) | {"error_cb": self._noted, "lame_duck_mode_cb": self._lame_duck}
+        self._options = options(credentials, self._urls) | {"error_cb": self._noted, "lame_duck_mode_cb": self._lame_duck}
         self._client = self._new_client()
         self._error: BaseException | None = None
         self._up = asyncio.Event()
@@ -425,37 +399,6 @@ class NatsTransport:
         if self._draining:
             await asyncio.wait(self._draining)
         await _abandon(self._client)
-
-
-def _options(given: Credentials, addresses: list[str]) -> dict[str, Any]:
-    """What nats-py's connect is told; InvalidArgument for credentials that cannot be used."""
-    options: dict[str, Any] = {
-        "name": given.name or None,
-        "allow_reconnect": False,
-        "max_reconnect_attempts": 1,
-        "reconnect_time_wait": 0,
-        "connect_timeout": ATTEMPT_TIMEOUT,
-        "ping_interval": PING_EVERY,
-        "max_outstanding_pings": UNANSWERED_PINGS,
-        # 0: a publish never waits inside nats-py, which would swallow a cancellation; `NatsClient.room` bounds what is pending.
-        "pending_size": 0,
-    }
-    jwt, seed = given.user_jwt.strip().encode(), given.user_seed.strip()
-    if jwt or seed:
-        if not jwt or not seed:
-            raise InvalidArgument("NATS credentials: the user JWT and the user seed belong together, and one of them is missing")
-        try:
-            key = KeyPair.from_seed(seed)
-        except InvalidArgument as error:
-            raise InvalidArgument(f"NATS user seed: {error.message}") from None
-        options["user_jwt_cb"] = lambda: jwt
-        options["signature_cb"] = lambda nonce: base64.b64encode(key.sign(nonce.encode()))
-    if given.tls or given.ca_file or any(url.startswith("tls://") for url in addresses):
-        try:
-            options["tls"] = ssl.create_default_context(cafile=given.ca_file)
-        except OSError as error:
-            raise InvalidArgument(f"certificate authorities in {given.ca_file}: {error.strerror or error}") from error
-    return options
 
 
 def _header_block(subject: str, headers: Mapping[str, str]) -> bytes:

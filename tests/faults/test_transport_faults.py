@@ -17,7 +17,7 @@ import pytest
 
 from provider_sdk.errors import DeadlineExceeded, ProviderError, Unavailable
 from provider_sdk.lattice.nats_server import NatsServer
-from provider_sdk.transport import nats as nats_transport
+from provider_sdk.transport import nats_options
 from provider_sdk.transport.base import Credentials, Message
 from provider_sdk.transport.nats import NatsTransport, connect
 from tests.faults.cable import a_cable, fill
@@ -100,7 +100,7 @@ async def test_a_server_that_is_silent_for_five_seconds_costs_no_connection() ->
 
 
 async def test_a_server_that_stays_silent_is_given_up_even_with_full_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nats_transport, "PING_EVERY", 0.3)
+    monkeypatch.setattr(nats_options, "PING_EVERY", 0.3)
     async with NatsServer.start(url="") as server, echoing(server.url) as (responder, caller):
         await server.pause()
         async with asyncio.timeout(20):

@@ -31,7 +31,8 @@ from provider_sdk.errors import (
 from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.nkeys import KeyPair, Prefix
 from provider_sdk.transport.base import Credentials, Message
-from provider_sdk.transport.nats import NatsTransport, connect, urls
+from provider_sdk.transport.nats import NatsTransport, connect
+from provider_sdk.transport.nats_options import urls
 from tests.waiting import until
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provider_sdk.errors import InvalidArgument
-from provider_sdk.transport.nats import urls
+from provider_sdk.transport.nats_options import urls
 
 
 @pytest.mark.parametrize(
