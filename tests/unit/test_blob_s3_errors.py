@@ -35,6 +35,7 @@ SERVER_SAYS = {
     "TokenRefreshRequired": (400, Code.UNAUTHENTICATED, "have expired"),
     "InvalidToken": (400, Code.UNAUTHENTICATED, "session_token"),
     "InvalidTokenId": (403, Code.UNAUTHENTICATED, "session_token"),
+    "InvalidIdentityToken": (400, Code.UNAUTHENTICATED, "web_identity_token_file"),
     "RequestTimeTooSkewed": (403, Code.UNAVAILABLE, "set its clock"),
     "RequestInTheFuture": (403, Code.UNAVAILABLE, "set its clock"),
     "PermanentRedirect": (301, Code.PRECONDITION_FAILED, "set region"),
@@ -216,8 +217,9 @@ def test_of_a_bucket_that_is_elsewhere_the_region_is_named() -> None:
     )
 
 
-def test_what_the_role_is_refused_for_is_said_of_the_role() -> None:
-    error = refusal(WHERE, said("AccessDenied", 403, operation="AssumeRole"))
+@pytest.mark.parametrize("operation", ["AssumeRole", "AssumeRoleWithWebIdentity"])
+def test_what_the_role_is_refused_for_is_said_of_the_role(operation: str) -> None:
+    error = refusal(WHERE, said("AccessDenied", 403, operation=operation))
     assert error.code is Code.PERMISSION_DENIED and error.message.startswith("STS does not allow") and "sts_config" in error.message
 
 
