@@ -334,14 +334,9 @@ class NatsTransport:
 
     async def request(self, subject: str, data: bytes, *, timeout: float, headers: Mapping[str, str] | None = None) -> Message:
         """See Transport."""
-        if not self._up.is_set():
-            loop = asyncio.get_running_loop()
-            until = loop.time() + timeout
-            await self._connection(timeout, len(data) + _UPKEEP)
-            timeout = max(0.0, until - loop.time())
         token, answer = self._requests.begin(timeout)
         try:
-            await self.publish(subject, data, reply=token, headers=headers, losses=self.losses)
+            await self.publish(subject, data, reply=token, headers=headers, within=timeout, losses=self.losses)
             message = await answer
         finally:
             self._requests.end(token)

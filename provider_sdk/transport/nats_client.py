@@ -245,14 +245,13 @@ class NatsClient(Client):
 
         False where the connection has broken meanwhile: what is sent over it goes nowhere.
         """
-        until = asyncio.get_running_loop().time() + within
         self._in_line += 1
         try:
-            async with self._turn:
+            async with asyncio.timeout(within), self._turn:
                 while self.unsent > MOST_PENDING and not self.broken:
-                    if asyncio.get_running_loop().time() > until:
-                        raise Unavailable(f"the NATS server takes no data: {self.unsent} bytes wait for it already")
                     await asyncio.sleep(0.005)
+        except TimeoutError:
+            raise Unavailable(f"the NATS server takes no data: {self.unsent} bytes wait for it already") from None
         finally:
             self._in_line -= 1
         return not self.broken

@@ -66,6 +66,36 @@ async def test_a_stream_ends_when_the_connection_is_back_however_long_that_takes
         assert [data for path, data in caller.told if path == "results.0"][-2:] == [b"\x80", b""]
 
 
+@pytest.mark.parametrize("noticed", ["meanwhile", "later"])
+async def test_the_end_of_a_stream_reaches_a_caller_who_is_back_later(server: NatsServer, noticed: str) -> None:
+    go_on = asyncio.Event()
+
+    async def pieces(limit: int) -> AsyncGenerator[bytes, None]:
+        yield b"\x01a"
+        await go_on.wait()
+        yield b"\x01b"
+
+    async with a_cable(server) as cable, a_transport(cable.end) as ours:
+        async with a_transport(server) as theirs:
+            caller = Caller(theirs)
+            await caller.listen()
+            sending = asyncio.create_task(send_pending(ours, f"{caller.reply}.results", [Pending("0", pieces, None, b"\x80")]))
+            await caller.until(lambda: caller.told)
+        await cut(cable, ours)
+        if noticed == "meanwhile":
+            go_on.set()
+        await cable.mend()
+        await until(lambda: ours.connected)
+        go_on.set()
+        await asyncio.sleep(0.5)
+        async with a_transport(server) as theirs:
+            back = Caller(theirs, caller.reply)
+            await back.listen()
+            await back.until(lambda: ("results.0", b"") in back.told)
+        assert [data for _, data in back.told] == [b"\x80", b""]
+        await asyncio.gather(sending, return_exceptions=True)
+
+
 async def test_a_stream_that_is_given_up_in_an_outage_still_ends(server: NatsServer) -> None:
     async with a_cable(server) as cable, a_transport(cable.end) as ours, a_transport(server) as theirs:
         caller = Caller(theirs)

@@ -179,6 +179,19 @@ async def test_what_waits_in_line_goes_over_the_next_connection_unless_it_belong
         await caller.close()
 
 
+async def test_a_request_waits_in_line_no_longer_than_for_its_answer() -> None:
+    async with NatsServer.start(url="") as server, a_cable(server) as cable:
+        caller = await connect(Credentials(cable.end.url))
+        cable.stop_up()
+        in_line = await fill(caller)
+        began = time.monotonic()
+        with pytest.raises(ProviderError):
+            await caller.request("echo", b"x", timeout=0.2)
+        assert time.monotonic() - began < 1.5
+        in_line.cancel()
+        await caller.close()
+
+
 async def test_without_a_connection_publish_and_request_end_in_unavailable() -> None:
     async with NatsServer.start(url="") as server, echoing(server.url) as (_, caller):
         asking = asyncio.create_task(caller.request("nobody.answers", b"", timeout=30))

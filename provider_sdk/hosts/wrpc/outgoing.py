@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import Any
 
 from provider_sdk.context import Context
-from provider_sdk.errors import ProviderError
+from provider_sdk.errors import DeadlineExceeded, ProviderError, Unavailable
 from provider_sdk.hosts.wrpc.channels import Pending
 from provider_sdk.transport.base import ENDS_WITHIN, Transport
 
@@ -21,6 +21,9 @@ TAKEN_WITHIN = 30.0
 # The NATS server slows a fast sender down message by message. Large ones would fill the 64 MiB that it keeps for a slow reader before that
 # helps, and the reader loses its connection with all that goes over it.
 LARGEST_PIECE = 64 << 10
+NOBODY_WITHIN = 0.5
+"""Seconds in which the NATS server says that nobody listens."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 2.0
 _aside: set[asyncio.Task[None]] = set()
 
 
@@ -44,29 +47,35 @@ class _Way:
             await transport.flush(TAKEN_WITHIN)
             self._ahead = 0
 
+    def end_early(self, cut: bytes = b"") -> None:
+        """End the path so that the other side sees it: at once, or as soon as that is possible. Who was sending does not wait for it."""
+        transport, left = self._transport, [cut, b""] if cut else [b""]
+        # Behind a lost connection the other side may be back later than we are.
+        while left and transport.losses == self._losses and transport.send(self._subject, left[0]):
+            del left[0]
+        if left:
+            _do_aside(_end_later(transport, self._subject, left))
+
 
 async def send_value(transport: Transport, subject: str, data: bytes | memoryview) -> None:
     """Send the values on their root subject, and its end. Unavailable, behind an early end, where the connection was lost on the way."""
+    way = _Way(transport, subject)
     try:
         if len(data) > transport.max_payload:
-            view, way = memoryview(data), _Way(transport, subject)
+            view = memoryview(data)
             for start in range(0, len(view), way.limit):
                 await way.send(view[start : start + way.limit])
         elif data:
             await transport.publish(subject, data, within=ENDS_WITHIN)
         await transport.publish(subject, b"", within=ENDS_WITHIN)
     except BaseException:
-        end_early(transport, subject)
+        way.end_early()
         raise
 
 
 def end_early(transport: Transport, subject: str, cut: bytes = b"") -> None:
-    """End a path so that the other side sees it: at once, or as soon as that is possible. Who was sending does not wait for it."""
-    left = [cut, b""] if cut else [b""]
-    while left and transport.send(subject, left[0]):
-        del left[0]
-    if left:
-        _do_aside(_end_later(transport, subject, left))
+    """End a path of which nothing was sent yet."""
+    _Way(transport, subject).end_early(cut)
 
 
 def _do_aside(work: Coroutine[Any, Any, None]) -> None:
@@ -78,10 +87,28 @@ def _do_aside(work: Coroutine[Any, Any, None]) -> None:
 
 async def _end_later(transport: Transport, subject: str, left: list[bytes]) -> None:
     try:
-        for data in left:
+        await _reach(transport, subject, left[0])
+        for data in left[1:]:
             await transport.publish(subject, data, within=ENDS_WITHIN)
     except ProviderError as error:
         log.warning("%s: the other side cannot be told that it broke off: %s", subject, error)
+
+
+async def _reach(transport: Transport, subject: str, data: bytes) -> None:
+    """Send to who may be back later than we are: again where the NATS server says that nobody listens."""
+    loop = asyncio.get_running_loop()
+    until, pause = loop.time() + ENDS_WITHIN, FIRST_PAUSE
+    while True:
+        try:
+            await transport.request(subject, data, timeout=NOBODY_WITHIN)
+            return
+        except DeadlineExceeded:  # somebody has it, and has no answer to it
+            return
+        except Unavailable:
+            if loop.time() > until:
+                raise
+        await asyncio.sleep(pause)
+        pause = min(LONGEST_PAUSE, pause * 2)
 
 
 async def send_pending(transport: Transport, root: str, pending: list[Pending]) -> None:
@@ -153,5 +180,5 @@ class _Sending:
         except BaseException as error:
             if isinstance(error, ProviderError):
                 log.debug("%s: broken off: %s", subject, error)
-            end_early(self._transport, subject, item.cut)
+            way.end_early(item.cut)
             raise
