@@ -6,7 +6,7 @@ import asyncio
 import gc
 import random
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from provider_sdk import Interface, ProviderError, fails
 from provider_sdk.errors import InvalidArgument, NotFound
 from provider_sdk.hosts.base import StreamLimits
 from provider_sdk.hosts.wrpc import acceptance
+from provider_sdk.hosts.wrpc.channels import Pending
 from provider_sdk.hosts.wrpc.client import WrpcTarget
 from provider_sdk.hosts.wrpc.outgoing import AHEAD, send_pending
 from provider_sdk.hosts.wrpc.server import Server
@@ -135,6 +136,25 @@ async def test_large_parameters_of_a_call_that_is_given_up_end(server: NatsServe
         cable.go_on()
         await callee.until(lambda: ("params", b"") in callee.told)
         assert sum(len(data) for _, data in callee.told) < 32 << 20
+
+
+async def test_a_stream_in_a_stream_ends_also_where_it_was_about_to_begin(server: NatsServer) -> None:
+    async def inner(limit: int) -> AsyncGenerator[bytes, None]:
+        yield b"\x00"
+
+    async def outer(limit: int) -> AsyncGenerator[bytes, None]:
+        pending.append(Pending("0.0", inner, None, b"\x80"))
+        sending.cancel()
+        yield b"\x01\x00"
+
+    async with a_transport(server) as ours, a_transport(server) as theirs:
+        caller = Caller(theirs)
+        await caller.listen()
+        pending = [Pending("0", outer, None, b"\x80")]
+        sending = asyncio.create_task(send_pending(ours, f"{caller.reply}.results", pending))
+        await asyncio.wait([sending])
+        await caller.until(lambda: ("results.0.0", b"") in caller.told)
+        assert ("results.0.0", b"\x80") in caller.told
 
 
 async def test_a_stream_of_a_provider_that_stops_ends_inside_a_number(server: NatsServer) -> None:

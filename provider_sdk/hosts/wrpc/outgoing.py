@@ -146,6 +146,7 @@ class _Sending:
         self._root = root
         self._pending = pending
         self._tasks: list[asyncio.Task[None]] = []
+        self._begun: set[int] = set()
 
     async def run(self) -> None:
         self._begin()
@@ -156,7 +157,10 @@ class _Sending:
             for task in self._tasks:
                 task.cancel()
             outcomes = await asyncio.gather(*self._tasks, return_exceptions=True)
-            await discard(self._pending[len(self._tasks) :])
+            # A task that was cancelled before its first step has done nothing, and what a value at fault held has none.
+            unsent = [item for item in self._pending if id(item) not in self._begun]
+            break_off(self._transport, self._root, unsent)
+            await discard(unsent)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -168,6 +172,7 @@ class _Sending:
 
     async def _send(self, item: Pending) -> None:
         """One path to its end. One that is broken off, by its source or by who stops it, ends early in a way that the other side sees."""
+        self._begun.add(id(item))
         Context.lift_deadline()
         subject = f"{self._root}.{item.path}"
         way = _Way(self._transport, subject)
