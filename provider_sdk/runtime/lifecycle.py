@@ -95,8 +95,9 @@ class Runtime:
         either: list[asyncio.Future[Any]] = [connecting, self._end]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not connecting.done():
-            connecting.cancel()
-            await asyncio.wait([connecting])
+            while not connecting.done():  # wait_for of Python 3.11 loses a cancellation that comes together with a refused connection
+                connecting.cancel()
+                await asyncio.wait([connecting], timeout=0.05)
             end = self._end.result()
             log.info("stopping before the start was over: %s", end.reason)
             return end.code

@@ -17,8 +17,8 @@ from typing import Any
 
 from provider_sdk.errors import DeadlineExceeded, ProviderError, Unavailable
 from provider_sdk.hosts.wrpc.inbox import Inbox
-from provider_sdk.hosts.wrpc.outgoing import send_value
-from provider_sdk.transport.base import ENDS_WITHIN, Transport
+from provider_sdk.hosts.wrpc.outgoing import reach, send_value
+from provider_sdk.transport.base import Transport
 
 log = logging.getLogger("provider.calls")
 
@@ -32,9 +32,6 @@ ENDLESS = 0.5
 """Seconds of silence after which streams go to a caller, in place of GIVE_UP, where nobody has sent an end yet: old hosts may send none."""
 MOST_HELD = 256 << 20
 """Bytes of answers that wait, of all calls; one beyond is sent at once."""
-NOBODY_WITHIN = 0.5
-"""Seconds in which the NATS server says that nobody listens."""
-LONGEST_PAUSE = 2.0
 SETTLING = 0.002
 
 
@@ -254,27 +251,11 @@ class Acceptances:
         elif len(data) > transport.max_payload or not self.hold(len(data)):
             data = b""
         try:
-            await self._reach(subject, data)
+            await reach(transport, subject, data)
         finally:
             self.held -= len(data)
         if data:
             await send_value(transport, subject, b"")
-
-    async def _reach(self, subject: str, data: bytes) -> None:
-        """Send to a caller who may be back later than we are: again where the NATS server says that nobody listens."""
-        until, pause = self.now() + ENDS_WITHIN, FIRST_REPEAT
-        while True:
-            try:
-                await self.transport.request(subject, data, timeout=NOBODY_WITHIN)
-            except DeadlineExceeded:  # somebody has it; nobody answers an answer
-                return
-            except Unavailable:
-                if self.now() > until:
-                    raise
-            else:
-                return
-            await asyncio.sleep(pause)
-            pause = min(LONGEST_PAUSE, pause * 2)
 
     async def settle(self, within: float) -> None:
         """Wait no longer for callers than half of `within` seconds, and as long for what is being sent then; the rest is given up."""

@@ -87,15 +87,15 @@ def _do_aside(work: Coroutine[Any, Any, None]) -> None:
 
 async def _end_later(transport: Transport, subject: str, left: list[bytes]) -> None:
     try:
-        await _reach(transport, subject, left[0])
+        await reach(transport, subject, left[0])
         for data in left[1:]:
             await transport.publish(subject, data, within=ENDS_WITHIN)
     except ProviderError as error:
         log.warning("%s: the other side cannot be told that it broke off: %s", subject, error)
 
 
-async def _reach(transport: Transport, subject: str, data: bytes) -> None:
-    """Send to who may be back later than we are: again where the NATS server says that nobody listens."""
+async def reach(transport: Transport, subject: str, data: bytes) -> None:
+    """Send to who may be back later than we are: again, for ENDS_WITHIN, where the NATS server says that nobody listens. ProviderError."""
     loop = asyncio.get_running_loop()
     until, pause = loop.time() + ENDS_WITHIN, FIRST_PAUSE
     while True:

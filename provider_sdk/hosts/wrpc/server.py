@@ -21,7 +21,7 @@ from provider_sdk.hosts.wrpc.era import Era
 from provider_sdk.hosts.wrpc.inbox import Inbox
 from provider_sdk.hosts.wrpc.incoming import Incoming, Pipe
 from provider_sdk.hosts.wrpc.names import contract_of, plain_function
-from provider_sdk.hosts.wrpc.outgoing import discard, send_pending, send_value
+from provider_sdk.hosts.wrpc.outgoing import break_off, discard, send_pending, send_value
 from provider_sdk.hosts.wrpc.spool import Budget
 from provider_sdk.hosts.wrpc.value_bytes import unsigned_leb
 from provider_sdk.hosts.wrpc.values import Incomplete, OperationCodec, operation_codec
@@ -304,6 +304,8 @@ class Session:
             self._answered = True
             await send_value(self._server.transport, results, encoded.data)
         except BaseException:
+            if self._answered:
+                break_off(self._server.transport, results, encoded.pending)
             await discard(encoded.pending)
             raise
         await send_pending(self._server.transport, results, encoded.pending)
