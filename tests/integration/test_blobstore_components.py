@@ -93,7 +93,7 @@ class TestPlaces:
         async with a_box(lattice, provider, {}) as box:
             await box.put("a", b"text")
             assert (tmp_path / "blobs" / "painter" / "c" / "a").read_bytes() == b"text"
-        assert f"objects are in {tmp_path}/blobs/painter" in "\n".join(provider.output)
+        await until(lambda: f"objects are in {tmp_path}/blobs/painter" in "\n".join(provider.output))
 
     async def test_actors_of_an_older_lattice_and_components_share_a_folder(
         self, lattice: WrpcTestLattice, provider: WrpcProvided, tmp_path: Path

@@ -335,9 +335,9 @@ class TestWords:
         async with an_actor(lattice, provider, {"ROOOT": "/nowhere"}) as actor:
             await actor.put("o", b"x")
             assert files(tmp_path / "blobs") == {f"{actor.identity}/c/o": b"x"}
+        await until(lambda: f"objects are in {tmp_path}/blobs/{actor.identity}" in "\n".join(provider.output))
         said = "\n".join(provider.output)
         assert NO_STORE in said
-        assert f"objects are in {tmp_path}/blobs/{actor.identity}" in said
         assert 'link values: unknown setting "ROOOT" is ignored: did you mean "ROOT"?' in said or 'did you mean "root"?' in said
 
     async def test_a_wrong_setting_fails_that_link_only(self, lattice: TestLattice, provider: Provided, tmp_path: Path) -> None:

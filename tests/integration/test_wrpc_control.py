@@ -17,6 +17,7 @@ from provider_sdk.lattice.nats_server import NatsServer
 from provider_sdk.transport.base import Message
 from tests.integration.wrpc_driver import IN, NO_KEYS, OUT, ControlInterface, Driver, a_driver, incoming, link
 from tests.tiers import scale
+from tests.waiting import until
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -194,7 +195,7 @@ async def test_a_link_whose_secrets_cannot_be_opened_is_refused_in_log_and_healt
     await provider.put(incoming(target_secrets=[120, 107, 118, 49, *range(60)]))
     health = await provider.until_health(lambda answer: not answer["healthy"])
     assert "link comp/acme:told/default: failed: its secrets cannot be opened" in health["message"]
-    assert "its secrets cannot be opened" in provider.log.read_text()
+    await until(lambda: "its secrets cannot be opened" in provider.log.read_text())
     assert not await provider.links()
     await provider.put(incoming(target_secrets=provider.sealed({"token": "t"})))
     assert (await provider.until_links(lambda links: IN in links))[IN]["token"] == "t"
