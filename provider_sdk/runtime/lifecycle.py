@@ -325,6 +325,15 @@ def _look_for_cycles_less_often() -> None:
     gc.set_threshold(CYCLES_AFTER, 20, 20)
 
 
+def _ignore_signals() -> None:
+    """The end has come already, and a signal that comes twice, such as that of a terminal that an unpacker hands on, is not to spoil it."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # the loop of Windows
+            loop.remove_signal_handler(number)  # closing the loop would do it, and leave the signal's default
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _end_without_threads(code: int, handler: logs.StderrHandler) -> None:
     """End the process after a moment: Python would wait for as long as a thread of a backend is in a call that blocks."""
 
@@ -346,6 +355,7 @@ def serve(provider_class: type[Provider[Any]], host: HostProtocol) -> int:
 
     async def run() -> int:
         code = await Runtime(provider_class, host, settings).run()
+        _ignore_signals()
         _end_without_threads(code, handler)
         return code
 

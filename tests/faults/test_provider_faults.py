@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from functools import partial
 from pathlib import Path
 
@@ -379,6 +380,20 @@ def _catches(pid: int, number: signal.Signals) -> bool:
     """Whether the process has a handler for the signal."""
     status = Path(f"/proc/{pid}/status").read_text()
     return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1)
+
+
+async def test_a_signal_that_comes_again_and_again_does_not_spoil_the_end_that_it_has_begun() -> None:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(sys.executable, str(PROGRAM), stdin=pipe, stderr=pipe)
+    assert process.stdin is not None and process.stderr is not None
+    process.stdin.write(line(host_data()))
+    await until(lambda: _catches(process.pid, signal.SIGTERM))
+    limit = time.monotonic() + 0.8  # a second later it would be another one
+    while process.returncode is None and time.monotonic() < limit:
+        process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.001)
+    assert b"SIGTERM received" in await process.stderr.read()
+    assert await process.wait() == 0
 
 
 async def test_a_signal_ends_a_provider_that_cannot_reach_its_lattice() -> None:
