@@ -14,7 +14,7 @@ from provider_sdk.cli.view import Traffic
 from provider_sdk.cli.wrpc_view import WrpcTraffic
 from provider_sdk.errors import NotFound, PreconditionFailed, Unavailable
 from provider_sdk.hosts.wasmbus.actor_claims import ActorClaims, verify_actor
-from provider_sdk.lattice.addresses import HTTP, http_addresses
+from provider_sdk.lattice.addresses import HTTP, host_and_port, http_addresses
 from provider_sdk.lattice.box import Box, BoxOptions, open_box
 from provider_sdk.lattice.images import actor_file
 from provider_sdk.lattice.manifests import Generation
@@ -103,7 +103,7 @@ async def _deploy(box: Box, manifest: Manifest | WrpcManifest, showing: Showing)
         if troubles:
             return 1
         return 0 if await asyncio.to_thread(_checked, f"http://{box.deployment.addresses[0]}") else 1
-    for address in box.deployment.addresses:
+    for address in filter(host_and_port, box.deployment.addresses):  # what is none is among the troubles
         say(f"\nlistening on http://{address}/{'   ← open it in a browser' if showing.demo else ''}")
     if showing.demo and box.deployment.addresses:
         base = f"http://{box.deployment.addresses[0]}"
